@@ -1,0 +1,225 @@
+"""The vocabulary of mapping modules: frozen values, nothing happens on import.
+
+One record per Linen layer drives all three engines: the codemod (constructor
+arguments), the translator (leaves), the verifier (what must agree).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from migrate.core.ops import Op
+
+Fate = Literal["same", "rename", "infer", "add", "convert", "ignore", "refuse"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arg:
+  """The fate of one constructor argument.
+
+  Attributes:
+    fate: what happens to it.
+    linen: the Linen field, or None where NNX alone has it.
+    nnx: the NNX parameter, or None where it has no place.
+    code: for `add`, the source to write; for `convert`, a template over `{value}`.
+      Templates may name jnp, jax and nnx.
+    because: why, for `add`, `convert`, `ignore` and `refuse`.
+    allow: for `refuse`, source texts that are harmless (usually the default).
+  """
+
+  fate: Fate
+  linen: str | None = None
+  nnx: str | None = None
+  code: str = ""
+  because: str = ""
+  allow: tuple[str, ...] = ()
+
+
+def same(*names: str) -> tuple[Arg, ...]:
+  """Same name, same meaning, same default."""
+  return tuple(Arg("same", n, n) for n in names)
+
+
+def rename(linen: str, nnx: str) -> tuple[Arg, ...]:
+  """Another name for the same thing."""
+  return (Arg("rename", linen, nnx),)
+
+
+def infer(*names: str) -> tuple[Arg, ...]:
+  """NNX must be told what Linen reads from the input; names are axes of `inputs`."""
+  return tuple(Arg("infer", None, n) for n in names)
+
+
+def add(nnx: str, code: str, *, because: str) -> tuple[Arg, ...]:
+  """Written at every call site that does not give it: defaults differ."""
+  return (Arg("add", None, nnx, code, because),)
+
+
+def convert(linen: str, nnx: str, code: str, *, because: str) -> tuple[Arg, ...]:
+  """The value takes another form: `code` is a template over `{value}`."""
+  return (Arg("convert", linen, nnx, code, because),)
+
+
+def ignore(*names: str, because: str) -> tuple[Arg, ...]:
+  """Linen fields that NNX does not need."""
+  return tuple(Arg("ignore", n, None, "", because) for n in names)
+
+
+def refuse(*names: str, because: str, allow: tuple[str, ...] = ()) -> tuple[Arg, ...]:
+  """Linen fields that stop the rewriting of the call where they are given."""
+  return tuple(Arg("refuse", n, None, "", because, allow) for n in names)
+
+
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+  """`linen` leaves become `nnx` leaves under `ops`.
+
+  Attributes:
+    linen: paths such as `params/kernel`, collection first. A path is a tuple; the
+      string form splits on `/`.
+    nnx: attribute paths such as `dense_i/kernel`.
+    axes: the named shape of the NNX leaf, e.g. `in_features out_features`.
+    ops: applied left to right from Linen to NNX.
+    optional: may be absent (a bias with `use_bias=False`).
+  """
+
+  linen: tuple[tuple[str, ...], ...]
+  nnx: tuple[tuple[str, ...], ...]
+  axes: str
+  ops: tuple[Op, ...] = ()
+  optional: bool = False
+
+
+def leaf(linen: str | tuple[str, ...], nnx: str | tuple[str, ...], axes: str, *ops: Op, optional: bool = False) -> Leaf:
+  """Declares a `Leaf`; a string is one path, a tuple several."""
+
+  def paths(t: str | tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(p.split("/")) for p in ((t,) if isinstance(t, str) else t))
+
+  return Leaf(paths(linen), paths(nnx), axes, tuple(ops), optional)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerMapping:
+  """A Linen layer class and what NNX calls the same.
+
+  Attributes:
+    linen: its full name, `flax.linen.Dense`.
+    nnx: `flax.nnx.Linear`, or `template:gru.GRUCell`: class `GRUCell` of the file
+      `mappings/templates/gru.py`, whose source is copied into the ported package.
+    source: where the facts were read.
+    inputs: named axes of the first call argument, `* in_features`; empty if nothing is inferred.
+    output: named axes of the result.
+    args: a fate for every constructor argument on either side.
+    leaves: every variable. `**` in a path means whatever lies below (wrappers).
+    call_fields: constructor fields that NNX also takes at call time, and that the codemod
+      therefore moves to the call when they are not known at construction
+      (`use_running_average`, `deterministic`).
+    call_args: call arguments that change name: ((linen, nnx), ...); nnx None drops it.
+    positional: Linen's field order, for call sites that pass fields by position.
+    methods: other public methods with the same meaning on both sides (`attend`).
+    rngs: streams the NNX layer draws from at call time.
+    children: module-typed fields: ((linen field, nnx attribute), ...), e.g. RNN's cell.
+    stateful_call: source of a statement to run before calls in a given mode, reserved.
+    note: shown in the support table.
+    example: makes (module_kwargs, call_args) for conformance; see `migrate.verify.conformance`.
+  """
+
+  linen: str
+  nnx: str
+  source: str
+  inputs: str
+  output: str
+  args: tuple[Arg, ...]
+  leaves: tuple[Leaf, ...]
+  call_fields: tuple[str, ...] = ()
+  call_args: tuple[tuple[str, str | None], ...] = ()
+  positional: tuple[str, ...] = ()
+  methods: tuple[str, ...] = ()
+  rngs: tuple[str, ...] = ()
+  children: tuple[tuple[str, str], ...] = ()
+  note: str = ""
+  example: Callable[[], Any] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unsupported:
+  """A Linen class that no record can carry, and why."""
+
+  linen: str
+  because: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerMapping:
+  """Which fields of an Optax state mirror the parameters, and which are scalars."""
+
+  state: str
+  like_params: tuple[str, ...] = ()
+  scalars: tuple[str, ...] = ()
+  inner: tuple[str, ...] = ()
+  per_tensor: bool = False
+  source: str = ""
+  note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+  """One rule of a `ModelMapping`.
+
+  Attributes:
+    kind: `move` (with or without ops), `drop`, `fresh`, `tie`.
+    source: Linen path patterns, collection first (tuples; `{name}` one segment captured,
+      `*` one segment, `**` the rest).
+    target: NNX path patterns.
+    ops: applied left to right from Linen to NNX.
+    because: required for `drop`.
+    variable: the NNX Variable type of the target, where it is not the collection's own.
+  """
+
+  kind: Literal["move", "drop", "fresh", "tie"]
+  source: tuple[tuple[str | int, ...], ...] = ()
+  target: tuple[tuple[str | int, ...], ...] = ()
+  ops: tuple[Op, ...] = ()
+  because: str = ""
+  variable: str = ""
+
+
+PathLike = str | tuple[str | int, ...]
+
+
+def _paths(t: PathLike | list[PathLike]) -> tuple[tuple[str | int, ...], ...]:
+  many = t if isinstance(t, list) else [t]
+  return tuple(tuple(p.split("/")) if isinstance(p, str) else tuple(p) for p in many)
+
+
+def move(source: PathLike | list[PathLike], target: PathLike | list[PathLike], *ops: Op, variable: str = "") -> Rule:
+  """Linen leaves at `source` become NNX leaves at `target`; a list means several paths."""
+  return Rule("move", _paths(source), _paths(target), tuple(ops), "", variable)
+
+
+def drop(source: PathLike, *, because: str) -> Rule:
+  """Leaves that the NNX model has no use for."""
+  return Rule("drop", _paths(source), (), (), because)
+
+
+def fresh(target: PathLike, *, because: str) -> Rule:
+  """Targets that keep the value their own initializer gave."""
+  return Rule("fresh", (), _paths(target), (), because)
+
+
+def tie(source: PathLike, target: PathLike) -> Rule:
+  """A second Linen leaf that must equal the one already at `target`."""
+  return Rule("tie", _paths(source), _paths(target))
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelMapping:
+  """Path rules of one model or family, Linen on the left. First match of equal precedence is an error, not a tie-break."""
+
+  rules: tuple[Rule, ...] = ()
+  name: str = ""
+  source: str = ""
+  metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
