@@ -13,6 +13,7 @@ from typing import Any, Literal
 from migrate.core.ops import Op
 
 Fate = Literal["same", "rename", "infer", "add", "convert", "ignore", "refuse"]
+Shape = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +23,11 @@ class Arg:
   Attributes:
     fate: what happens to it.
     linen: the Linen field, or None where NNX alone has it.
-    nnx: the NNX parameter, or None where it has no place.
+    nnx: the NNX parameter, or None where it has no place. A name that begins with `*` is
+      written without `name=` (`nnx.Sequential(*layers)`).
     code: for `add`, the source to write; for `convert`, a template over `{value}`.
-      Templates may name jnp, jax and nnx.
+      Templates may name jnp, jax and nnx, and `template:file.name`, which stands for that
+      name of `mappings/templates/file.py`, copied into the ported package and imported.
     because: why, for `add`, `convert`, `ignore` and `refuse`.
     allow: for `refuse`, source texts that are harmless (usually the default).
   """
@@ -37,9 +40,9 @@ class Arg:
   allow: tuple[str, ...] = ()
 
 
-def same(*names: str) -> tuple[Arg, ...]:
-  """Same name, same meaning, same default."""
-  return tuple(Arg("same", n, n) for n in names)
+def same(*names: str, because: str = "") -> tuple[Arg, ...]:
+  """Same name, same meaning, same default; where the default differs, `because` says why that is harmless."""
+  return tuple(Arg("same", n, n, "", because) for n in names)
 
 
 def rename(linen: str, nnx: str) -> tuple[Arg, ...]:
@@ -72,6 +75,11 @@ def refuse(*names: str, because: str, allow: tuple[str, ...] = ()) -> tuple[Arg,
   return tuple(Arg("refuse", n, None, "", because, allow) for n in names)
 
 
+def unused(*names: str, because: str = "Linen has no such option") -> tuple[Arg, ...]:
+  """NNX parameters that keep their default: fate `ignore` with `linen=None`."""
+  return tuple(Arg("ignore", None, n, "", because) for n in names)
+
+
 @dataclasses.dataclass(frozen=True)
 class Leaf:
   """`linen` leaves become `nnx` leaves under `ops`.
@@ -102,6 +110,71 @@ def leaf(linen: str | tuple[str, ...], nnx: str | tuple[str, ...], axes: str, *o
 
 
 @dataclasses.dataclass(frozen=True)
+class Infer:
+  """How constructor arguments follow from the traced call, where the last axis of `inputs` is not the whole story.
+
+  Attributes:
+    compute: `(fields, call) -> {nnx parameter: value}`, pure. `fields` has every Linen field of the
+      instance, defaults included; `call` the arguments that were passed, by Linen's parameter names,
+      arrays as their shapes and everything else as it is. What it returns beats the axes of `inputs`.
+    because: why the axes alone do not tell.
+  """
+
+  compute: Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
+  because: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Exact:
+  """Arguments that make the stock NNX layer bitwise equal to Linen.
+
+  Attributes:
+    args: ((nnx parameter, code), ...), added where the call does not give the parameter already.
+      `code` as in `Arg.code`.
+    when: `half`: stock is bitwise or within noise in float32, so write them by default only where the
+      computation is in lower precision (a `dtype` that is not None or float32, or inputs and parameters of such a
+      type), and everywhere under `--exact`.
+      `always`: write them at every site.
+    because: what stock does otherwise, with the measured distance.
+  """
+
+  args: tuple[tuple[str, str], ...]
+  because: str
+  when: Literal["half", "always"] = "half"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """A statement that the constructor needs after it has made the layer.
+
+  Attributes:
+    when: the Linen field that, when true, asks for it (`decode`).
+    code: a template over `{layer}` (the attribute), `{shape}` (shape of the first call argument when the Linen
+      model was initialised, hoisted where it is not static) and `{dtype}` (the layer's computation dtype).
+    because: why.
+  """
+
+  when: str
+  code: str
+  because: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """Another record for the same Linen class, for the field values that the usual NNX layer cannot serve.
+
+  Attributes:
+    when: `fields -> bool`, pure, over every Linen field of an instance, defaults included.
+    mapping: the record to use then.
+    because: what the usual record gets wrong.
+  """
+
+  when: Callable[[Mapping[str, Any]], bool]
+  mapping: LayerMapping
+  because: str
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerMapping:
   """A Linen layer class and what NNX calls the same.
 
@@ -110,7 +183,7 @@ class LayerMapping:
     nnx: `flax.nnx.Linear`, or `template:gru.GRUCell`: class `GRUCell` of the file
       `mappings/templates/gru.py`, whose source is copied into the ported package.
     source: where the facts were read.
-    inputs: named axes of the first call argument, `* in_features`; empty if nothing is inferred.
+    inputs: named axes of the first call argument (or of `input`), `* in_features`; empty if nothing is inferred.
     output: named axes of the result.
     args: a fate for every constructor argument on either side.
     leaves: every variable. `**` in a path means whatever lies below (wrappers).
@@ -122,8 +195,18 @@ class LayerMapping:
     methods: other public methods with the same meaning on both sides (`attend`).
     rngs: streams the NNX layer draws from at call time.
     children: module-typed fields: ((linen field, nnx attribute), ...), e.g. RNN's cell.
-    stateful_call: source of a statement to run before calls in a given mode, reserved.
     note: shown in the support table.
+    input: the call argument that `inputs` describes, where it is not the first (`inputs` of a cell).
+    infer: values for the constructor that the axes alone do not tell.
+    exact: arguments that make stock bitwise.
+    variants: records for field values that this one cannot serve; see `choose`.
+    setup: statements after construction.
+    call_positional: Linen's call parameters that may be passed by position, in order.
+    call_keywords: those of them that NNX takes only by keyword, or at another position.
+    call_code: ((linen call argument, template over `{value}`), ...) where the value changes form too.
+    method_code: ((method, template), ...) for methods whose call changes, over `{layer}` and Linen's parameter names:
+      `("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))")`.
+    takes_rngs: False where the NNX constructor wants no `rngs` for its parameters.
     example: makes (module_kwargs, call_args) for conformance; see `migrate.verify.conformance`.
   """
 
@@ -142,6 +225,20 @@ class LayerMapping:
   children: tuple[tuple[str, str], ...] = ()
   note: str = ""
   example: Callable[[], Any] | None = dataclasses.field(default=None, repr=False, compare=False)
+  input: str = ""
+  infer: Infer | None = None
+  exact: Exact | None = None
+  variants: tuple[Variant, ...] = ()
+  setup: tuple[Setup, ...] = ()
+  call_positional: tuple[str, ...] = ()
+  call_keywords: tuple[str, ...] = ()
+  call_code: tuple[tuple[str, str], ...] = ()
+  method_code: tuple[tuple[str, str], ...] = ()
+  takes_rngs: bool = True
+
+  def choose(self, fields: Mapping[str, Any]) -> LayerMapping:
+    """The record that serves an instance with these Linen fields: the first variant that fits, or this one."""
+    return next((v.mapping for v in self.variants if v.when(fields)), self)
 
 
 @dataclasses.dataclass(frozen=True)
