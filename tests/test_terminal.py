@@ -1,0 +1,74 @@
+"""Reports as text: what one line says about a comparison."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from migrate.core.report import Finding
+from migrate.terminal import Progress, difference, show_examples, show_findings, show_source
+
+
+def written(show, *args, width=100):
+  """What a function prints on a console of that width."""
+  stream = io.StringIO()
+  show(*args, Console(file=stream, width=width, highlight=False))
+  return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+  ("compared", "text"),
+  [
+    (None, "-"),
+    ({}, "-"),
+    ({"compared": 0, "max_abs": None}, "-"),
+    ({"compared": 12, "max_abs": 0.0, "noise": 1e-7}, "12 bitwise"),
+    ({"compared": 12, "max_abs": 3.14e-7}, "12: 3.1e-07"),
+    ({"compared": 12, "max_abs": 3.14e-7, "noise": 5e-7}, "12: 3.1e-07 (noise 5.0e-07)"),
+    ({"compared": 12, "max_abs": float("nan"), "noise": 5e-7}, "12: nan (noise 5.0e-07)"),
+  ],
+)
+def test_difference_in_words(compared, text):
+  assert difference(compared) == text
+
+
+def test_several_collections_are_summed_up_by_the_worst():
+  collections = {"batch_stats": {"compared": 4, "max_abs": 1e-3}, "cache": {"compared": 2, "max_abs": 0.0}}
+  shown = written(show_examples, {"examples": [{"name": "m", "verdict": "different", "collections": collections}]})
+  assert "6: 1.0e-03" in shown
+
+
+def test_brackets_in_a_path_are_not_markup():
+  shown = written(show_findings, [Finding("layers[0]/kernel", "is [red]", "[/red]")])
+  assert "layers[0]/kernel" in shown
+  assert "is [red]" in shown
+  assert "[/red]" in shown
+
+
+def test_errors_come_before_notes():
+  shown = written(show_findings, [Finding("b", "x", severity="note"), Finding("a", "x")])
+  assert shown.index("─ a ") < shown.index("─ b ")
+
+
+def test_long_lists_are_cut():
+  shown = written(show_source, {"files": 1, "classes": 9, "rewritten": 9, "hoisted": [f"C{i}.n" for i in range(9)]})
+  assert "C4.n and 4 more" in shown
+  assert "C5.n" not in shown
+
+
+def test_progress_prints_a_stage_once():
+  stream = io.StringIO()
+  progress = Progress(Console(file=stream, width=80))
+  with progress.running():
+    for i in range(3):
+      progress("verify", i, 3)
+    progress("done")
+  assert stream.getvalue().count("verify") == 1
+  assert "done" in stream.getvalue()
+
+
+def test_quiet_progress_prints_nothing():
+  stream = io.StringIO()
+  with Progress(Console(file=stream), quiet=True).running() as progress:
+    progress("trace")
+  assert stream.getvalue() == ""
