@@ -28,6 +28,7 @@ class WrongCommandError(MigrateError):
 
 def main(argv: Sequence[str] | None = None) -> int:
   """Runs the command and returns its exit code. Never shows a traceback unless LINEN2NNX_DEBUG is set."""
+  options = None
   try:
     options = make_parser().parse_args(argv)
     if options.command is None:
@@ -40,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   except MigrateError as error:
     if os.environ.get(DEBUG):
       traceback.print_exc()
-    _show(error.findings)
-    return WRONG if isinstance(error, WrongCommandError) else LEFT
+    return _refused(error.findings, options, WRONG if isinstance(error, WrongCommandError) else LEFT)
   except KeyboardInterrupt:
     print("stopped", file=sys.stderr)
     return 130
@@ -51,14 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
   except Exception as error:
     if os.environ.get(DEBUG):
       raise
-    _show((_unexpected(error),))
-    return LEFT
+    return _refused((_unexpected(error),), options, LEFT)
 
 
-def _show(findings: Sequence[Finding]) -> None:
+def _refused(findings: Sequence[Finding], options: argparse.Namespace | None, code: int) -> int:
+  """Shows why nothing came of it, on the terminal and in the JSON that was asked for."""
   from migrate.terminal import console, show_findings
 
   show_findings(findings, console(stderr=True))
+  if code != WRONG:
+    document = {"version": __version__, "examples": [], "findings": [f.to_json() for f in findings]}
+    _write_json(document, getattr(options, "json", None))
+  return code
 
 
 def _unexpected(error: Exception) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -80,11 +81,11 @@ def difference(compared: Mapping[str, Any] | None) -> str:
   if not compared or not compared.get("compared"):
     return "-"
   count = compared["compared"]
-  most = compared.get("max_abs")
-  if not most:
-    return f"{count} bitwise" if most == 0 else str(count)
+  if compared.get("identical", count) == count and not compared.get("max_abs"):
+    return f"{count} bitwise"
   noise = compared.get("noise")
-  return f"{count}: {float(most):.1e}" + (f" (noise {float(noise):.1e})" if noise is not None else "")
+  text = f"{count}: {float(compared.get('max_abs') or 0):.1e}"
+  return text + (f" (noise {float(noise):.1e})" if noise is not None else "")
 
 
 def _worst(collections: Any) -> Mapping[str, Any] | None:
@@ -94,8 +95,15 @@ def _worst(collections: Any) -> Mapping[str, Any] | None:
   rows = [row for row in collections.values() if isinstance(row, Mapping) and row.get("compared")]
   if not rows:
     return None
-  worst = max(rows, key=lambda row: float(row.get("max_abs") or 0))
-  return {**worst, "compared": sum(row["compared"] for row in rows)}
+  worst = max(rows, key=lambda row: _size(row.get("max_abs")))
+  counts = {key: sum(row.get(key, row["compared"]) for row in rows) for key in ("compared", "identical")}
+  return {**worst, **counts}
+
+
+def _size(value: Any) -> float:
+  """For ordering: what is no number is larger than any."""
+  number = float(value or 0)
+  return math.inf if math.isnan(number) else number
 
 
 def show_source(source: Mapping[str, Any], out: Console) -> None:

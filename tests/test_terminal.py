@@ -25,7 +25,9 @@ def written(show, *args, width=100):
     ({"compared": 12, "max_abs": 0.0, "noise": 1e-7}, "12 bitwise"),
     ({"compared": 12, "max_abs": 3.14e-7}, "12: 3.1e-07"),
     ({"compared": 12, "max_abs": 3.14e-7, "noise": 5e-7}, "12: 3.1e-07 (noise 5.0e-07)"),
-    ({"compared": 12, "max_abs": float("nan"), "noise": 5e-7}, "12: nan (noise 5.0e-07)"),
+    ({"compared": 12, "max_abs": "nan", "noise": 5e-7}, "12: nan (noise 5.0e-07)"),
+    ({"compared": 12, "identical": 12, "max_abs": 0.0, "noise": 0.0}, "12 bitwise"),
+    ({"compared": 12, "identical": 11, "max_abs": 0.0, "noise": 0.0}, "12: 0.0e+00 (noise 0.0e+00)"),
   ],
 )
 def test_difference_in_words(compared, text):
