@@ -29,6 +29,7 @@ class Arg:
       Templates may name jnp, jax and nnx, and `template:file.name`, which stands for that
       name of `mappings/templates/file.py`, copied into the ported package and imported.
     because: why, for `add`, `convert`, `ignore` and `refuse`.
+    absent: for `convert`, the source to write where the Linen call does not give the field; empty writes nothing.
     allow: for `refuse`, source texts that are harmless (usually the default).
   """
 
@@ -38,6 +39,7 @@ class Arg:
   code: str = ""
   because: str = ""
   allow: tuple[str, ...] = ()
+  absent: str = ""
 
 
 def same(*names: str, because: str = "") -> tuple[Arg, ...]:
@@ -60,9 +62,9 @@ def add(nnx: str, code: str, *, because: str) -> tuple[Arg, ...]:
   return (Arg("add", None, nnx, code, because),)
 
 
-def convert(linen: str, nnx: str, code: str, *, because: str) -> tuple[Arg, ...]:
-  """The value takes another form: `code` is a template over `{value}`."""
-  return (Arg("convert", linen, nnx, code, because),)
+def convert(linen: str, nnx: str, code: str, *, because: str, absent: str = "") -> tuple[Arg, ...]:
+  """The value takes another form: `code` is a template over `{value}`. Two that give the same parameter clash: refuse."""
+  return (Arg("convert", linen, nnx, code, because, (), absent),)
 
 
 def ignore(*names: str, because: str) -> tuple[Arg, ...]:
@@ -175,6 +177,53 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True)
+class Given:
+  """A random array for a `Sample`: its shape and what it holds (`float`, `int` below `high`, or `bool`)."""
+
+  shape: Shape
+  kind: Literal["float", "int", "bool"] = "float"
+  high: int = 0
+
+
+def floats(*shape: int) -> Given:
+  """Normally distributed numbers."""
+  return Given(shape)
+
+
+def ints(*shape: int, high: int) -> Given:
+  """Integers from 0 below `high`."""
+  return Given(shape, "int", high)
+
+
+def bools(*shape: int) -> Given:
+  """About three true out of four, the first of every last axis always."""
+  return Given(shape, "bool")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """One way to build and call a layer, for `migrate.verify.conformance`; sizes are primes, so that no axis fits by luck.
+
+  Attributes:
+    fields: Linen constructor fields.
+    args: call arguments; `Given` arrays or plain values. A cell's carry is made by its `initialize_carry`.
+    kwargs: call keywords.
+    nnx_kwargs: the call keywords on the NNX side, where they differ; None means the same.
+    ulp: largest accepted distance in float32, in units in the last place of the largest value; 0 is bitwise.
+    half: also compare with dtype=bfloat16 (with `exact` arguments).
+    name: shown where it fails.
+  """
+
+  fields: Mapping[str, Any]
+  args: tuple[Any, ...] = ()
+  kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  nnx_kwargs: Mapping[str, Any] | None = None
+  ulp: int = 0
+  half: bool = True
+  name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerMapping:
   """A Linen layer class and what NNX calls the same.
 
@@ -207,7 +256,7 @@ class LayerMapping:
     method_code: ((method, template), ...) for methods whose call changes, over `{layer}` and Linen's parameter names:
       `("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))")`.
     takes_rngs: False where the NNX constructor wants no `rngs` for its parameters.
-    example: makes (module_kwargs, call_args) for conformance; see `migrate.verify.conformance`.
+    example: makes the `Sample`s for `migrate.verify.conformance`.
   """
 
   linen: str
@@ -224,7 +273,7 @@ class LayerMapping:
   rngs: tuple[str, ...] = ()
   children: tuple[tuple[str, str], ...] = ()
   note: str = ""
-  example: Callable[[], Any] | None = dataclasses.field(default=None, repr=False, compare=False)
+  example: Callable[[], tuple[Sample, ...]] | None = dataclasses.field(default=None, repr=False, compare=False)
   input: str = ""
   infer: Infer | None = None
   exact: Exact | None = None
@@ -247,6 +296,35 @@ class Unsupported:
 
   linen: str
   because: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformMapping:
+  """A lifted transform of Linen and its NNX idiom.
+
+  Attributes:
+    linen: its full name, `flax.linen.scan`.
+    nnx: what NNX calls the same, `flax.nnx.scan`; empty where there is none.
+    because: how they differ, or why there is none.
+    prefix: what Linen puts before the class name when the transform takes a class (`Scan` of `ScanBlock_0`).
+    axes: the argument that says which axis a collection is stacked on, or empty.
+    call: a template for the call over `{layer}` and `{args}`, inside the method.
+    init: a template for the constructor over `{make}`, source of a function of rngs that makes one layer.
+    args: a fate for every argument of Linen's transform.
+    positional: Linen's order of arguments.
+    source: where the facts were read.
+  """
+
+  linen: str
+  nnx: str
+  because: str
+  prefix: str = ""
+  axes: str = ""
+  call: str = ""
+  init: str = ""
+  args: tuple[Arg, ...] = ()
+  positional: tuple[str, ...] = ()
+  source: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""`flax.linen.LayerNorm` to `flax.nnx.LayerNorm`: the feature size must be told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.core.declare import Exact, Infer, LayerMapping, Sample, Variant, floats, ignore, infer, leaf, same, unused
+
+
+def _features(fields: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
+  axes = fields["feature_axes"]
+  shape = call["x"]
+  axes = sorted(a % len(shape) for a in (axes if isinstance(axes, (tuple, list)) else (axes,)))
+  sizes = tuple(shape[a] for a in axes)
+  return {"num_features": sizes if len(sizes) > 1 else sizes[0]}
+
+
+_EXACT = Exact(
+  (("promote_dtype", "template:precision.keep_dtypes"),),
+  because="stock casts input and parameters to dtype before normalising, Linen only the result: 0.3 to 0.7% of max apart",
+)
+
+_SAME = (
+  "epsilon",
+  "dtype",
+  "param_dtype",
+  "use_bias",
+  "use_scale",
+  "bias_init",
+  "scale_init",
+  "reduction_axes",
+  "feature_axes",
+  "axis_name",
+  "axis_index_groups",
+  "use_fast_variance",
+)
+_POSITIONAL = (
+  "epsilon",
+  "dtype",
+  "param_dtype",
+  "use_bias",
+  "use_scale",
+  "bias_init",
+  "scale_init",
+  "reduction_axes",
+  "feature_axes",
+  "axis_name",
+  "axis_index_groups",
+  "use_fast_variance",
+  "force_float32_reductions",
+)
+_SOURCE = "flax 0.12.8 linen/normalization.py LayerNorm, nnx/nn/normalization.py LayerNorm"
+_BECAUSE = "which axes carry features is a field"
+
+
+def _stock_cannot(fields: Mapping[str, Any]) -> bool:
+  axes = fields["feature_axes"]
+  return not fields["force_float32_reductions"] or (isinstance(axes, (tuple, list)) and len(axes) > 1)
+
+
+def _samples(*more: Sample) -> tuple[Sample, ...]:
+  return (
+    Sample({}, (floats(3, 2, 7),)),
+    Sample({"use_bias": False, "use_fast_variance": False, "epsilon": 1e-3}, (floats(3, 7),), name="no bias"),
+    Sample({"reduction_axes": (1, 2), "feature_axes": 1, "use_scale": False}, (floats(3, 5, 7),), name="other axes"),
+    *more,
+  )
+
+
+_TEMPLATE = LayerMapping(
+  linen="flax.linen.LayerNorm",
+  nnx="template:norm.LayerNorm",
+  source=_SOURCE,
+  inputs="* num_features",
+  output="* num_features",
+  args=(*infer("num_features"), *same(*_SAME, "force_float32_reductions")),
+  leaves=(
+    leaf("params/scale", "scale", "*num_features", optional=True),
+    leaf("params/bias", "bias", "*num_features", optional=True),
+  ),
+  positional=_POSITIONAL,
+  infer=Infer(_features, because=_BECAUSE),
+  example=lambda: (
+    Sample({"reduction_axes": (-2, -1), "feature_axes": (-2, -1)}, (floats(3, 5, 7),), name="two feature axes"),
+    Sample({"force_float32_reductions": False}, (floats(3, 7),), name="low precision reductions"),
+  ),
+)
+
+MAPPING = LayerMapping(
+  linen="flax.linen.LayerNorm",
+  nnx="flax.nnx.LayerNorm",
+  source=_SOURCE,
+  inputs="* num_features",
+  output="* num_features",
+  args=(
+    *infer("num_features"),
+    *same(*_SAME),
+    *ignore("force_float32_reductions", because="nnx.LayerNorm always does; False takes the template"),
+    *unused("promote_dtype", because="given for exactness"),
+  ),
+  leaves=(
+    leaf("params/scale", "scale", "num_features", optional=True),
+    leaf("params/bias", "bias", "num_features", optional=True),
+  ),
+  positional=_POSITIONAL,
+  infer=Infer(_features, because=_BECAUSE),
+  exact=_EXACT,
+  variants=(
+    Variant(
+      _stock_cannot,
+      _TEMPLATE,
+      because="nnx.LayerNorm knows one feature axis, of one size, and always reduces in float32",
+    ),
+  ),
+  example=_samples,
+)
