@@ -17,6 +17,7 @@ from typing import Any
 
 from migrate import __version__
 from migrate.core.report import Finding, MigrateError, refuse
+from migrate.example import ExampleSpec
 
 PROVEN, LEFT, WRONG = 0, 1, 2
 DEBUG = "LINEN2NNX_DEBUG"
@@ -85,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
   parser.add_argument("--version", action="version", version=f"linen2nnx {__version__}")
   commands = parser.add_subparsers(dest="command", metavar="COMMAND")
   _add_port(commands)
+  _add_verify(commands)
   return parser
 
 
@@ -113,6 +115,23 @@ def _add_port(commands: Any) -> None:
   port.add_argument("--overwrite", action="store_true", help="replace DIR and DST where they exist")
   _add_output(port)
   port.set_defaults(run=run_port)
+
+
+def _add_verify(commands: Any) -> None:
+  verify = commands.add_parser(
+    "verify",
+    help="run a Linen model and its port again, and compare them",
+    description="Compares outputs, collections and gradients of the example with what DIR/ported.py builds.",
+  )
+  verify.add_argument("example", nargs="+", help="package.module:function or path/file.py:function")
+  verify.add_argument(
+    "--ported", required=True, type=Path, metavar="DIR", help="folder with ported.py and mapping.json"
+  )
+  verify.add_argument("--mapping", type=Path, metavar="FILE", help="another mapping than DIR/mapping.json")
+  verify.add_argument("--layout", choices=("extract", "overlay"), default="extract", help="how DIR was written")
+  verify.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for each example (600)")
+  _add_output(verify)
+  verify.set_defaults(run=run_verify)
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
@@ -158,14 +177,43 @@ def run_port(options: argparse.Namespace) -> int:
   return report.exit_code
 
 
+def run_verify(options: argparse.Namespace) -> int:
+  """`linen2nnx verify`."""
+  _check_examples(options.example)
+  mapping = options.mapping or options.ported / "mapping.json"
+  for path, wanted in ((options.ported / "ported.py", "what linen2nnx port wrote"), (mapping, "a mapping")):
+    if not path.is_file():
+      raise _wrong(str(path), "no such file", wanted, "give the folder that linen2nnx port wrote as --ported")
+
+  from migrate.core.verdict import Report
+  from migrate.terminal import Progress, console, show_report
+  from migrate.workflows.proof import verify_ported
+
+  out = console(stderr=options.json == "-")
+  reports = []
+  with Progress(out, quiet=options.quiet).running() as progress:
+    for text in options.example:
+      name = ExampleSpec.parse(text).name
+      progress(f"verify {name}")
+      reports.append(
+        verify_ported(
+          text, options.ported, f"build_{name}", mapping, layout=options.layout, timeout_s=options.timeout, name=name
+        )
+      )
+  report = Report(tuple(reports))
+  document = {"version": __version__, **report.to_json()}
+  _write_json(document, options.json)
+  if not options.quiet:
+    show_report(document, out)
+  return PROVEN if report.proven else LEFT
+
+
 def _wrong(where: str, found: str, wanted: str, do: str) -> WrongCommandError:
   return WrongCommandError(Finding(where, found, wanted, do))
 
 
 def _check_examples(texts: Sequence[str]) -> None:
   """Refuses what is no example by its text alone; imports nothing of the user's."""
-  from migrate.example import ExampleSpec
-
   for text in texts:
     try:
       spec = ExampleSpec.parse(text)

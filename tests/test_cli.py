@@ -10,6 +10,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.core.report import Finding, MigrateError
+from migrate.core.verdict import ExampleReport
 
 REPORT = {
   "version": 1,
@@ -178,6 +179,32 @@ def test_usage_errors_exit_2(argv, capsys):
 def test_overwrite_lets_existing_folders_be(workflow, tmp_path):
   assert cli.main(["port", "m:f", "--out", str(tmp_path), "--overwrite"]) == 0
   assert workflow.calls[0][2]["overwrite"] is True
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("identical", 0), ("equal", 0), ("different", 1), ("error", 1)])
+def test_verify_exits_by_the_verdict(monkeypatch, tmp_path, capsys, verdict, code):
+  calls = []
+
+  def verify_ported(spec, ported, build, mapping, **options):
+    calls.append((spec, ported, build, mapping, options))
+    return ExampleReport(options["name"], verdict, leaves=7)
+
+  monkeypatch.setattr("migrate.workflows.proof.verify_ported", verify_ported)
+  for name in ("ported.py", "mapping.json"):
+    (tmp_path / name).write_text("")
+  target = tmp_path / "report.json"
+  assert cli.main(["verify", "pkg.mod:tiny", "--ported", str(tmp_path), "--json", str(target)]) == code
+  ((spec, ported, build, mapping, options),) = calls
+  assert (spec, ported, build) == ("pkg.mod:tiny", tmp_path, "build_tiny")
+  assert mapping == tmp_path / "mapping.json"
+  assert options == {"layout": "extract", "timeout_s": 600.0, "name": "tiny"}
+  assert json.loads(target.read_text())["examples"][0]["verdict"] == verdict
+  assert verdict in capsys.readouterr().out
+
+
+def test_verify_of_no_port_exits_2(tmp_path, capsys):
+  assert cli.main(["verify", "pkg.mod:tiny", "--ported", str(tmp_path)]) == 2
+  assert "ported.py" in capsys.readouterr().err
 
 
 def test_without_a_command_the_help_is_shown(capsys):
