@@ -13,6 +13,7 @@ from migrate.core.declare import (
   convert,
   floats,
   infer,
+  key,
   leaf,
   refuse,
   same,
@@ -35,6 +36,10 @@ def _samples(name: str) -> tuple[Sample, ...]:
            name="mask, normalised"),
     Sample({"num_heads": 2, "qkv_features": 6, "out_features": 5, "dropout_rate": 0.4}, (x,), {"deterministic": True},
            name="dropout off"),
+    Sample({"num_heads": 2, "qkv_features": 6, "dropout_rate": 0.4, "deterministic": False}, (x,),
+           {"dropout_rng": key()}, name="dropout"),
+    Sample({"num_heads": 2, "qkv_features": 6, "dropout_rate": 0.4, "broadcast_dropout": False}, (x,),
+           {"dropout_rng": key(), "deterministic": False}, name="dropout not shared"),
   )  # fmt: skip
   if name == "SelfAttention":
     return both
@@ -42,7 +47,7 @@ def _samples(name: str) -> tuple[Sample, ...]:
     *both,
     Sample({"num_heads": 2, "qkv_features": 6}, (x, y), ulp=40, name="keys of another width"),
     Sample({"num_heads": 2, "qkv_features": 6}, (x, y, y), ulp=40, name="keys and values"),
-    Sample({"num_heads": 2, "qkv_features": 6}, (x,), {"inputs_kv": y}, {"inputs_k": y}, ulp=40, name="inputs_kv"),
+    Sample({"num_heads": 2, "qkv_features": 6}, (x,), {"inputs_kv": y}, ulp=40, name="inputs_kv"),
   )
 
 
@@ -59,7 +64,8 @@ def _record(name: str) -> LayerMapping:
       *same("num_heads", "dtype", "param_dtype", "qkv_features", "out_features", "broadcast_dropout", "dropout_rate",
             "deterministic", "precision", "kernel_init", "out_kernel_init", "bias_init", "out_bias_init", "use_bias",
             "normalize_qk"),
-      *convert("decode", "decode", "{value}", because="NNX raises where neither constructor nor call says it", absent="False"),
+      *convert("decode", "decode", "{value}", absent="False",
+               because="NNX raises where neither constructor nor call says it"),
       *convert("attention_fn", "attention_fn", "template:attention.adapted({value})",
                because="Linen passes only what the function's signature names, NNX passes everything"),
       *convert("force_fp32_for_softmax", "attention_fn",
@@ -75,7 +81,7 @@ def _record(name: str) -> LayerMapping:
       *refuse("qk_attn_weights_einsum_cls", "attn_weights_value_einsum_cls",
               because="NNX has no such hook; write an attention_fn", allow=("None",)),
       *unused("num_kv_heads", "keep_rngs"),
-      *unused("qkv_promote_dtype", "out_promote_dtype", "ln_promote_dtype", because="given for exactness where it matters"),
+      *unused("qkv_promote_dtype", "out_promote_dtype", "ln_promote_dtype", because="given for exactness"),
     ),
     leaves=(
       *(leaf(f"params/{p}/kernel", f"{p}/kernel", f"{size} num_heads head_dim")
@@ -95,18 +101,18 @@ def _record(name: str) -> LayerMapping:
     call_positional=("inputs_q", "mask", "deterministic", "dropout_rng", "sow_weights") if own
     else ("inputs_q", "inputs_k", "inputs_v"),
     call_keywords=("mask", "deterministic", "dropout_rng", "sow_weights") if own else (),
-    positional=("num_heads", "dtype", "param_dtype", "qkv_features", "out_features", "broadcast_dropout", "dropout_rate",
-                "deterministic", "precision", "kernel_init", "out_kernel_init", "bias_init", "out_bias_init", "use_bias",
-                "attention_fn", "decode", "normalize_qk", "force_fp32_for_softmax", "qkv_dot_general",
-                "out_dot_general", "qkv_dot_general_cls", "out_dot_general_cls", "qk_attn_weights_einsum_cls",
-                "attn_weights_value_einsum_cls"),
+    positional=("num_heads", "dtype", "param_dtype", "qkv_features", "out_features", "broadcast_dropout",
+                "dropout_rate", "deterministic", "precision", "kernel_init", "out_kernel_init", "bias_init",
+                "out_bias_init", "use_bias", "attention_fn", "decode", "normalize_qk", "force_fp32_for_softmax",
+                "qkv_dot_general", "out_dot_general", "qkv_dot_general_cls", "out_dot_general_cls",
+                "qk_attn_weights_einsum_cls", "attn_weights_value_einsum_cls"),
     rngs=("dropout",),
     infer=Infer(_sizes, because="keys and values may have another width than queries"),
     exact=Exact(
       (("attention_fn", "template:attention.dot_product_attention"),
        ("ln_promote_dtype", "template:precision.keep_dtypes")),
-      because="without dropout stock calls jax.nn.dot_product_attention, which scales and adds up in another order: 1e-7 "
-      "in float32 (1e-5 with large logits), 0.5% of max in bfloat16",
+      because="without dropout stock calls jax.nn.dot_product_attention, which scales and adds up in another order: "
+      "1e-7 in float32 (1e-5 with large logits), 0.5% of max in bfloat16",
     ),
     setup=(Setup("decode", "{layer}.init_cache({shape}, dtype={dtype})",
                  because="NNX makes the cache by this method, Linen when it is initialised with a whole sequence"),),

@@ -41,8 +41,8 @@ MAPPING = LayerMapping(
     leaf("params/kernel", "kernel", "*batch_axis *in_features *out_features"),
     leaf("params/bias", "bias", "*batch_axis *out_features", optional=True),
   ),
-  positional=("features", "axis", "batch_dims", "use_bias", "dtype", "param_dtype", "kernel_init", "bias_init", "precision",
-              "promote_dtype", "dot_general", "dot_general_cls"),
+  positional=("features", "axis", "batch_dims", "use_bias", "dtype", "param_dtype", "kernel_init", "bias_init",
+              "precision", "promote_dtype", "dot_general", "dot_general_cls"),
   infer=Infer(_sizes, because="`axis` and `batch_dims` say which sizes of the input are meant"),
   example=lambda: (
     Sample({"features": 5}, (floats(3, 2, 7),)),

@@ -1,6 +1,6 @@
 """`flax.linen.Dropout` to `flax.nnx.Dropout`: at the call, `deterministic` and the key go by keyword."""
 
-from migrate.core.declare import LayerMapping, Sample, floats, same
+from migrate.core.declare import LayerMapping, Sample, floats, key, same
 
 MAPPING = LayerMapping(
   linen="flax.linen.Dropout",
@@ -24,7 +24,10 @@ MAPPING = LayerMapping(
   note="keeps a fork of the stream `rng_collection`; a raw key passed at the call gives Linen's own mask",
   example=lambda: (
     Sample({"rate": 0.3}, (floats(5, 7),), {"deterministic": True}, name="deterministic"),
-    Sample({"rate": 0.3, "deterministic": False, "broadcast_dims": (0,)}, (floats(5, 7),), name="random"),
+    Sample({"rate": 0.3, "deterministic": False}, (floats(5, 7),), {"rng": key()}, name="random"),
+    Sample(
+      {"rate": 0.3, "broadcast_dims": (0,)}, (floats(5, 7),), {"rng": key(), "deterministic": False}, name="shared"
+    ),
     Sample({"rate": 1.0, "deterministic": False}, (floats(5, 7),), name="drop all"),
   ),
 )

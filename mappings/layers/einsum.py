@@ -1,4 +1,4 @@
-"""`flax.linen.Einsum` to `flax.nnx.Einsum`: the bias, on by default in Linen, is off in NNX unless its shape is told."""
+"""`flax.linen.Einsum` to `flax.nnx.Einsum`: the bias, on by default in Linen, needs a shape in NNX."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ MAPPING = LayerMapping(
   args=(
     *infer("bias_shape"),
     *rename("shape", "kernel_shape"),
-    *same("einsum_str", because="NNX wants it in the constructor, also where Linen passes it to the call; it is inferred then"),
+    *same("einsum_str", because="NNX wants it in the constructor; inferred where Linen passes it to the call"),
     *ignore("use_bias", because="bias_shape, inferred from the equation, says whether there is a bias"),
     *same("dtype", "param_dtype", "precision", "kernel_init", "bias_init", "preferred_element_type"),
     *convert("promote_dtype", "promote_dtype", "template:injected.promote_dtype({value})",

@@ -2,6 +2,8 @@
 
 from migrate.core.declare import LayerMapping, Sample, floats, infer, leaf, rename, same
 
+_ATTRIBUTES = {"r": "ir", "z": "iz", "n": "in_"}
+
 MAPPING = LayerMapping(
   linen="flax.linen.GRUCell",
   nnx="template:gru.GRUCell",
@@ -16,8 +18,8 @@ MAPPING = LayerMapping(
     *same("carry_init", because="Linen's default makes zeros, the template's None as well"),
   ),
   leaves=(
-    *(leaf(f"params/i{g}/kernel", f"{'in_' if g == 'n' else 'i' + g}/kernel", "in_features hidden_features") for g in "rzn"),
-    *(leaf(f"params/i{g}/bias", f"{'in_' if g == 'n' else 'i' + g}/bias", "hidden_features") for g in "rzn"),
+    *(leaf(f"params/i{g}/kernel", f"{_ATTRIBUTES[g]}/kernel", "in_features hidden_features") for g in "rzn"),
+    *(leaf(f"params/i{g}/bias", f"{_ATTRIBUTES[g]}/bias", "hidden_features") for g in "rzn"),
     *(leaf(f"params/h{g}/kernel", f"h{g}/kernel", "hidden_features hidden_features") for g in "rzn"),
     leaf("params/hn/bias", "hn/bias", "hidden_features"),
   ),

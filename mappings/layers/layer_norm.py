@@ -7,47 +7,26 @@ from migrate.core.declare import Exact, Infer, LayerMapping, Sample, Variant, fl
 
 
 def _features(fields: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
-  axes = fields["feature_axes"]
-  shape = call["x"]
-  axes = sorted(a % len(shape) for a in (axes if isinstance(axes, (tuple, list)) else (axes,)))
+  given: Any = fields["feature_axes"]
+  shape: tuple[int, ...] = tuple(call["x"])
+  axes = sorted(a % len(shape) for a in (given if isinstance(given, (tuple, list)) else (given,)))
   sizes = tuple(shape[a] for a in axes)
-  return {"num_features": sizes if len(sizes) > 1 else sizes[0]}
+  return {"num_features": sizes if len(sizes) != 1 else sizes[0]}
 
 
 _EXACT = Exact(
   (("promote_dtype", "template:precision.keep_dtypes"),),
-  because="stock casts input and parameters to dtype before normalising, Linen only the result: 0.3 to 0.7% of max apart",
+  because="stock casts input and parameters to dtype first, Linen only the result: 0.3 to 0.7% of max apart",
 )
 
 _SAME = (
-  "epsilon",
-  "dtype",
-  "param_dtype",
-  "use_bias",
-  "use_scale",
-  "bias_init",
-  "scale_init",
-  "reduction_axes",
-  "feature_axes",
-  "axis_name",
-  "axis_index_groups",
-  "use_fast_variance",
-)
+  "epsilon", "dtype", "param_dtype", "use_bias", "use_scale", "bias_init", "scale_init", "reduction_axes",
+  "feature_axes", "axis_name", "axis_index_groups", "use_fast_variance",
+)  # fmt: skip
 _POSITIONAL = (
-  "epsilon",
-  "dtype",
-  "param_dtype",
-  "use_bias",
-  "use_scale",
-  "bias_init",
-  "scale_init",
-  "reduction_axes",
-  "feature_axes",
-  "axis_name",
-  "axis_index_groups",
-  "use_fast_variance",
-  "force_float32_reductions",
-)
+  "epsilon", "dtype", "param_dtype", "use_bias", "use_scale", "bias_init", "scale_init", "reduction_axes",
+  "feature_axes", "axis_name", "axis_index_groups", "use_fast_variance", "force_float32_reductions",
+)  # fmt: skip
 _SOURCE = "flax 0.12.8 linen/normalization.py LayerNorm, nnx/nn/normalization.py LayerNorm"
 _BECAUSE = "which axes carry features is a field"
 

@@ -4,6 +4,7 @@ from migrate.core.declare import LayerMapping, Sample, floats, infer, leaf, rena
 
 _ZEROS = "Linen's default makes zeros, NNX's None as well"
 _SPREAD = "NNX's default is orthogonal too, computed in float32 and cast to param_dtype"
+_ATTRIBUTES = {"i": "ii", "f": "if_", "g": "ig", "o": "io"}
 
 MAPPING = LayerMapping(
   linen="flax.linen.LSTMCell",
@@ -21,7 +22,7 @@ MAPPING = LayerMapping(
     *unused("promote_dtype", "keep_rngs"),
   ),
   leaves=(
-    *(leaf(f"params/i{g}/kernel", f"{'if_' if g == 'f' else 'i' + g}/kernel", "in_features hidden_features") for g in "ifgo"),
+    *(leaf(f"params/i{g}/kernel", f"{_ATTRIBUTES[g]}/kernel", "in_features hidden_features") for g in "ifgo"),
     *(leaf(f"params/h{g}/kernel", f"h{g}/kernel", "hidden_features hidden_features") for g in "ifgo"),
     *(leaf(f"params/h{g}/bias", f"h{g}/bias", "hidden_features") for g in "ifgo"),
   ),

@@ -12,8 +12,8 @@ MAPPING = LayerMapping(
   args=(
     *infer("in_features"),
     *rename("features", "hidden_features"),
-    *same("gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init", "forget_bias_init", "activation_bias_init",
-          "dtype", "param_dtype", "reset_gate"),
+    *same("gate_fn", "activation_fn", "kernel_init", "recurrent_kernel_init", "forget_bias_init",
+          "activation_bias_init", "dtype", "param_dtype", "reset_gate"),
     *same("carry_init", because="Linen's default makes zeros, the template's None as well"),
   ),
   leaves=(

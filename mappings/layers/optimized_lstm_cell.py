@@ -1,4 +1,4 @@
-"""`flax.linen.OptimizedLSTMCell`: a template that keeps one parameter a gate, and stock `flax.nnx.OptimizedLSTMCell`."""
+"""`flax.linen.OptimizedLSTMCell`: a template with one parameter a gate, and stock, which fuses them."""
 
 from migrate.core.declare import LayerMapping, Sample, floats, infer, leaf, rename, same, unused
 from migrate.core.ops import Concatenate
@@ -14,6 +14,8 @@ _ZEROS = "Linen's default makes zeros, NNX's None as well"
 def _samples() -> tuple[Sample, ...]:
   return (Sample({"features": 5}, (floats(3, 7),)),)
 
+
+_ATTRIBUTES = {"i": "ii", "f": "if_", "g": "ig", "o": "io"}
 
 MAPPING = LayerMapping(
   linen="flax.linen.OptimizedLSTMCell",

@@ -1,4 +1,4 @@
-"""`flax.linen.RNN` to `flax.nnx.RNN`: scans a cell; what Linen says about collections, NNX reads from Variable types."""
+"""`flax.linen.RNN` to `flax.nnx.RNN`: scans a cell; Variable types stand for what Linen says about collections."""
 
 from migrate.core.declare import LayerMapping, leaf, refuse, same, unused
 
@@ -11,7 +11,8 @@ MAPPING = LayerMapping(
   args=(
     *same("cell", "time_major", "return_carry", "reverse", "keep_order", "unroll"),
     *refuse("variable_axes", because="nnx.RNN takes state_axes over Variable types", allow=("{}", "FrozenDict()")),
-    *refuse("variable_broadcast", because="nnx.RNN takes state_axes over Variable types", allow=("'params'", '"params"')),
+    *refuse("variable_broadcast", because="nnx.RNN takes state_axes over Variable types",
+            allow=("'params'", '"params"')),
     *refuse("variable_carry", because="nnx.RNN takes state_axes over Variable types", allow=("False",)),
     *refuse("split_rngs", because="nnx.RNN takes broadcast_rngs",
             allow=("{'params': False}", '{"params": False}', "FrozenDict({'params': False})")),

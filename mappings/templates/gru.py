@@ -4,6 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+default_kernel_init = nnx.initializers.lecun_normal()
+default_recurrent_init = nnx.initializers.orthogonal()
+zeros = nnx.initializers.zeros_init()
+
 
 class GRUCell(nnx.RNNCellBase):
   """`h' = (1 - z) * n + z * h` with `n = tanh(W_in x + b_in + r * (W_hn h + b_hn))`.
@@ -29,9 +33,9 @@ class GRUCell(nnx.RNNCellBase):
     *,
     gate_fn=jax.nn.sigmoid,
     activation_fn=jnp.tanh,
-    kernel_init=nnx.initializers.lecun_normal(),
-    recurrent_kernel_init=nnx.initializers.orthogonal(),
-    bias_init=nnx.initializers.zeros_init(),
+    kernel_init=default_kernel_init,
+    recurrent_kernel_init=default_recurrent_init,
+    bias_init=zeros,
     dtype=None,
     param_dtype=jnp.float32,
     carry_init=None,
@@ -78,7 +82,7 @@ class GRUCell(nnx.RNNCellBase):
 
   def initialize_carry(self, input_shape, rngs=None, carry_init=None):
     """The state before the first step, for inputs of `input_shape`."""
-    init = carry_init or self.carry_init or nnx.initializers.zeros_init()
+    init = carry_init or self.carry_init or zeros
     rngs = rngs.carry if isinstance(rngs, nnx.Rngs) else rngs
     key = jax.random.key(0) if rngs is None else rngs()
     return init(key, (*input_shape[:-1], self.hidden_features), self.param_dtype)

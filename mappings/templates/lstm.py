@@ -4,6 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+default_kernel_init = nnx.initializers.lecun_normal()
+default_recurrent_init = nnx.initializers.orthogonal()
+zeros = nnx.initializers.zeros_init()
+
 
 class OptimizedLSTMCell(nnx.RNNCellBase):
   """`c' = f * c + i * g`, `h' = o * tanh(c')`, with the four gates' kernels joined before the product.
@@ -29,9 +33,9 @@ class OptimizedLSTMCell(nnx.RNNCellBase):
     *,
     gate_fn=jax.nn.sigmoid,
     activation_fn=jnp.tanh,
-    kernel_init=nnx.initializers.lecun_normal(),
-    recurrent_kernel_init=nnx.initializers.orthogonal(),
-    bias_init=nnx.initializers.zeros_init(),
+    kernel_init=default_kernel_init,
+    recurrent_kernel_init=default_recurrent_init,
+    bias_init=zeros,
     dtype=None,
     param_dtype=jnp.float32,
     carry_init=None,
@@ -90,7 +94,7 @@ class OptimizedLSTMCell(nnx.RNNCellBase):
 
   def initialize_carry(self, input_shape, rngs=None, carry_init=None):
     """Memory and state before the first step, for inputs of `input_shape`."""
-    init = carry_init or self.carry_init or nnx.initializers.zeros_init()
+    init = carry_init or self.carry_init or zeros
     rngs = rngs.carry if isinstance(rngs, nnx.Rngs) else rngs
     shape = (*input_shape[:-1], self.hidden_features)
     keys = [jax.random.key(0) if rngs is None else rngs() for _ in range(2)]

@@ -4,6 +4,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+default_kernel_init = nnx.initializers.lecun_normal()
+default_recurrent_init = nnx.initializers.orthogonal()
+zeros = nnx.initializers.zeros_init()
+ones = nnx.initializers.ones_init()
+
 
 class MGUCell(nnx.RNNCellBase):
   """`h' = (1 - f) * n + f * h` with one forget gate f, which also resets the candidate n.
@@ -31,10 +36,10 @@ class MGUCell(nnx.RNNCellBase):
     *,
     gate_fn=jax.nn.sigmoid,
     activation_fn=jnp.tanh,
-    kernel_init=nnx.initializers.lecun_normal(),
-    recurrent_kernel_init=nnx.initializers.orthogonal(),
-    forget_bias_init=nnx.initializers.ones_init(),
-    activation_bias_init=nnx.initializers.zeros_init(),
+    kernel_init=default_kernel_init,
+    recurrent_kernel_init=default_recurrent_init,
+    forget_bias_init=ones,
+    activation_bias_init=zeros,
     dtype=None,
     param_dtype=jnp.float32,
     carry_init=None,
@@ -85,7 +90,7 @@ class MGUCell(nnx.RNNCellBase):
 
   def initialize_carry(self, input_shape, rngs=None, carry_init=None):
     """The state before the first step, for inputs of `input_shape`."""
-    init = carry_init or self.carry_init or nnx.initializers.zeros_init()
+    init = carry_init or self.carry_init or zeros
     rngs = rngs.carry if isinstance(rngs, nnx.Rngs) else rngs
     key = jax.random.key(0) if rngs is None else rngs()
     return init(key, (*input_shape[:-1], self.hidden_features), self.param_dtype)

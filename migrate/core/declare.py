@@ -63,7 +63,7 @@ def add(nnx: str, code: str, *, because: str) -> tuple[Arg, ...]:
 
 
 def convert(linen: str, nnx: str, code: str, *, because: str, absent: str = "") -> tuple[Arg, ...]:
-  """The value takes another form: `code` is a template over `{value}`. Two that give the same parameter clash: refuse."""
+  """The value takes another form: `code` is a template over `{value}`. Two for one parameter clash: refuse."""
   return (Arg("convert", linen, nnx, code, because, (), absent),)
 
 
@@ -178,10 +178,10 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-  """A random array for a `Sample`: its shape and what it holds (`float`, `int` below `high`, or `bool`)."""
+  """A random array for a `Sample`: its shape, and what it holds (`int` is below `high`; `key` is a PRNG key)."""
 
   shape: Shape
-  kind: Literal["float", "int", "bool"] = "float"
+  kind: Literal["float", "int", "bool", "key"] = "float"
   high: int = 0
 
 
@@ -200,15 +200,19 @@ def bools(*shape: int) -> Given:
   return Given(shape, "bool")
 
 
+def key() -> Given:
+  """A typed PRNG key."""
+  return Given((), "key")
+
+
 @dataclasses.dataclass(frozen=True)
 class Sample:
-  """One way to build and call a layer, for `migrate.verify.conformance`; sizes are primes, so that no axis fits by luck.
+  """One way to build and call a layer, for `migrate.verify.conformance`; prime sizes, so that no axis fits by luck.
 
   Attributes:
     fields: Linen constructor fields.
     args: call arguments; `Given` arrays or plain values. A cell's carry is made by its `initialize_carry`.
-    kwargs: call keywords.
-    nnx_kwargs: the call keywords on the NNX side, where they differ; None means the same.
+    kwargs: call keywords, by Linen's names.
     ulp: largest accepted distance in float32, in units in the last place of the largest value; 0 is bitwise.
     half: also compare with dtype=bfloat16 (with `exact` arguments).
     name: shown where it fails.
@@ -217,7 +221,6 @@ class Sample:
   fields: Mapping[str, Any]
   args: tuple[Any, ...] = ()
   kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  nnx_kwargs: Mapping[str, Any] | None = None
   ulp: int = 0
   half: bool = True
   name: str = ""
@@ -392,7 +395,7 @@ def tie(source: PathLike, target: PathLike) -> Rule:
 
 @dataclasses.dataclass(frozen=True)
 class ModelMapping:
-  """Path rules of one model or family, Linen on the left. First match of equal precedence is an error, not a tie-break."""
+  """Path rules of one model or family, Linen on the left. Two matches of equal precedence are an error."""
 
   rules: tuple[Rule, ...] = ()
   name: str = ""

@@ -1,7 +1,8 @@
 """Loads the records of mapping packages: the built-in ones and those that other projects register.
 
 The framework never imports a mapping package statically: packages are named as data, here and by the entry point
-group `linen2nnx.mappings`.
+group `linen2nnx.mappings`. A package has rooms `layers`, `optimizers`, `transforms` and `models`; a file of the
+first three holds `MAPPING` (or several in `MAPPINGS`), and a layer file may add `ALTERNATIVES`.
 """
 
 from __future__ import annotations
@@ -12,75 +13,75 @@ import importlib.metadata
 import importlib.resources
 import pkgutil
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-from migrate.core.declare import LayerMapping, OptimizerMapping, TransformMapping, Unsupported
-from migrate.core.report import MigrateError, refuse
+from migrate.core.declare import LayerMapping, ModelMapping, OptimizerMapping, TransformMapping, Unsupported
+from migrate.core.report import refuse
 
 BUILT_IN = ("mappings",)
 GROUP = "linen2nnx.mappings"
+KINDS = (LayerMapping, ModelMapping, OptimizerMapping, TransformMapping, Unsupported)
 
-Record = TypeVar("Record")
 
-
+@functools.cache
 def packages() -> tuple[str, ...]:
-  """The names of all mapping packages, built-in ones first.
-
-  An entry point `name = "package"` of the group `linen2nnx.mappings` adds a package.
-  """
+  """The mapping packages: the built-in one, and those of the entry points, sorted."""
   found = (point.value.partition(":")[0] for point in importlib.metadata.entry_points(group=GROUP))
   return tuple(dict.fromkeys((*BUILT_IN, *sorted(found))))
 
 
-def _modules(package: str, room: str) -> Iterator[Any]:
-  """The modules of `package.room`, sorted by name; nothing where the package has no such room."""
-  name = f"{package}.{room}"
+def modules(package: str) -> Iterator[Any]:
+  """Every module below a package, imported; `templates` hold source that is copied, never imported here."""
   try:
-    folder = importlib.import_module(name)
-  except ModuleNotFoundError as error:
-    if error.name in (name, package) and package not in BUILT_IN:
-      if error.name == package:
-        raise refuse(f"entry point group {GROUP}", f"there is no package {package}", "an importable package") from error
-      return
-    raise
-  for info in sorted(pkgutil.iter_modules(folder.__path__, name + "."), key=lambda info: info.name):
-    yield importlib.import_module(info.name)
+    root = importlib.import_module(package)
+  except ImportError as error:
+    raise refuse(
+      package, f"does not import: {error}", "an importable mapping package", "reinstall what registered it"
+    ) from error
+  yield root
+  for info in pkgutil.walk_packages(getattr(root, "__path__", ()), f"{package}."):
+    if "templates" not in info.name.split("."):
+      yield importlib.import_module(info.name)
 
 
-def _records(room: str, attribute: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
-  """Each record under `attribute` or its plural, with the module it is in."""
+def declarations(package: str) -> dict[str, Any]:
+  """`{module:NAME: declaration}` of a package: values at the top of a module, and in tuples there."""
+  out: dict[str, Any] = {}
+  for module in modules(package):
+    for name, value in vars(module).items():
+      if isinstance(value, KINDS):
+        out[f"{module.__name__}:{name}"] = value
+      elif isinstance(value, tuple) and name.isupper():
+        out |= {f"{module.__name__}:{name}[{i}]": v for i, v in enumerate(value) if isinstance(v, KINDS)}
+  return out
+
+
+def _records(attribute: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
+  """Each record of these kinds under `attribute` or its plural, with its place."""
   for package in packages():
-    for module in _modules(package, room):
-      single = getattr(module, attribute, None)
-      for record in (*(() if single is None else (single,)), *getattr(module, attribute + "S", ())):
-        if not isinstance(record, kinds):
-          raise refuse(
-            module.__name__, f"{attribute} is a {type(record).__name__}", " or ".join(k.__name__ for k in kinds)
-          )
-        yield module.__name__, record
+    for place, value in declarations(package).items():
+      name = place.partition(":")[2].partition("[")[0]
+      if name in (attribute, attribute + "S") and isinstance(value, kinds):
+        yield place, value
 
 
-def _unique(found: Iterator[tuple[str, Any]], key: Callable[[Any], str]) -> dict[str, Any]:
+def _unique(found: Iterator[tuple[str, Any]], name_of: Callable[[Any], str]) -> dict[str, Any]:
   """The records by name. Raises MigrateError where two have the same."""
   records: dict[str, Any] = {}
-  where: dict[str, str] = {}
-  for module, record in found:
-    name = key(record)
-    if name in records:
-      raise _twice(name, where[name], module)
-    records[name], where[name] = record, module
+  places: dict[str, str] = {}
+  for place, record in found:
+    name = name_of(record)
+    if name in records and records[name] is not record:
+      raise refuse(
+        f"{places[name]} and {place}", f"both declare {name}", "one record", "remove one of them, or its package"
+      )
+    records[name], places[name] = record, places.get(name, place)
   return records
-
-
-def _twice(name: str, first: str, second: str) -> MigrateError:
-  return refuse(
-    f"{first} and {second}", f"both have a record for {name}", "one record", "Remove one of them or its package."
-  )
 
 
 @functools.cache
 def _all_layers() -> dict[str, LayerMapping | Unsupported]:
-  return _unique(_records("layers", "MAPPING", (LayerMapping, Unsupported)), lambda r: r.linen)
+  return _unique(_records("MAPPING", (LayerMapping, Unsupported)), lambda record: record.linen)
 
 
 def load_layers() -> dict[str, LayerMapping]:
@@ -97,23 +98,33 @@ def load_unsupported() -> dict[str, Unsupported]:
 def load_alternatives() -> dict[str, tuple[LayerMapping, ...]]:
   """Records for other NNX classes that hold the same weights (`ALTERNATIVES` of a file), by Linen's full name."""
   found: dict[str, tuple[LayerMapping, ...]] = {}
-  for package in packages():
-    for module in _modules(package, "layers"):
-      for record in getattr(module, "ALTERNATIVES", ()):
-        found[record.linen] = (*found.get(record.linen, ()), record)
+  for _, record in _records("ALTERNATIVE", (LayerMapping,)):
+    found[record.linen] = (*found.get(record.linen, ()), record)
   return found
 
 
 @functools.cache
 def load_optimizers() -> dict[str, OptimizerMapping]:
   """Every optimizer state record by the state's full name, `optax.ScaleByAdamState`."""
-  return _unique(_records("optimizers", "MAPPING", (OptimizerMapping,)), lambda r: r.state)
+  return _unique(_records("MAPPING", (OptimizerMapping,)), lambda record: record.state)
 
 
 @functools.cache
 def load_transforms() -> dict[str, TransformMapping]:
   """Every transform record by Linen's full name, `flax.linen.scan`."""
-  return _unique(_records("transforms", "MAPPING", (TransformMapping,)), lambda r: r.linen)
+  return _unique(_records("MAPPING", (TransformMapping,)), lambda record: record.linen)
+
+
+@functools.cache
+def models() -> dict[str, ModelMapping]:
+  """Every registered model mapping by name. Raises MigrateError where two have one name."""
+  every = ((place, value) for package in packages() for place, value in declarations(package).items())
+  return _unique((p for p in every if isinstance(p[1], ModelMapping) and p[1].name), lambda record: record.name)
+
+
+def find_model(name: str) -> ModelMapping | None:
+  """The registered model mapping of that name."""
+  return models().get(name)
 
 
 @functools.cache
