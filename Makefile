@@ -74,7 +74,9 @@ fuzz: $(READY)  ## generated inputs, more of them than in test
 
 constraints: $(READY)  ## pins again what .venv holds now
 	@{ echo "# Every version that this project is built and tested with. Regenerate with: make constraints"; \
-	  $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude linen2nnx; } > constraints.txt
+	  { $(BIN)/python -m pip freeze --exclude-editable --exclude linen2nnx; grep '^setuptools==' constraints.txt; } \
+	  | sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
 
 clean:  ## removes the environments and what was made
 	rm -rf .venv .venv-corpus .venv-demo .work build dist *.egg-info

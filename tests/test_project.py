@@ -37,12 +37,16 @@ def tracked_files() -> list[Path]:
 
 
 def test_files(source: str) -> list[str]:
-  """Where the tests of a source file may be: under tests/, with or without the package's name."""
+  """Where the tests of a source file may be: under tests/, with or without the package's name.
+
+  A file that was split off keeps the tests of what it was split off from: `test_imports.py` is also
+  the test file of `imports_edit.py`.
+  """
   path = Path(source)
-  names = [path.parent / f"test_{path.stem}.py", Path(*path.parts[1:-1]) / f"test_{path.stem}.py"]
-  if path.stem == "__init__":
-    names += [path.parent.parent / f"test_{path.parent.name}.py"]
-  return [(Path("tests") / name).as_posix() for name in names]
+  words = path.stem.split("_")
+  stems = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
+  folders = [path.parent, Path(*path.parts[1:-1])]
+  return [(Path("tests") / folder / f"test_{stem}.py").as_posix() for stem in stems for folder in folders]
 
 
 test_files.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
