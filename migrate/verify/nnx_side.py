@@ -1,0 +1,144 @@
+"""The NNX side of a verification: the same variables and calls, translated there and back by the mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+from flax import nnx
+
+from migrate.core.report import Finding, MigrateError, refuse
+from migrate.verify import arrays as A
+from migrate.verify.draws import adopt, cast, log_draws, rewind
+from migrate.verify.linen_side import brief, differentiated
+from migrate.verify.perturb import is_float
+from migrate.verify.records import SEED, CallPlan, CallRecord, LinenRecord, NnxRecord
+
+Build = Callable[[nnx.Rngs], nnx.Module]
+
+
+class Bridge(Protocol):
+  """State translation, as the workflows give it (siblings of this package may not be imported here)."""
+
+  rng_paths: Mapping[str, str]
+
+  def plan(self, variables: Mapping[str, Any], model: nnx.Module) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """How many leaves are carried, which Linen variables have no place, which NNX variables nothing fills."""
+    ...
+
+  def fill(self, variables: Mapping[str, Any], model: nnx.Module) -> nnx.Module:
+    """The model with the Linen variables in it."""
+    ...
+
+  def back(self, model: nnx.Module) -> Mapping[str, Any]:
+    """The Linen variables of the model, by collection."""
+    ...
+
+
+def record_nnx(linen: LinenRecord, model: nnx.Module, bridge: Bridge, *, where: str = "example") -> NnxRecord:
+  """Fills the NNX model and repeats the calls of the Linen side.
+
+  Raises:
+    MigrateError: where filling or a call fails.
+  """
+  lacking = missing_methods(model, linen.plans, where)
+  if lacking:
+    raise MigrateError(*lacking)
+  variables = A.unflatten(linen.variables)
+  leaves, unmapped, unfilled = bridge.plan(variables, model)
+  model = bridge.fill(variables, model)
+  adopt(model)
+  calls = []
+  for i, (plan, theirs) in enumerate(zip(linen.plans, linen.calls)):
+    try:
+      calls.append(run_call(model, plan, theirs, bridge))
+    except MigrateError:
+      raise
+    except Exception as error:
+      raise refuse(
+        f"{where}, call {i}", f"the NNX model raised {brief(error)}", "the call that the Linen model takes",
+        "compare the signature and body of the ported method with the original's",
+      ) from error  # fmt: skip
+  return NnxRecord(calls, leaves, unmapped, unfilled, ())
+
+
+def build_model(build: Build, streams: Sequence[str], where: str) -> nnx.Module:
+  """Calls `build` with a stream of its own for every name. Raises MigrateError where it fails."""
+  names = dict.fromkeys(("params", "dropout", *streams))
+  seeds = {name: i + 1 for i, name in enumerate(names)}
+  try:
+    model = build(nnx.Rngs(default=0, **seeds))
+  except Exception as error:
+    raise refuse(
+      where, f"building the NNX model raised {brief(error)}", "a function of nnx.Rngs that returns a module",
+      "call it by itself and mend the ported module's __init__",
+    ) from error  # fmt: skip
+  if not isinstance(model, nnx.Module):
+    raise refuse(where, f"build returned {type(model).__name__}", "an nnx.Module", "return the model itself")
+  return model
+
+
+def _trainable(_: Any, variable: Any) -> bool:
+  return isinstance(variable, nnx.Param) and is_float(variable.get_value())
+
+
+def _plain(tree: Any) -> Any:
+  """Variables in an output replaced by their values."""
+  is_variable = lambda x: isinstance(x, nnx.Variable)
+  return jax.tree_util.tree_map(lambda x: x.get_value() if is_variable(x) else x, tree, is_leaf=is_variable)
+
+
+def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> CallRecord:
+  """One call on a copy of the model: outputs, Linen variables after it, Linen gradients."""
+  model = nnx.clone(original)
+  roots = A.stream_keys(plan.rngs, SEED + 1)
+  notes: tuple[str, ...] = ()
+  rewind(model, roots, {})
+  if linen.draws:
+    graphdef, params, rest = nnx.split(model, _trainable, ...)
+    forward, dynamic, _ = _forward(graphdef, plan)
+    with log_draws() as log:
+      jax.eval_shape(forward, params, rest, dynamic)
+    casting = cast(linen.draws, log, bridge.rng_paths)
+    notes = casting.problems
+    rewind(model, roots, casting.tables)
+  graphdef, params, rest = nnx.split(model, _trainable, ...)
+  forward, dynamic, seen = _forward(graphdef, plan)
+  has_params = not linen.no_gradient and bool(jax.tree_util.tree_leaves(params))
+  run, no_gradient = differentiated(forward, has_params, (params, rest, dynamic))
+  (outputs, state), grads = run(params, rest, dynamic)
+  nnx.update(model, state)
+  after = A.flatten(bridge.back(model))
+  flat_grads: A.Flat = {}
+  if not no_gradient:
+    carrier = nnx.merge(graphdef, grads, rest)
+    flat_grads = {p: x for p, x in A.flatten(bridge.back(carrier)).items() if p[0] == "params"}
+  return CallRecord(
+    outputs, seen["plain"], seen["opaque"], after, flat_grads, no_gradient=no_gradient, notes=notes
+  )
+
+
+def _forward(graphdef: Any, plan: CallPlan) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
+  """The call as a pure function of (params, other state, arrays) that gives (scalar, (outputs, state))."""
+  dynamic, rebuild = A.split_static((plan.args, plan.kwargs))
+  seen: dict[str, Any] = {}
+
+  def forward(params: Any, rest: Any, dynamic: list[Any]) -> Any:
+    model = nnx.merge(graphdef, params, rest, copy=True)  # a Variable of an outer trace may not be written
+    a, k = rebuild(dynamic)
+    out = getattr(model, plan.method or "__call__")(*a, **k)
+    outputs, seen["plain"], seen["opaque"] = A.named_leaves(_plain(out))
+    nnx.pop(model, nnx.Intermediate)
+    return A.scalar_of(outputs), (outputs, nnx.state(model))
+
+  return forward, dynamic, seen
+
+
+def missing_methods(model: nnx.Module, plans: Sequence[CallPlan], where: str) -> tuple[Finding, ...]:
+  """A finding for each method that a call names and the NNX model lacks."""
+  names = {p.method for p in plans if p.method and not hasattr(model, p.method)}
+  return tuple(
+    Finding(where, f"{type(model).__name__} has no method {n}", "the methods that the example calls", "port it too")
+    for n in sorted(names)
+  )
