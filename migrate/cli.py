@@ -1,4 +1,4 @@
-"""The command `linen2nnx`. Parses, calls one workflow, shows its report; knows no engine.
+"""The command `linen2nnx`, its errors and exit codes, and the commands about source. Knows no engine.
 
 Exit codes: 0 proven, 1 something was left, refused or differs, 2 the command was wrong.
 argparse, because `--help` must answer before jax could be imported.
@@ -7,7 +7,6 @@ argparse, because `--help` must answer before jax could be imported.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import traceback
@@ -16,15 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from migrate import __version__
-from migrate.core.report import Finding, MigrateError, refuse
+from migrate.cli_options import (
+  LEFT,
+  PROVEN,
+  WRONG,
+  WrongCommandError,
+  add_output,
+  check_examples,
+  check_free,
+  check_missing,
+  write_json,
+  wrong,
+)
+from migrate.cli_state import add_convert, add_plan
+from migrate.core.report import Finding, MigrateError
 from migrate.example import ExampleSpec
 
-PROVEN, LEFT, WRONG = 0, 1, 2
 DEBUG = "LINEN2NNX_DEBUG"
-
-
-class WrongCommandError(MigrateError):
-  """The command itself was wrong: exit code 2."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +69,7 @@ def _refused(findings: Sequence[Finding], options: argparse.Namespace | None, co
   show_findings(findings, console(stderr=True))
   if code != WRONG:
     document = {"version": __version__, "examples": [], "findings": [f.to_json() for f in findings]}
-    _write_json(document, getattr(options, "json", None))
+    write_json(document, getattr(options, "json", None))
   return code
 
 
@@ -87,6 +94,8 @@ def make_parser() -> argparse.ArgumentParser:
   commands = parser.add_subparsers(dest="command", metavar="COMMAND")
   _add_port(commands)
   _add_verify(commands)
+  add_convert(commands)
+  add_plan(commands)
   return parser
 
 
@@ -113,7 +122,7 @@ def _add_port(commands: Any) -> None:
   port.add_argument("--checkpoint", type=str, metavar="SRC", help="Orbax checkpoint of the Linen training state")
   port.add_argument("--checkpoint-out", type=str, metavar="DST", help="where the NNX checkpoint goes")
   port.add_argument("--overwrite", action="store_true", help="replace DIR and DST where they exist")
-  _add_output(port)
+  add_output(port)
   port.set_defaults(run=run_port)
 
 
@@ -130,28 +139,23 @@ def _add_verify(commands: Any) -> None:
   verify.add_argument("--mapping", type=Path, metavar="FILE", help="another mapping than DIR/mapping.json")
   verify.add_argument("--layout", choices=("extract", "overlay"), default="extract", help="how DIR was written")
   verify.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for each example (600)")
-  _add_output(verify)
+  add_output(verify)
   verify.set_defaults(run=run_verify)
-
-
-def _add_output(command: argparse.ArgumentParser) -> None:
-  command.add_argument("--json", metavar="FILE", help="write the report there too; - for standard output")
-  command.add_argument("--quiet", action="store_true", help="show errors only")
 
 
 def run_port(options: argparse.Namespace) -> int:
   """`linen2nnx port`."""
-  _check_examples(options.example)
+  check_examples(options.example)
   if options.apply and options.layout != "overlay":
-    raise _wrong(
+    raise wrong(
       "--apply", "given without --layout overlay", "overlay", "add --layout overlay, or copy from DIR yourself"
     )
   if bool(options.checkpoint) != bool(options.checkpoint_out):
     given, other = ("--checkpoint", "--checkpoint-out") if options.checkpoint else ("--checkpoint-out", "--checkpoint")
-    raise _wrong(given, f"given without {other}", "both or neither", f"add {other}")
-  _check_missing("--checkpoint", options.checkpoint)
-  _check_free("--out", str(options.out), options.overwrite)
-  _check_free("--checkpoint-out", options.checkpoint_out, options.overwrite)
+    raise wrong(given, f"given without {other}", "both or neither", f"add {other}")
+  check_missing("--checkpoint", options.checkpoint)
+  check_free("--out", str(options.out), options.overwrite)
+  check_free("--checkpoint-out", options.checkpoint_out, options.overwrite)
 
   from migrate.terminal import Progress, console, show_report
   from migrate.workflows.port import port  # pyright: ignore[reportMissingImports]
@@ -170,7 +174,7 @@ def run_port(options: argparse.Namespace) -> int:
       progress=progress,
     )
   document = report.to_json()
-  _write_json(document, options.json)
+  write_json(document, options.json)
   if not options.quiet:
     show_report(document, out)
     out.print(f"{'proven' if report.ok else 'not proven'}: {options.out}", markup=False)
@@ -179,11 +183,11 @@ def run_port(options: argparse.Namespace) -> int:
 
 def run_verify(options: argparse.Namespace) -> int:
   """`linen2nnx verify`."""
-  _check_examples(options.example)
+  check_examples(options.example)
   mapping = options.mapping or options.ported / "mapping.json"
   for path, wanted in ((options.ported / "ported.py", "what linen2nnx port wrote"), (mapping, "a mapping")):
     if not path.is_file():
-      raise _wrong(str(path), "no such file", wanted, "give the folder that linen2nnx port wrote as --ported")
+      raise wrong(str(path), "no such file", wanted, "give the folder that linen2nnx port wrote as --ported")
 
   from migrate.core.verdict import Report
   from migrate.terminal import Progress, console, show_report
@@ -202,50 +206,10 @@ def run_verify(options: argparse.Namespace) -> int:
       )
   report = Report(tuple(reports))
   document = {"version": __version__, **report.to_json()}
-  _write_json(document, options.json)
+  write_json(document, options.json)
   if not options.quiet:
     show_report(document, out)
   return PROVEN if report.proven else LEFT
-
-
-def _wrong(where: str, found: str, wanted: str, do: str) -> WrongCommandError:
-  return WrongCommandError(Finding(where, found, wanted, do))
-
-
-def _check_examples(texts: Sequence[str]) -> None:
-  """Refuses what is no example by its text alone; imports nothing of the user's."""
-  for text in texts:
-    try:
-      spec = ExampleSpec.parse(text)
-      if spec.location.endswith(".py") and not Path(spec.location).is_file():
-        raise refuse(text, f"no file {spec.location}", "a Python file", "give its path, from here or absolute")
-    except MigrateError as error:
-      raise WrongCommandError(*error.findings) from None
-
-
-def _is_remote(path: str) -> bool:
-  return "://" in path
-
-
-def _check_missing(option: str, path: str | None) -> None:
-  if path and not _is_remote(path) and not Path(path).exists():
-    raise _wrong(option, f"no {path}", "a checkpoint", "give the folder that Orbax wrote")
-
-
-def _check_free(option: str, path: str | None, overwrite: bool) -> None:
-  if path and not overwrite and not _is_remote(path) and Path(path).exists():
-    raise _wrong(option, f"{path} exists", "a new folder", "name another, or add --overwrite to replace it")
-
-
-def _write_json(document: dict[str, Any], target: str | None) -> None:
-  if target is None:
-    return
-  text = json.dumps(document, indent=1, sort_keys=False, default=str)
-  if target == "-":
-    print(text)
-    return
-  Path(target).parent.mkdir(parents=True, exist_ok=True)
-  Path(target).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

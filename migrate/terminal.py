@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.core.report import Finding
@@ -129,6 +129,19 @@ def show_source(source: Mapping[str, Any], out: Console) -> None:
 
 def _count(value: Any) -> int:
   return value if isinstance(value, int) else len(value or ())
+
+
+def show_leaves(title: str, rows: Sequence[Sequence[str]], out: Console) -> None:
+  """The plan of a checkpoint, a row a leaf: fate, source, target, shapes, operations or reason."""
+  from rich.table import Table
+  from rich.text import Text
+
+  table = Table(title=title, title_justify="left")
+  for name in ("fate", "from", "to", "shape", "how or why"):
+    table.add_column(name, overflow="fold")
+  for row in rows:
+    table.add_row(*(Text(value) for value in row))
+  out.print(table)
 
 
 def show_report(report: Mapping[str, Any], out: Console) -> None:

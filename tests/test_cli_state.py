@@ -1,0 +1,96 @@
+"""`convert` and `plan` on small checkpoints that are written here."""
+
+import json
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from migrate import cli
+
+MAPPING = """
+from migrate.core.declare import ModelMapping, move
+MAPPING = ModelMapping(rules=(move("params/Dense_0/**", "head/**"),))
+"""
+MODEL = """
+from flax import nnx
+
+class Model(nnx.Module):
+  def __init__(self, rngs):
+    self.head = nnx.Linear(3, 5, rngs=rngs)
+
+def wide(rngs):
+  model = Model(rngs)
+  model.head = nnx.Linear(3, 7, rngs=rngs)
+  return model
+
+def fails():
+  raise ValueError("no such size")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """A checkpoint of a Dense layer, a mapping that renames it, and NNX models to check against."""
+  kernel, bias = np.arange(15, dtype="float32").reshape(3, 5), np.ones(5, "float32")
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(tmp_path / "linen", {"params": {"Dense_0": {"kernel": kernel, "bias": bias}}})
+  (tmp_path / "my_mapping.py").write_text(MAPPING)
+  (tmp_path / "my_model.py").write_text(MODEL)
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
+
+
+def text(shown):
+  """Without the borders of tables and panels."""
+  return " ".join(shown.replace("│", " ").split())
+
+
+def test_plan_shows_every_leaf_and_writes_nothing(folder, capsys):
+  assert cli.main(["plan", "linen", "--mapping", "my_mapping.py", "--model", "my_model.py:Model"]) == 0
+  shown = text(capsys.readouterr().out)
+  assert "params/Dense_0/kernel head/kernel float32[3, 5]" in shown
+  assert "2 leaves" in shown
+  assert "nothing written" in shown
+  assert sorted(p.name for p in folder.iterdir() if p.name != "__pycache__") == [
+    "linen",
+    "my_mapping.py",
+    "my_model.py",
+  ]
+
+
+def test_convert_writes_what_orbax_restores(folder, capsys):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--json", "report.json"]) == 0
+  with ocp.StandardCheckpointer() as checkpointer:
+    restored = checkpointer.restore(folder / "nnx")
+  assert list(restored) == ["model"]
+  np.testing.assert_array_equal(restored["model"]["head"]["kernel"]["value"], np.arange(15).reshape(3, 5))
+  report = json.loads((folder / "report.json").read_text())
+  assert report["findings"] == []
+  assert len(report["model"]["entries"]) == 2
+  assert "2 leaves" in capsys.readouterr().out
+
+
+def test_a_shape_that_disagrees_is_refused(folder, capsys):
+  argv = ["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--model", "my_model.py:wide"]
+  assert cli.main(argv) == 1
+  assert "head/kernel" in capsys.readouterr().err
+  assert not (folder / "nnx").exists()
+
+
+def test_a_factory_that_fails_is_named(folder, capsys):
+  assert cli.main(["plan", "linen", "--model", "my_model.py:fails"]) == 1
+  assert "ValueError: no such size" in text(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+  ("argv", "said"),
+  [
+    (["convert", "missing", "nnx"], "no missing"),
+    (["convert", "linen", "linen"], "exists"),
+    (["plan", "linen", "--model", "nocolon"], "not a factory"),
+  ],
+)
+def test_wrong_commands_exit_2(folder, capsys, argv, said):
+  assert cli.main(argv) == 2
+  assert said in text(capsys.readouterr().err)
