@@ -1,0 +1,239 @@
+"""The parameter plan lifted over optimizer state.
+
+Optax keeps trees shaped like the parameters (moments, traces, accumulated gradients) inside its states. They are
+found by structure: a subtree whose every leaf has the path of a parameter. Each follows the parameters' own entries,
+as long as these only move values: a moment of scaled or padded parameters is not the scaled or padded moment.
+Everything else (counts, hyperparameters) keeps its path.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from migrate.core.entries import Entry, Plan, plan_error
+from migrate.core.ops import OpError, bind_ops
+from migrate.core.paths import Key, Path, key, show
+from migrate.core.report import Finding
+from migrate.core.tree import Leaf, Spec, leaves_of
+
+NOTHING = Spec((), "nothing")
+"""Stands for a masked leaf (optax.MaskedNode), which has a place and no array."""
+
+
+def params_like(paths: list[Key], params: set[Key]) -> dict[Key, tuple[Key, Key, Key]]:
+  """Splits the paths of an optimizer state that mirror a parameter.
+
+  Args:
+    paths: every path of the state.
+    params: the parameters' paths, in every form that the state may use.
+
+  Returns:
+    {path: (prefix, parameter path, rest)}; `rest` is numbers where a state keeps a list for each parameter (SM3).
+    The prefix is the shortest one below which every leaf has the path of a parameter.
+  """
+  splits: dict[Key, list[tuple[int, int]]] = {}
+  lengths = sorted({len(p) for p in params})
+  for path in paths:
+    found = []
+    for start in range(len(path)):
+      for size in lengths:
+        rest = path[start + size :]
+        if start + size <= len(path) and path[start : start + size] in params and all(s.isdecimal() for s in rest):
+          found.append((start, start + size))
+    splits[path] = found
+  below: dict[Key, list[Key]] = {}
+  wanted = {path[:start] for path, found in splits.items() for start, _ in found}
+  for path in paths:
+    for end in range(len(path)):
+      if path[:end] in wanted:
+        below.setdefault(path[:end], []).append(path)
+  whole = {p for p, members in below.items() if all(any(start == len(p) for start, _ in splits[m]) for m in members)}
+  out: dict[Key, tuple[Key, Key, Key]] = {}
+  for path, found in splits.items():
+    # shortest prefix first; the longest parameter path below it
+    for start, end in sorted(found, key=lambda s: (s[0], -s[1])):
+      if path[:start] in whole:
+        out[path] = (path[:start], path[start:end], path[end:])
+        break
+  return out
+
+
+def lift(plan: Plan, source: Any, target: Any = None, *, collection: str = "params", strict: bool = True) -> Plan:
+  """Plans the way of an optimizer state from the plan of its parameters.
+
+  Args:
+    plan: the plan of the variables, `linen->nnx`.
+    source: the Optax state with Linen parameters: a tree, or `{path: leaf}`; `NOTHING` for masked leaves.
+    target: the same Optax state with NNX parameters; None where it is not known.
+    collection: the collection that was trained.
+    strict: raise where anything is missing or wrong.
+
+  Raises:
+    MigrateError: with all findings.
+  """
+  lifter = _Lifter(
+    plan, leaves_of(source, "optimizer state"), None if target is None else leaves_of(target, "target"), collection
+  )
+  out = lifter.run()
+  if strict and not out.complete:
+    raise plan_error(list(out.findings))
+  return out
+
+
+class _Lifter:
+  def __init__(self, plan: Plan, source: dict[Key, Leaf], target: dict[Key, Leaf] | None, collection: str):
+    self.source, self.target = source, target
+    self.entries: list[Entry] = []
+    self.findings: list[Finding] = []
+    self.unmapped: list[Path] = []
+    self.by_param: dict[Key, tuple[Entry, int]] = {}
+    for entry in plan.entries:
+      for place, leaf in enumerate(entry.sources):
+        path = key(leaf.path)
+        self.by_param[path] = (entry, place)
+        if path[0] == collection:
+          self.by_param[path[1:]] = (entry, place)
+    self.fresh = {key(t.path) for e in plan.entries if e.fate == "fresh" for t in e.targets}
+
+  def run(self) -> Plan:
+    mirrored = params_like(list(self.source), set(self.by_param))
+    groups: dict[tuple[Key, Key, int], dict[int, Leaf]] = {}
+    for k, leaf in self.source.items():
+      if k not in mirrored:
+        if leaf.spec != NOTHING:
+          self._put(Entry("same", (leaf,), (Leaf(leaf.path, leaf.spec),)))
+        continue
+      prefix, param, rest = mirrored[k]
+      entry, place = self.by_param[param]
+      if entry.fate == "drop":
+        self.entries.append(Entry("drop", (leaf,), (), (), entry.because, "", entry.rule))
+      else:
+        groups.setdefault((prefix, rest, id(entry)), {})[place] = leaf
+    entries = {id(e): e for e, _ in self.by_param.values()}
+    for (prefix, rest, number), members in groups.items():
+      self._mirror(prefix, rest, entries[number], members)
+    unfilled = self._unfilled()
+    return Plan(tuple(self.entries), "linen->nnx", tuple(self.unmapped), tuple(unfilled), tuple(self.findings))
+
+  def _say(self, path: Path, found: str, wanted: str, do: str, kind: str) -> None:
+    self.findings.append(Finding("optimizer state: " + show(path), found, wanted, do, rule=kind))
+
+  def _mirror(self, prefix: Key, rest: Key, entry: Entry, members: dict[int, Leaf]) -> None:
+    first = members[min(members)]
+    if entry.fate == "tie":
+      self._say(
+        first.path,
+        "the parameter is tied to another one, so its moments have no place",
+        "untied parameters",
+        "start the optimizer anew",
+        "L2N211",
+      )
+      return
+    if len(members) < len(entry.sources):
+      missing = next(s for i, s in enumerate(entry.sources) if i not in members)
+      self._say(
+        first.path,
+        f"{entry.rule} also needs {show(missing.path)}, which has no moment here",
+        "moments of all that is joined",
+        "mask all of them or none",
+        "L2N212",
+      )
+      return
+    sources = tuple(members[i] for i in range(len(entry.sources)))
+    paths = [(*prefix, *map(str, t.path), *rest) for t in entry.targets]
+    empty = [s.spec == NOTHING for s in sources]
+    if all(empty):
+      self._put(Entry(entry.fate, sources, tuple(Leaf(p, NOTHING) for p in paths), (), "", "", entry.rule))
+      return
+    if not entry.ops:
+      for leaf, path in zip(sources, paths, strict=True):
+        self._put(Entry(entry.fate, (leaf,), (Leaf(path, leaf.spec),), (), "", "", entry.rule))
+      return
+    problem = self._not_liftable(entry, sources, rest)
+    if any(empty) or problem:
+      self._say(
+        first.path,
+        problem or "some of what is joined is masked",
+        "a moment that the operations may move",
+        "start the optimizer anew, or keep the leaves separate",
+        "L2N213",
+      )
+      return
+    try:
+      ops, shapes, dtype = bind_ops(entry.ops, [s.spec.shape for s in sources], sources[0].spec.dtype)
+    except OpError as error:
+      self._say(
+        first.path,
+        str(error),
+        "a moment of the parameter's shape",
+        "start the optimizer anew, or keep the leaves separate",
+        "L2N213",
+      )
+      return
+    self._put(
+      Entry(
+        entry.fate,
+        sources,
+        tuple(Leaf(p, Spec(s, dtype)) for p, s in zip(paths, shapes, strict=True)),
+        ops,
+        "",
+        "",
+        entry.rule,
+      )
+    )
+
+  def _not_liftable(self, entry: Entry, sources: tuple[Leaf, ...], rest: Key) -> str:
+    odd = [op for op in entry.ops if not op.layout_only]
+    if odd:
+      return f"{odd[0]} changes values: its moments cannot follow"
+    for moment, param in zip(sources, entry.sources, strict=True):
+      if moment.spec.shape != param.spec.shape or rest:
+        steps = ", ".join(map(str, entry.ops))
+        return f"{moment.spec} is not of the parameter's shape {param.spec.shape}: {steps} cannot move it"
+    if len({s.spec.dtype for s in sources}) > 1:
+      return f"dtypes {', '.join(sorted({s.spec.dtype for s in sources}))} cannot be joined"
+    return ""
+
+  def _put(self, entry: Entry) -> None:
+    if self.target is None:
+      self.entries.append(entry)
+      return
+    targets = []
+    for leaf in entry.targets:
+      found = self.target.get(key(leaf.path))
+      if found is None and leaf.spec == NOTHING:
+        found = leaf
+      elif found is None:
+        self.unmapped += [s.path for s in entry.sources]
+        do = "build the optimizer with the same transformation, in the same order"
+        self._say(
+          entry.sources[0].path,
+          f"the new optimizer has no {show(leaf.path)}",
+          "the same Optax transformation on both sides",
+          do,
+          "L2N214",
+        )
+        return
+      if found.spec != leaf.spec:
+        do = "build the optimizer with the same transformation and sizes"
+        self._say(entry.sources[0].path, f"{leaf.spec}", f"{found.spec} at {show(leaf.path)}", do, "L2N203")
+      targets.append(found)
+    self.entries.append(
+      Entry(entry.fate, entry.sources, tuple(targets), entry.ops, entry.because, entry.variable, entry.rule)
+    )
+
+  def _unfilled(self) -> list[Path]:
+    if self.target is None:
+      return []
+    filled = {key(t.path) for e in self.entries for t in e.targets}
+    out = []
+    for k, leaf in self.target.items():
+      if k in filled or leaf.spec == NOTHING:
+        continue
+      if any(k[i:] in self.fresh for i in range(len(k))):
+        self.entries.append(Entry("fresh", (), (leaf,), (), "the parameter is fresh too"))
+        continue
+      out.append(leaf.path)
+      do = "build the optimizer with the same transformation, in the same order"
+      self._say(leaf.path, f"nothing fills {leaf.spec}", "the same Optax transformation on both sides", do, "L2N215")
+    return out
