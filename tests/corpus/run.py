@@ -30,7 +30,11 @@ import cases  # noqa: E402
 import scoreboard  # noqa: E402
 
 # case or package -> packages whose modules the case also uses as its own
-INCLUDE: dict[str, tuple[str, ...]] = {}
+INCLUDE: dict[str, tuple[str, ...]] = {
+  "gemma": ("kauldron",),
+  "dalle-mini": ("transformers",),
+  "flaxdiff_crossattn_down3d": ("diffusers",),
+}
 
 
 def environment() -> dict[str, str]:
