@@ -2,8 +2,18 @@
 
 from migrate.core.declare import LayerMapping, Sample, Variant, convert, floats, infer, leaf, rename, same
 
+_FORWARD = (
+  Sample({"features": 5, "kernel_size": (3, 2), "strides": (2, 2)}, (floats(2, 5, 7, 3),)),
+  Sample(
+    {"features": 5, "kernel_size": (3,), "strides": (2,), "padding": "CIRCULAR"}, (floats(2, 5, 3),), name="circular"
+  ),
+)
+_TRANSPOSED = (
+  Sample({"features": 5, "kernel_size": (3,), "transpose_kernel": True}, (floats(2, 5, 3),), name="transposed"),
+)
 
-def _record(axes: str, variants: tuple[Variant, ...] = ()) -> LayerMapping:
+
+def _record(axes: str, samples: tuple[Sample, ...], variants: tuple[Variant, ...] = ()) -> LayerMapping:
   return LayerMapping(
     linen="flax.linen.ConvTranspose",
     nnx="flax.nnx.ConvTranspose",
@@ -27,21 +37,17 @@ def _record(axes: str, variants: tuple[Variant, ...] = ()) -> LayerMapping:
                 "preferred_element_type"),
     variants=variants,
     note="a mask array becomes part of nnx.state, as a plain array",
-    example=lambda: (
-      Sample({"features": 5, "kernel_size": (3, 2), "strides": (2, 2)}, (floats(2, 5, 7, 3),)),
-      Sample({"features": 5, "kernel_size": (3,), "strides": (2,), "padding": "CIRCULAR"}, (floats(2, 5, 3),),
-             name="circular"),
-      Sample({"features": 5, "kernel_size": (3,), "transpose_kernel": True}, (floats(2, 5, 3),), name="transposed"),
-    ),
+    example=lambda: samples,
   )  # fmt: skip
 
 
 MAPPING = _record(
   "*kernel_size in_features out_features",
+  _FORWARD,
   (
     Variant(
       lambda fields: bool(fields["transpose_kernel"]),
-      _record("*kernel_size out_features in_features"),
+      _record("*kernel_size out_features in_features", _TRANSPOSED),
       because="transpose_kernel=True stores the kernel with its last two axes exchanged",
     ),
   ),

@@ -12,8 +12,9 @@ def _tuple(axes: Any) -> tuple[int, ...]:
 
 def _sizes(fields: Mapping[str, Any], call: Mapping[str, Any]) -> dict[str, Any]:
   shape = call["inputs"]
-  sizes = tuple(shape[a] for a in _tuple(fields["axis"]))
-  batch = {a: shape[a] for a in _tuple(fields["batch_dims"])}
+  axes = sorted(a % len(shape) for a in _tuple(fields["axis"]))  # the kernel has them in this order, on both sides
+  sizes = tuple(shape[a] for a in axes)
+  batch = {a: shape[a] for a in sorted(_tuple(fields["batch_dims"]))}
   given: dict[str, Any] = {"in_features": sizes if isinstance(fields["axis"], (tuple, list)) else sizes[0]}
   return given | ({"batch_axis": batch} if batch else {})
 

@@ -50,7 +50,11 @@ _TEMPLATE = LayerMapping(
   source=_SOURCE,
   inputs="* num_features",
   output="* num_features",
-  args=(*infer("num_features"), *same(*_SAME, "force_float32_reductions")),
+  args=(
+    *infer("num_features"),
+    *same(*_SAME, "force_float32_reductions"),
+    *unused("use_bias", "bias_init", because="this norm has no bias"),
+  ),
   leaves=(leaf("params/scale", "scale", "*num_features", optional=True),),
   positional=_POSITIONAL,
   infer=Infer(_features, because=_BECAUSE),

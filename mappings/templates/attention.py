@@ -63,6 +63,8 @@ def dot_product_attention(
   if module is not None:
     module.sow(nnx.Intermediate, "attention_weights", weights)
   if not deterministic and dropout_rate > 0.0:
+    if dropout_rng is None:
+      raise ValueError("Dropout on attention weights needs a dropout_rng.")
     shape = (1,) * (key.ndim - 2) + weights.shape[-2:] if broadcast_dropout else weights.shape
     keep = jax.random.bernoulli(dropout_rng, 1.0 - dropout_rate, shape)
     weights = weights * (keep.astype(dtype) / jnp.asarray(1.0 - dropout_rate, dtype))

@@ -92,6 +92,12 @@ def _default(target: Any, name: str) -> Any:
   return dataclasses.MISSING if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
+def defaults(target: Any) -> dict[str, Any]:
+  """The defaults of a constructor's parameters."""
+  found = {name: _default(target, name) for name in _signature(target)}
+  return {name: value for name, value in found.items() if value is not dataclasses.MISSING}
+
+
 def _alike(ours: Any, theirs: Any) -> bool:
   if ours is theirs:
     return True
