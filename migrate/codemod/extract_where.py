@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Set
 
 from migrate.core.report import refuse
@@ -67,3 +68,12 @@ class Where:
     if not shared:
       return None
     return "." * (len(package) - shared + 1) + ".".join(parts[shared:])
+
+
+def defined_at_runtime(module: str, name: str) -> tuple[str, str] | None:
+  """A `DefinedIn` that asks the modules already imported; imports nothing."""
+  value = getattr(sys.modules.get(module), name, None)
+  found, leaf = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+  if not isinstance(found, str) or not isinstance(leaf, str) or "." in leaf:
+    return None
+  return (found, leaf) if getattr(sys.modules.get(found), leaf, None) is value else None

@@ -1,0 +1,453 @@
+"""Expressions as the method evaluates them: constructors become attributes, Linen's services become NNX's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from flax import linen as nn
+
+from migrate.codemod.names import nnx_name, spell
+from migrate.codemod.scope import Local, Stmt
+from migrate.codemod.sites import Site, fields_of, parameters_of
+from migrate.codemod.source import dotted
+from migrate.core.declare import LayerMapping
+from migrate.core.report import Finding
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class Calls:
+  """Rendering for methods, mixed into `Unit`."""
+
+  def text(self: Unit, node: ast.AST) -> str:
+    """The expression's text in the method."""
+    if isinstance(node, ast.Call):
+      return self._call(node)
+    if isinstance(node, ast.Name):
+      local = self.env.get(node.id)
+      if local is not None and local.kind in ("site", "modules") and local.target is not None:
+        return local.target.reference if isinstance(local.target, Site) else str(local.target)
+      if node.id in self.parameters or local is not None or node.id == self.self_name:
+        return node.id
+      return self.global_name(node) if isinstance(node.ctx, ast.Load) else node.id
+    if isinstance(node, ast.JoinedStr | ast.Constant):
+      return self.source.code(node)
+    if isinstance(node, ast.Attribute):
+      return self._attribute(node)
+    if isinstance(node, ast.Subscript):
+      own = self._own_variables(node)
+      if own is not None:
+        return own
+    if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
+      self.shadow({n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)})
+    if isinstance(node, ast.Lambda):
+      names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+      saved = dict(self.env)
+      for name in names:
+        self.env.pop(name, None)
+      self.parameters, before = self.parameters | names, self.parameters
+      try:
+        return self.compose(node, self.text)
+      finally:
+        self.env, self.parameters = saved, before
+    return self.compose(node, self.text)
+
+  def shadow(self: Unit, names: set[str]) -> None:
+    """Names bound by a comprehension are known only inside."""
+    for name in names:
+      if name not in self.env:
+        self.env[name] = Local("dynamic")
+
+  def _attribute(self: Unit, node: ast.Attribute) -> str:
+    if node.attr == "value" and self._is_variable(node.value):
+      base = self.text(node.value)
+      return f"{base}[...]" if self._holds_array(node) else f"{base}.get_value()"
+    if isinstance(node.value, ast.Name) and node.value.id == self.self_name and node.attr in self.call_fields:
+      return node.attr
+    full = dotted(node)
+    if full is not None:
+      root = full.partition(".")[0]
+      if root not in self.env and root not in self.parameters and root != self.self_name:
+        return self.global_name(node)
+    return self.compose(node, self.text)
+
+  def _is_variable(self: Unit, node: ast.AST) -> bool:
+    events = self.project.events(self.source, node)
+    if events:
+      return all(type(e.value).__name__ == "Variable" and type(e.value).__module__.startswith("flax.core") for e in events)
+    local = self.env.get(node.id) if isinstance(node, ast.Name) else None
+    return local is not None and local.kind == "variable"
+
+  def _holds_array(self: Unit, node: ast.AST) -> bool:
+    events = self.project.events(self.source, node)
+    return all(hasattr(e.value, "shape") for e in events)
+
+  def _own_variables(self: Unit, node: ast.Subscript) -> str | None:
+    """`self.dense.variables["params"]["kernel"]` reads the attribute."""
+    path: list[str] = []
+    inner: ast.AST = node
+    while isinstance(inner, ast.Subscript):
+      try:
+        step = ast.literal_eval(inner.slice)
+      except (ValueError, TypeError, SyntaxError):
+        return None
+      if not isinstance(step, str):
+        return None
+      path.insert(0, step)
+      inner = inner.value
+    if not isinstance(inner, ast.Attribute) or inner.attr != "variables" or len(path) < 2:
+      return None
+    owners = [e.value for e in self.project.events(self.source, inner.value)]
+    base = self.text(inner.value)
+    if owners and not all(isinstance(o, nn.Module) for o in owners):
+      return None
+    if not owners:
+      self.note(Finding(self.where(node), "an untraced read of a submodule's variables", "an example that reaches it", "check the attribute path", "eye", "L2N206"))  # fmt: skip
+    text = base
+    for i, step in enumerate(path[1:]):
+      text += f".{step}" if step.isidentifier() else f"[{step!r}]"
+      del i
+    return f"{text}[...]" if self._holds_array(node) else text
+
+  # ---- calls
+
+  def _call(self: Unit, node: ast.Call) -> str:
+    function = dotted(node.func)
+    if function is not None and function.startswith(f"{self.self_name}."):
+      handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
+      if handler is not None:
+        return handler(node)
+    if self.creates(node):
+      site = self.make(node, self.suggest(node))
+      return self.site_reference(site)
+    if isinstance(node.func, ast.Call) and self.creates(node.func):
+      site = self.make(node.func, self.suggest(node.func))
+      return self.call_site(node, site)
+    site = self.site_of(node.func)
+    if site is not None:
+      return self.call_site(node, site)
+    modules = self._modules_called(node)
+    if modules:
+      return self._call_module(node, modules, self.text(node.func), None)
+    if function in ("nn.merge_param", "merge_param") or self.resolve(node.func) == "flax.linen.merge_param":
+      first, second = [self.text(a) for a in node.args[1:3]]
+      return f"({first} if {first} is not None else {second})"
+    full = self.resolve(node.func)
+    if full is not None and full.startswith("flax.linen.") and nnx_name(full) is None and full not in _KEPT:
+      self.leave(node, f"{full} has no NNX counterpart here")
+    return self.compose(node, self.text)
+
+  def suggest(self: Unit, node: ast.Call) -> str:
+    """A readable attribute name for a layer: its `name=`, else its class."""
+    for keyword in node.keywords:
+      if keyword.arg == "name":
+        if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str):
+          return keyword.value.value
+        if isinstance(keyword.value, ast.JoinedStr):
+          fixed = "_".join(str(p.value).strip("_ ") for p in keyword.value.values if isinstance(p, ast.Constant))
+          if fixed.strip("_"):
+            return fixed.strip("_")
+    made = self.made_at(node)
+    if made:
+      return snake(type(made[0][2]).__name__)
+    return snake((dotted(node.func) or "layer").rpartition(".")[2])
+
+  def make(self: Unit, node: ast.Call, hint: str) -> Site:
+    """Turns a construction into an attribute; returns its site."""
+    known = self.sites.get(node)
+    if known is not None:
+      return known
+    site = self.site(node, "")
+    site.attr = self.attribute(hint)
+    site.looped = bool(self.loops)
+    self.sites[node] = site
+    self.prepare(site)
+    site.reference = self.reference(site.attr)
+    self.readable.add(site.attr)
+    self.emit(site, self.take_comments())
+    return site
+
+  def site_reference(self: Unit, site: Site) -> str:
+    """What to write for the layer in the method."""
+    return site.reference
+
+  def site_of(self: Unit, node: ast.AST) -> Site | None:
+    """The site behind a called expression, if it is a local or attribute of this class."""
+    if isinstance(node, ast.Name):
+      local = self.env.get(node.id)
+      return local.target if local is not None and isinstance(local.target, Site) else None
+    return None
+
+  def call_site(self: Unit, node: ast.Call, site: Site) -> str:
+    """A call of a layer made in this class."""
+    arguments_first = [self.text(a) for a in node.args]
+    del arguments_first  # names are settled left to right, before sizes are read off the arguments
+    self.settle(site, node)
+    modules = [m for _, _, m in site.made]
+    return self._call_module(node, modules, site.reference, site)
+
+  def _modules_called(self: Unit, node: ast.Call) -> list[Any]:
+    events = self.project.events(self.source, node.func)
+    if events and all(isinstance(e.value, nn.Module) for e in events):
+      found = list({id(e.value): e.value for e in events}.values())
+      self._settle_attribute(node, found)
+      return found
+    if isinstance(node.func, ast.Attribute):
+      owners = self.project.events(self.source, node.func.value)
+      name = node.func.attr
+      if owners and all(isinstance(e.value, nn.Module) for e in owners) and dotted(node.func.value) != self.self_name:
+        record = self.project.record(type(owners[0].value))
+        if record is not None and (name in record.methods or name in dict(record.method_code)):
+          return list({id(e.value): e.value for e in owners}.values())
+    return []
+
+  def _settle_attribute(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
+    """A call of a layer made in `setup` tells the layer's sizes."""
+    wanted = {id(m) for m in modules}
+    for site in self.setup_sites:
+      if any(id(m) in wanted or self.same_origin(m, modules) for _, _, m in site.made):
+        self.learn(site, node)
+
+  def _call_module(self: Unit, node: ast.Call, modules: Sequence[Any], function: str, site: Site | None) -> str:
+    cls = type(modules[0]) if modules else None
+    record = site.record if site is not None else None
+    if record is None and cls is not None:
+      record = self.project.record(cls)
+      if record is not None:
+        record = record.choose(fields_of(modules[0]))
+    method = "__call__"
+    if record is not None and isinstance(node.func, ast.Attribute) and node.func.attr in dict(record.method_code):
+      return self._method_template(node, record)
+    keywords = {k.arg for k in node.keywords}
+    if record is not None:
+      arguments = self._layer_arguments(node, record, cls, method)
+    else:
+      arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    residue = dict(site.residue) if site is not None else {}
+    if site is None and isinstance(node.func, ast.Attribute):
+      residue = self.attribute_residue.get(node.func.attr, {})
+    info = self.project.info(cls) if cls is not None else None
+    if info is not None:
+      for field in self.project_residues(cls):
+        if field not in residue and field in self.call_fields:
+          residue[field] = field
+    for field, text in residue.items():
+      name = dict(record.call_args).get(field, field) if record is not None else field
+      if field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
+        arguments.append(f"{name}={text}")
+    start, _ = self.source.span(node)
+    if self._unchanged(node, arguments):
+      return self._respell(node, function)
+    return f"{function}({', '.join(arguments)})"
+
+  def _unchanged(self: Unit, node: ast.Call, arguments: list[str]) -> bool:
+    return arguments == [self.argument_text(a) for a in [*node.args, *node.keywords]]
+
+  def _respell(self: Unit, node: ast.Call, function: str) -> str:
+    """The call as written, layout and comments included, with another function."""
+    whole, (start, end) = "", self.source.span(node)
+    at = self.source.span(node.func)[1]
+    for child in sorted([*node.args, *node.keywords], key=lambda c: self.source.span(c)[0]):
+      a, b = self.source.span(child)
+      whole += self.source.between(at, a) + self.argument_text(child)
+      at = b
+    del start
+    return function + whole + self.source.between(at, end)
+
+  def argument_text(self: Unit, node: ast.AST) -> str:
+    """One argument, `name=` included."""
+    if isinstance(node, ast.keyword):
+      value = self.text(node.value)
+      return f"{node.arg}={value}" if node.arg else f"**{value}"
+    if isinstance(node, ast.Starred):
+      return f"*{self.text(node.value)}"
+    return self.text(node)
+
+  def _layer_arguments(self: Unit, node: ast.Call, record: LayerMapping, cls: type | None, method: str) -> list[str]:
+    order = parameters_of(cls, method) if cls is not None else list(record.call_positional)
+    renamed, templates = dict(record.call_args), dict(record.call_code)
+    arguments = []
+    for i, value in enumerate(node.args):
+      if isinstance(value, ast.Starred):
+        arguments.append(self.argument_text(value))
+        continue
+      name = order[i] if i < len(order) else ""
+      text = self.text(value)
+      if name in templates:
+        text = self.template(templates[name].replace("{value}", text))
+      if name in record.call_keywords or name in renamed:
+        if renamed.get(name, name) is not None:
+          arguments.append(f"{renamed.get(name, name)}={text}")
+        continue
+      arguments.append(text)
+    for keyword in node.keywords:
+      if keyword.arg is None:
+        arguments.append(self.argument_text(keyword))
+        continue
+      text = self.text(keyword.value)
+      if keyword.arg in templates:
+        text = self.template(templates[keyword.arg].replace("{value}", text))
+      name = renamed.get(keyword.arg, keyword.arg)
+      if name is not None:
+        arguments.append(f"{name}={text}")
+    return arguments
+
+  def _method_template(self: Unit, node: ast.Call, record: LayerMapping) -> str:
+    assert isinstance(node.func, ast.Attribute)
+    name = node.func.attr
+    code = dict(record.method_code)[name]
+    events = self.project.events(self.source, node.func.value)
+    order = parameters_of(type(events[0].value), name) if events else []
+    given = dict(zip(order, [self.text(a) for a in node.args], strict=False))
+    given |= {k.arg: self.text(k.value) for k in node.keywords if k.arg}
+    code = code.replace("{layer}", self.text(node.func.value))
+    for parameter, text in given.items():
+      code = code.replace("{" + parameter + "}", text)
+    return self.template(code)
+
+  # ---- services of a Linen module
+
+  def _self_param(self: Unit, node: ast.Call) -> str:
+    return self.variable_site(node, "params")
+
+  def _self_variable(self: Unit, node: ast.Call) -> str:
+    return self.variable_site(node, None)
+
+  def _self_make_rng(self: Unit, node: ast.Call) -> str:
+    self.needs_rngs = True
+    stream = node.args[0] if node.args else next((k.value for k in node.keywords), None)
+    if stream is None:
+      return "self.rngs.params()"
+    if isinstance(stream, ast.Constant) and str(stream.value).isidentifier():
+      return f"self.rngs.{stream.value}()"
+    return f"self.rngs[{self.text(stream)}]()"
+
+  def _self_has_rng(self: Unit, node: ast.Call) -> str:
+    self.needs_rngs = True
+    return f"({self.text(node.args[0])} in self.rngs)"
+
+  def _self_is_initializing(self: Unit, node: ast.Call) -> str:
+    del node
+    return "False"
+
+  def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
+    seen = {e.value for e in self.project.events(self.source, node) if not e.activation.initializing}
+    if len(seen) == 2:
+      self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
+                        "NNX state is always mutable: True was written", "eye", "L2N207"))  # fmt: skip
+    return "False" if seen == {False} else "True"
+
+  def _self_has_variable(self: Unit, node: ast.Call) -> str:
+    name = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "name"), None)
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+      attr = self.variable_attrs.get(name.value, name.value)
+      return f'hasattr(self, "{attr}")'
+    return f"hasattr(self, {self.text(name)})" if name is not None else "False"
+
+  def _self_get_variable(self: Unit, node: ast.Call) -> str:
+    name = node.args[1] if len(node.args) > 1 else None
+    if isinstance(name, ast.Constant) and str(name.value).isidentifier():
+      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}[...]"
+    self.leave(node, "get_variable with a computed name")
+    return self.compose(node, self.text)
+
+  def _self_put_variable(self: Unit, node: ast.Call) -> str:
+    name, value = (node.args[1], node.args[2]) if len(node.args) > 2 else (None, None)
+    if isinstance(name, ast.Constant) and value is not None:
+      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}.set_value({self.text(value)})"
+    self.leave(node, "put_variable with a computed name")
+    return self.compose(node, self.text)
+
+  def _self_sow(self: Unit, node: ast.Call) -> str:
+    arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    collection = node.args[0] if node.args else None
+    if isinstance(collection, ast.Constant):
+      arguments[0] = self.variable_type(str(collection.value))
+    return f"self.sow({', '.join(arguments)})"
+
+  def _self_perturb(self: Unit, node: ast.Call) -> str:
+    return self.compose(node, self.text)
+
+  def variable_site(self: Unit, node: ast.Call, collection: str | None) -> str:
+    """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
+    arguments: list[ast.expr] = list(node.args)
+    named = {k.arg: k.value for k in node.keywords if k.arg}
+    if collection is None:
+      column = arguments.pop(0) if arguments else named.pop("col")
+      if not isinstance(column, ast.Constant):
+        self.leave(node, "a variable in a computed collection")
+        return self.compose(node, self.text)
+      collection = str(column.value)
+    name = arguments.pop(0) if arguments else named.pop("name")
+    maker = arguments.pop(0) if arguments else named.pop("init_fn", None)
+    named.pop("unbox", None)
+    constant = name.value if isinstance(name, ast.Constant) else None
+    hint = str(constant) if constant is not None else self.fixed_part(name)
+    if not self.project.events(self.source, node):
+      return self._late_variable(node, collection, hint, maker, arguments, named)
+    attr = self.attribute(hint, prefer=True)
+    self.readable.add(attr)
+    kind = self.variable_type(collection)
+    self.record_variable(collection, name, attr, node)
+    if constant is not None:
+      self.variable_attrs[str(constant)] = attr
+    reference = self.reference(attr)
+    pieces = [self.value_at_init(a, node) for a in arguments] + [f"{k}={self.value_at_init(v, node)}" for k, v in named.items()]
+    made = self.initial_value(maker, pieces, collection, node)
+    indent = self.init_indent
+
+    def text() -> str:
+      inner = f"{kind}({made()})"
+      return f"self.{attr}.append({inner})" if looped else f"self.{attr} = {inner}"
+
+    looped = bool(self.loops)
+    if looped:
+      self.loops[0].before.append(Stmt(lambda: f"self.{attr} = nnx.List([])", keep=True))
+    del indent
+    self.block.append(Stmt(text, keep=True, comments=self.take_comments()))
+    if collection == "params":
+      return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
+    self.env_variable(node)
+    return reference
+
+  def _late_variable(self: Unit, node: ast.Call, collection: str, attr: str, maker: Any, arguments: list, named: dict) -> str:
+    """A variable that no example makes: made by the first call that needs it."""
+    kind = self.variable_type(collection)
+    pieces = [self.text(a) for a in arguments] + [f"{k}={self.text(v)}" for k, v in named.items()]
+    value = f"{self.text(maker)}({', '.join(pieces)})" if maker is not None else "None"
+    if collection == "params":
+      self.leave(node, "a parameter that no example makes")
+      return self.compose(node, self.text)
+    self.variable_attrs.setdefault(attr, attr)
+    self.need_late_variable()
+    return f'late_variable(self, "{attr}", lambda: {kind}({value}))'
+
+  def env_variable(self: Unit, node: ast.Call) -> None:
+    """Marks the expression as one that gives a Variable."""
+    self.variable_nodes.add(node)
+
+
+_KEPT: set[str] = set()
+
+
+def snake(name: str) -> str:
+  """`MlpBlock` -> `mlp_block`."""
+  out = ""
+  for i, c in enumerate(name):
+    if c.isupper() and i and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower())) and name[i - 1] != "_":
+      out += "_"
+    out += c.lower()
+  return out
+
+
+def local_of(unit: Unit, node: ast.AST) -> Local | None:
+  """The local that a name stands for."""
+  return unit.env.get(node.id) if isinstance(node, ast.Name) else None
+
+
+def spelled(full: str) -> str:
+  """The text for a full name."""
+  return spell(full)[0]

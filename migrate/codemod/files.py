@@ -1,0 +1,146 @@
+"""Whole files: every reached class rewritten, the rest as it was."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Sequence
+
+from migrate.codemod.classes import rewrite_class
+from migrate.codemod.imports import Names, tidy_imports
+from migrate.codemod.project import ClassInfo, Project
+from migrate.codemod.source import Source
+from migrate.codemod.unit import ClassResult, Unit
+from migrate.core.report import Finding, MigrateError
+
+
+@dataclasses.dataclass
+class Rewriting:
+  """What came of a project.
+
+  Attributes:
+    sources: module name -> new text, imports tidied.
+    keep: module name -> ported top-level names.
+    results: class -> its rewriting.
+    findings: what the user must know.
+    imports: module name -> import statements that were added.
+    templates: template files that the sources use.
+    left: classes that could not be rewritten.
+  """
+
+  sources: dict[str, str] = dataclasses.field(default_factory=dict)
+  keep: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+  results: dict[type, ClassResult] = dataclasses.field(default_factory=dict)
+  findings: list[Finding] = dataclasses.field(default_factory=list)
+  imports: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+  templates: set[str] = dataclasses.field(default_factory=set)
+  left: list[str] = dataclasses.field(default_factory=list)
+  variables: set[str] = dataclasses.field(default_factory=set)
+
+
+def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
+  """Rewrites every reached class of every file.
+
+  Args:
+    project: facts and sources.
+    exact: write what is bitwise equal even where stock NNX is within noise.
+  """
+  names = {path: Names(s.text, project.modules[path], path.endswith("__init__.py")) for path, s in project.sources.items()}
+  order = _children_first(project)
+  residues: dict[type, set[str]] = {}
+  field_residues: dict[tuple[type, str], set[str]] = {}
+  rewriting = Rewriting()
+  for _ in range(4):
+    before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
+    rewriting = Rewriting()
+    for info in order:
+      unit = Unit(project, info, names[info.file], rewriting.results, residues, field_residues, exact)
+      try:
+        result = rewrite_class(unit)
+      except MigrateError as error:
+        rewriting.findings += error.findings
+        rewriting.left.append(f"{info.module}.{info.name}")
+        rewriting.findings += unit.findings
+        continue
+      rewriting.results[info.cls] = result
+      rewriting.findings += unit.findings
+      _share_residues(unit, residues)
+    if before == (residues, field_residues):
+      break
+  _write_files(project, rewriting)
+  return rewriting
+
+
+def _share_residues(unit: Unit, residues: dict[type, set[str]]) -> None:
+  """A layer's field that only the call knows becomes a call argument of its class."""
+  for site in [*unit.sites.values(), *unit.inner_sites]:
+    if site.record is None and site.made:
+      for cls in {type(m) for _, _, m in site.made}:
+        if site.residue:
+          residues.setdefault(cls, set()).update(site.residue)
+
+
+def _children_first(project: Project) -> list[ClassInfo]:
+  """Classes ordered so that a class follows its bases and the classes it makes."""
+  needs: dict[type, list[type]] = {cls: [b.cls for b in info.bases] for cls, info in project.classes.items()}
+  for fact in project.facts:
+    for made in fact.created.values():
+      for activation, _, module in made:
+        owner = type(activation.module) if activation.module is not None else None
+        if owner in needs and type(module) in needs and type(module) is not owner:
+          needs[owner].append(type(module))
+  done: list[type] = []
+  open_: set[type] = set()
+
+  def visit(cls: type) -> None:
+    if cls in done or cls in open_:
+      return
+    open_.add(cls)
+    for other in needs[cls]:
+      visit(other)
+    done.append(cls)
+
+  for cls in needs:
+    visit(cls)
+  return [project.classes[c] for c in done]
+
+
+def _write_files(project: Project, rewriting: Rewriting) -> None:
+  for path, source in project.sources.items():
+    module = project.modules[path]
+    mine = [r for r in rewriting.results.values() if r.info.file == path]
+    if not mine:
+      continue
+    text = _replace(source, mine)
+    added = set().union(*(r.imports for r in mine))
+    rewriting.templates |= set().union(*(r.templates for r in mine))
+    rewriting.imports[module] = added
+    rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source))
+    rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}
+
+
+def _replace(source: Source, results: Sequence[ClassResult]) -> str:
+  data = source.data
+  for result in sorted(results, key=lambda r: -r.info.node.lineno):
+    node = result.info.node
+    start = source.offset(source.first_line(node), 0)
+    last = node.end_lineno or node.lineno
+    stop = source.offset(last, 0) + len(source.line(last).encode())
+    data = data[:start] + result.text.encode() + data[stop:]
+  return data.decode()
+
+
+def _linen_names(source: Source) -> set[str]:
+  """Names that imports of Linen bind in a file."""
+  found: set[str] = set()
+  for node in ast.walk(source.tree):
+    if isinstance(node, ast.Import):
+      for alias in node.names:
+        if alias.name.startswith("flax"):
+          found.add((alias.asname or alias.name).partition(".")[0])
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+      for alias in node.names:
+        full = f"{node.module}.{alias.name}"
+        if full == "flax.linen" or full.startswith("flax.linen.") or node.module == "functools" or node.module == "typing":
+          found.add(alias.asname or alias.name)
+  return found

@@ -1,0 +1,89 @@
+"""What a dotted name of `flax.linen` is called without Linen."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+# functions that moved: full Linen name -> full name outside flax.linen, where meaning and arguments are the same
+MOVED = {
+  "flax.linen.Module": "flax.nnx.Module",
+  "flax.linen.dot_product_attention_weights": "flax.nnx.nn.attention.dot_product_attention_weights",
+  "flax.linen.initializers.zeros": "flax.nnx.initializers.zeros",
+  "flax.linen.initializers.ones": "flax.nnx.initializers.ones",
+  "flax.linen.FrozenDict": "flax.core.FrozenDict",
+  "flax.linen.normalize": "jax.nn.standardize",
+  "flax.linen.activation": "flax.nnx",
+  "flax.linen.initializers": "flax.nnx.initializers",
+  "flax.linen.linear.default_kernel_init": "flax.nnx.nn.linear.default_kernel_init",
+  "flax.linen.linear.default_embed_init": "flax.nnx.nn.linear.default_embed_init",
+}
+
+
+@functools.lru_cache(maxsize=None)
+def nnx_name(full: str) -> str | None:
+  """The NNX (or jax) name of a function or constant of `flax.linen`.
+
+  The very same object is looked for under `flax.nnx`, then in the modules that define it; else the table of names
+  that moved. None where there is no counterpart.
+  """
+  if full in MOVED:
+    return MOVED[full]
+  if not full.startswith("flax.linen."):
+    return None
+  rest = full.removeprefix("flax.linen.")
+  value = lookup(full)
+  if value is None:
+    return None
+  tails = [rest, rest.rpartition(".")[2]]
+  for tail in dict.fromkeys(tails):
+    for root in ("flax.nnx", "flax.nnx.initializers"):
+      if lookup(f"{root}.{tail}") is value:
+        return f"{root}.{tail}"
+  for root in ("jax.nn", "jax.nn.initializers", "jax.numpy", "jax.lax", "jax"):
+    if lookup(f"{root}.{tails[-1]}") is value:
+      return f"{root}.{tails[-1]}"
+  # written again in NNX with the same arguments: pooling, masks
+  if callable(value) and not isinstance(value, type) and rest in _REWRITTEN and lookup(f"flax.nnx.{rest}") is not None:
+    return f"flax.nnx.{rest}"
+  return None
+
+
+_REWRITTEN = {
+  "avg_pool", "max_pool", "min_pool", "pool", "make_attention_mask", "make_causal_mask", "combine_masks",
+  "standardize", "one_hot", "dot_product_attention",
+}  # fmt: skip
+
+
+def lookup(full: str) -> Any:
+  """The object of a full dotted name, or None."""
+  parts = full.split(".")
+  for cut in range(len(parts), 0, -1):
+    try:
+      value: Any = importlib.import_module(".".join(parts[:cut]))
+    except ImportError:
+      continue
+    for part in parts[cut:]:
+      value = getattr(value, part, None)
+      if value is None:
+        return None
+    return value
+  return None
+
+
+def spell(full: str, nnx: str = "nnx") -> tuple[str, str]:
+  """(text, import statement) for a full name: `flax.nnx.relu` is written `nnx.relu`."""
+  for prefix, alias, statement in (
+    ("flax.nnx.", nnx, "from flax import nnx"),
+    ("jax.numpy.", "jnp", "import jax.numpy as jnp"),
+    ("jax.", "jax", "import jax"),
+  ):
+    if full.startswith(prefix):
+      if prefix == "flax.nnx." and full.startswith("flax.nnx.nn."):
+        break
+      return f"{alias}.{full.removeprefix(prefix)}", statement
+  if full == "flax.nnx":
+    return nnx, "from flax import nnx"
+  module, _, name = full.rpartition(".")
+  return name, f"from {module} import {name}"

@@ -1,0 +1,197 @@
+"""Facts of all examples beside the sources they are about, with the questions that rewriting asks of them."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from migrate.codemod.source import Source, key
+from migrate.core.declare import LayerMapping
+from migrate.core.report import Finding
+from migrate.trace.facts import Activation, ArraySpec, CallRecord, Facts
+from migrate.trace.instrument import Position
+from migrate.trace.recorder import origin_of
+
+
+@dataclasses.dataclass
+class Event:
+  """One value that an expression had."""
+
+  activation: Activation
+  order: int
+  value: Any
+
+
+@dataclasses.dataclass
+class FieldInfo:
+  """A dataclass field of a Linen class, as written."""
+
+  name: str
+  annotation: str
+  default: str | None
+  node: ast.AnnAssign
+  keyword_only: bool = False
+
+
+@dataclasses.dataclass(eq=False)
+class ClassInfo:
+  """A Linen class of an included package: its source and what the traces saw of it."""
+
+  cls: type
+  node: ast.ClassDef
+  source: Source
+  module: str
+  fields: list[FieldInfo]
+  methods: dict[str, ast.FunctionDef]
+  bases: list[ClassInfo] = dataclasses.field(default_factory=list)
+
+  @property
+  def name(self) -> str:
+    """The class's name, with those of the classes or functions around it."""
+    return self.cls.__qualname__
+
+  @property
+  def file(self) -> str:
+    """The class's file."""
+    return self.source.path
+
+  def compact_methods(self) -> list[str]:
+    """Names of own methods decorated as compact."""
+    return [n for n, m in self.methods.items() if any("compact" in ast.unparse(d) for d in m.decorator_list)]
+
+
+class Project:
+  """What is known before anything is rewritten."""
+
+  def __init__(self, facts: list[Facts], layers: Mapping[str, LayerMapping]):
+    self.facts = facts
+    self.layers = layers
+    self.findings: list[Finding] = []
+    self.sources: dict[str, Source] = {}
+    self.modules: dict[str, str] = {}
+    self.activations: dict[tuple[str, str], list[Activation]] = {}
+    self.calls_by_origin: dict[tuple[int, str, Position, int], list[CallRecord]] = {}
+    self.calls_by_path: dict[tuple[int, tuple[str, ...]], list[CallRecord]] = {}
+    self._events: dict[tuple[str, Position], list[Event]] = {}
+    for fact in facts:
+      for path, module in fact.files.items():
+        if path not in self.sources:
+          self.sources[path] = Source(path, Path(path).read_text(encoding="utf-8"))
+          self.modules[path] = module
+      for activation in fact.activations:
+        self.activations.setdefault((activation.file, activation.qualname), []).append(activation)
+        for position, values in activation.events.items():
+          orders = activation.orders[position]
+          bucket = self._events.setdefault((activation.file, position), [])
+          bucket.extend(Event(activation, o, v) for o, v in zip(orders, values, strict=True))
+      for call in fact.calls:
+        if call.origin is not None:
+          self.calls_by_origin.setdefault(origin_key(call.origin), []).append(call)
+        self.calls_by_path.setdefault((id(fact), call.path), []).append(call)
+    self._fact_of = {id(a): f for f in facts for a in f.activations}
+    self.classes: dict[type, ClassInfo] = {}
+    for fact in facts:
+      for cls in fact.classes:
+        self._add(cls)
+
+  def fact_of(self, activation: Activation) -> Facts:
+    """The trace that an activation belongs to."""
+    return self._fact_of[id(activation)]
+
+  def events(self, source: Source, node: ast.AST) -> list[Event]:
+    """Every value that an expression had, over all traces, in order."""
+    return self._events.get((source.path, key(node)), [])
+
+  def calls_of(self, module: Any) -> list[CallRecord]:
+    """Calls of a module or of its clones."""
+    origin = origin_of(module)
+    if origin is not None:
+      return self.calls_by_origin.get(origin_key(origin), [])
+    return [c for f in self.facts for c in f.calls if c.module is module]
+
+  def record(self, cls: type) -> LayerMapping | None:
+    """The layer record of a Linen class, by its full name."""
+    name = f"flax.linen.{cls.__name__}"
+    if cls.__module__.startswith("flax.linen") and name in self.layers:
+      return self.layers[name]
+    return None
+
+  def info(self, cls: type) -> ClassInfo | None:
+    """The class's source, where it is to be rewritten."""
+    return self.classes.get(cls)
+
+  def _add(self, cls: type) -> ClassInfo | None:
+    if cls in self.classes:
+      return self.classes[cls]
+    path = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if path not in self.sources:
+      return None
+    source = self.sources[path]
+    node = find_class(source.tree, cls.__qualname__)
+    if node is None:
+      return None
+    bases = [b for b in (self._add(base) for base in cls.__bases__) if b is not None]
+    methods = {s.name: s for s in node.body if isinstance(s, ast.FunctionDef)}
+    info = ClassInfo(cls, node, source, self.modules[path], list(_fields(cls, node, source)), methods, bases)
+    self.classes[cls] = info
+    return info
+
+
+def origin_key(origin: Any) -> tuple[int, str, Position, int]:
+  """What tells one construction from another."""
+  return (id(origin.activation), origin.activation.file, origin.position, origin.index)
+
+
+def find_class(tree: ast.Module, qualname: str) -> ast.ClassDef | None:
+  """The class definition of a qualified name, `<locals>` included."""
+  scope: Iterable[ast.AST] = ast.iter_child_nodes(tree)
+  found: ast.AST | None = None
+  for part in [p for p in qualname.split(".") if p != "<locals>"]:
+    found = None
+    queue = list(scope)
+    while queue:
+      node = queue.pop(0)
+      if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == part:
+        found = node
+        if isinstance(node, ast.ClassDef):
+          break
+      elif not isinstance(node, ast.ClassDef | ast.FunctionDef):
+        queue = list(ast.iter_child_nodes(node)) + queue
+    if found is None:
+      return None
+    scope = ast.iter_child_nodes(found)
+  return found if isinstance(found, ast.ClassDef) else None
+
+
+def _fields(cls: type, node: ast.ClassDef, source: Source) -> Iterable[FieldInfo]:
+  own = set(cls.__dict__.get("__annotations__", {}))
+  keyword_only = False
+  for statement in node.body:
+    if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+      continue
+    annotation = source.code(statement.annotation)
+    if annotation.split(".")[-1].split("[")[0] == "KW_ONLY":
+      keyword_only = True
+      continue
+    if annotation.split(".")[-1].startswith("ClassVar") or statement.target.id not in own:
+      continue
+    default = source.code(statement.value) if statement.value is not None else None
+    yield FieldInfo(statement.target.id, annotation, default, statement, keyword_only)
+
+
+def is_array(value: Any) -> bool:
+  """Whether a recorded value was an array."""
+  return isinstance(value, ArraySpec)
+
+
+def has_array(value: Any) -> bool:
+  """Whether there is an array anywhere in a recorded value."""
+  if isinstance(value, list | tuple):
+    return any(map(has_array, value))
+  if isinstance(value, dict):
+    return any(map(has_array, value.values()))
+  return is_array(value)

@@ -1,0 +1,120 @@
+"""What a name holds at one point of a method that is being split, and the statements of the new `__init__`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from migrate.codemod.source import names_in
+
+Dims = list[list[str]]  # for every axis, expressions for its size that `__init__` can evaluate, best first
+
+
+@dataclasses.dataclass
+class Local:
+  """A local name.
+
+  Attributes:
+    kind: `static` (also assigned in `__init__`), `array` (known by its axes), `site` (a layer), `variable`,
+      `modules` (a container of layers), `dynamic`.
+    node: the expression it was assigned, for its recorded values.
+    dims: of an array, from the first axis to the last; None where unknown.
+    target: of a site or variable, what to write for it in the call.
+    items: of a list of arrays, the axes of what was appended.
+  """
+
+  kind: str
+  node: ast.AST | None = None
+  dims: Dims | None = None
+  target: Any = None
+  residue: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Stmt:
+  """A simple statement of `__init__`; `text` is asked for when everything is known."""
+
+  text: Callable[[], str]
+  defines: frozenset[str] = frozenset()
+  keep: bool = False
+  comments: tuple[str, ...] = ()
+  trailing: str = ""
+  mutates: str = ""
+
+
+@dataclasses.dataclass
+class Block:
+  """A compound statement of `__init__`: headers with their bodies (`if`/`else`, `for`, `with`)."""
+
+  parts: list[tuple[Callable[[], str], list[Stmt | Block]]]
+  comments: tuple[str, ...] = ()
+  loop: bool = False
+
+
+def prune(block: list[Stmt | Block], live: set[str] | None = None) -> tuple[list[Stmt | Block], set[str]]:
+  """Drops statements whose names nobody reads; returns what is left and the names live at its start."""
+  live = set(live or ())
+  kept: list[Stmt | Block] = []
+  for item in reversed(block):
+    if isinstance(item, Stmt):
+      if item.keep or item.defines & live or (item.mutates and item.mutates in live):
+        live -= item.defines if not item.mutates else set()
+        live |= names_in(item.text())
+        kept.append(item)
+      continue
+    parts, entry = [], set(live)
+    for header, body in item.parts:
+      inner, after = prune(body, live)
+      if item.loop:  # what a later round reads counts as live at the end of this one
+        inner, after = prune(body, live | after)
+        inner, after = prune(body, live | after)
+      parts.append((header, inner))
+      entry |= after
+    if any(body for _, body in parts):
+      kept.append(Block(parts, item.comments, item.loop))
+      live = entry
+      for header, _ in item.parts:
+        live |= header_names(header())
+  return kept[::-1], live
+
+
+def header_names(header: str) -> set[str]:
+  """Names read by `if x:`, `for a in b:`, `else:`..."""
+  text = header.strip()
+  if text in ("else:", "try:", "finally:"):
+    return set()
+  if text.startswith("elif "):
+    text = text[2:]
+  try:
+    tree = ast.parse(text + " pass")
+  except SyntaxError:
+    return names_in(text.rstrip(":"))
+  return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
+  """Lines of source."""
+  lines: list[str] = []
+  for item in block:
+    lines += [f"{indent}{c}" for c in item.comments]
+    if isinstance(item, Stmt):
+      text = item.text()
+      lines += [indent + t if t.strip() and i == 0 else t for i, t in enumerate(text.split("\n"))]
+      if item.trailing:
+        lines[-1] += f"  {item.trailing}"
+      continue
+    first = True
+    for header, body in item.parts:
+      if not body and not first:
+        continue
+      head = header()
+      if not body and len(item.parts) > 1 and head.startswith("if ") and item.parts[1][0]() == "else:":
+        lines.append(f"{indent}if not ({head[3:-1]}):" if " " in head[3:-1] else f"{indent}if not {head[3:-1]}:")
+        lines += render(item.parts[1][1], indent + step, step)
+        break
+      lines.append(indent + head)
+      lines += render(body, indent + step, step) or [f"{indent}{step}pass"]
+      first = False
+  return lines

@@ -1,0 +1,222 @@
+"""Sizes: which expression of `__init__` gives the size that an axis was seen to have.
+
+Data flow first: an array's axes are carried from operand to result wherever the sizes agree in every event of every
+trace, so that no function of jax.numpy needs a model. Then the one field or attribute of a config that had the value
+in every instance. Then a hoisted argument.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.project import Event, is_array
+from migrate.codemod.scope import Dims
+from migrate.codemod.source import names_in
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+Values = list[tuple[Event, int]]
+TOKEN = re.compile(r"\bSIZE__(\w+?)__(\d+)\b")
+
+
+def token(parameter: str, axis: int) -> str:
+  """Stands for the size of a call argument's axis (counted from the last, 1) until it gets its name."""
+  return f"SIZE__{parameter}__{axis}"
+
+
+def _align(values: Sequence[tuple[Event, Any]], like: Sequence[Event]) -> list[Any] | None:
+  """For every event, the last value seen before it in the same activation; None where one is missing."""
+  by_activation: dict[int, list[tuple[int, Any]]] = {}
+  for event, value in values:
+    by_activation.setdefault(id(event.activation), []).append((event.order, value))
+  found = []
+  for event in like:
+    before = [v for o, v in by_activation.get(id(event.activation), ()) if o <= event.order]
+    if not before:
+      return None
+    found.append(before[-1])
+  return found
+
+
+class Sizes:
+  """Axes of array expressions, mixed into `Unit`."""
+
+  def array_events(self: Unit, node: ast.AST) -> list[Event] | None:
+    """The events of an expression if all of them were arrays."""
+    events = self.project.events(self.source, node)
+    return events if events and all(is_array(e.value) for e in events) else None
+
+  def dims(self: Unit, node: ast.AST) -> Dims | None:
+    """Candidates for every axis of an array expression, or None where it isn't one."""
+    known = self._dims.get(node)
+    if known is not None:
+      return known
+    if isinstance(node, ast.Name) and node.id in self.env:
+      local = self.env[node.id]
+      if local.kind == "array" and local.dims is not None:
+        return local.dims
+      if local.kind != "array":
+        return None
+    events = self.array_events(node)
+    result = self._untraced(node) if events is None else self._flow(node, events)
+    if result is not None:
+      self._dims[node] = result
+    return result
+
+  def _untraced(self: Unit, node: ast.AST) -> Dims | None:
+    if self.project.events(self.source, node):
+      return None
+    if isinstance(node, ast.BinOp):
+      left, right = self.dims(node.left), self.dims(node.right)
+      return left if left is not None and (right is None or len(left) >= len(right)) else right
+    if isinstance(node, ast.Call) and len(node.args) >= 1 and not isinstance(node.args[0], ast.Starred):
+      text = ast.unparse(node.func).rpartition(".")[2]
+      if text in _ELEMENTWISE:
+        return self.dims(node.args[0])
+    return None
+
+  def _flow(self: Unit, node: ast.AST, events: list[Event]) -> Dims:
+    rank = min(len(e.value.shape) for e in events)
+    operands: list[tuple[list[str], list[int]]] = []
+    same: dict[int, list[tuple[list[str], list[int]]]] = {}
+    statics: list[tuple[list[str], list[int]]] = []
+    products: list[tuple[list[str], list[int]]] = []
+    for part in self._parts(node):
+      inner = self.array_events(part)
+      if inner is not None:
+        dims = self.dims(part)
+        if not dims:
+          continue
+        aligned: list[list[int] | None] = []
+        for j in range(1, len(dims) + 1):
+          sizes = [(e, e.value.shape[-j]) for e in inner if len(e.value.shape) >= j]
+          aligned.append(_align(sizes, events))
+        for j, sizes in enumerate(aligned, 1):
+          if sizes is not None:
+            same.setdefault(j, []).append((dims[-j], sizes))
+            operands.append((dims[-j], sizes))
+        for a, b in itertools.combinations(range(1, len(dims) + 1), 2):
+          run = aligned[a - 1 : b]
+          if b - a >= 1 and all(r is not None for r in run) and all(dims[-j] for j in range(a, b + 1)):
+            text = " * ".join(_wrap(dims[-j][0]) for j in range(b, a - 1, -1))
+            totals = [_product(t) for t in zip(*[r for r in run if r is not None], strict=True)]
+            products.append(([text], totals))
+      elif isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
+        found = self.project.events(self.source, part)
+        if found and all(type(e.value) is int for e in found):
+          text = self.try_static(part)
+          sizes = _align([(e, e.value) for e in found], events)
+          if text is not None and sizes is not None:
+            statics.append(([text], sizes))
+    result: Dims = []
+    for j in range(rank, 0, -1):
+      wanted = [e.value.shape[-j] for e in events]
+      pool = same.get(j, []) + statics + operands
+      for (a, x), (b, y) in itertools.combinations(same.get(j, []), 2):
+        if a and b:
+          pool.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
+      pool += products
+      found: list[str] = []
+      for candidates, sizes in pool:
+        if sizes == wanted:
+          found += [c for c in candidates if c not in found]
+      if not found and set(wanted) == {1}:
+        found = ["1"]
+      result.append(found)
+    return result
+
+  def _parts(self: Unit, node: ast.AST) -> Iterable[ast.AST]:
+    """Expressions inside `node` that carry axes: names and calls already known, and integers."""
+    for child in ast.walk(node):
+      if child is node or not isinstance(child, ast.expr):
+        continue
+      if isinstance(child, ast.Name) or child in self._dims or isinstance(child, ast.Attribute | ast.Subscript | ast.BinOp):
+        yield child
+
+  def matches(self: Unit, wanted: Sequence[tuple[Any, int]]) -> list[tuple[int, str]]:
+    """(rank, expression) of fields and attributes of configs that equal the wanted size in every instance.
+
+    Args:
+      wanted: (module instance, size) pairs.
+    """
+    found: list[tuple[int, str]] = []
+    for name in self.field_names:
+      values = [(getattr(m, name, None), w) for m, w in wanted]
+      if all(type(v) is int and v == w for v, w in values):
+        found.append((_likeness(name) + 1, f"self.{name}"))
+      elif all(type(v) in (tuple, list) and v for v, _ in values):
+        for index in (0, -1):
+          if all(type(v[index]) is int and v[index] == w for v, w in values):
+            found.append((_likeness(name) - 2, f"self.{name}[{index}]"))
+      elif all(_is_config(v) for v, _ in values):
+        for attribute in _attributes(values[0][0]):
+          read = [(_attribute(v, attribute), w) for v, w in values]
+          if all(type(v) is int and v == w for v, w in read):
+            text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], dict) else f"self.{name}.{attribute}"
+            found.append((_likeness(attribute) + 3, text))
+    return sorted(found, key=lambda f: -f[0])
+
+
+_ELEMENTWISE = {
+  "relu", "gelu", "silu", "swish", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "softmax", "asarray", "exp",
+  "normalize", "dropout", "activation", "act",
+}  # fmt: skip
+_SIZE_WORDS = ("hidden", "dim", "feature", "channel", "width", "embed", "size", "model", "units", "filters")
+_OTHER_WORDS = ("num_", "n_", "max", "vocab", "head", "layer", "kernel", "position", "patch", "image", "length", "token",
+                "depth", "steps", "batch", "id")  # fmt: skip
+
+
+def _likeness(name: str) -> int:
+  """How much a name sounds like a number of features."""
+  low = name.lower()
+  good = max((len(_SIZE_WORDS) - i for i, w in enumerate(_SIZE_WORDS) if w in low), default=0)
+  return (2 if good else 0) - 3 * sum(w in low or low.endswith(w.rstrip("_")) for w in _OTHER_WORDS)
+
+
+def _is_config(value: Any) -> bool:
+  if value is None or isinstance(value, str | int | float | tuple | list | type) or callable(value):
+    return False
+  return bool(_attributes(value))
+
+
+def _attributes(value: Any) -> list[str]:
+  if isinstance(value, dict):
+    return [k for k, v in value.items() if isinstance(k, str) and type(v) is int]
+  slots = getattr(value, "__dict__", None)
+  if not isinstance(slots, dict):
+    return []
+  names = [k for k in slots if not k.startswith("_")]
+  for cls in type(value).__mro__[:-1]:
+    names += [k for k, v in vars(cls).items() if isinstance(v, property) and k not in names and not k.startswith("_")]
+    mapped = vars(cls).get("attribute_map")
+    if isinstance(mapped, dict):
+      names += [k for k in mapped if k not in names]
+  return names
+
+
+def _attribute(value: Any, name: str) -> Any:
+  try:
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+  except Exception:  # a property of someone's config may fail
+    return None
+
+
+def _wrap(text: str) -> str:
+  return text if re.fullmatch(r"[\w.]+|\([^()]*\)", text) else f"({text})"
+
+
+def _product(numbers: Iterable[int]) -> int:
+  total = 1
+  for n in numbers:
+    total *= n
+  return total
+
+
+def closed(text: str) -> bool:
+  """Whether an expression reads only fields, constants and sizes of arguments."""
+  return all(n == "self" or TOKEN.fullmatch(n) for n in names_in(text))

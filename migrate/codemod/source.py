@@ -1,0 +1,132 @@
+"""A source file as text with positions: what is not changed stays byte for byte."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from migrate.trace.instrument import Position, position
+
+
+class Source:
+  """The text of one file, addressed by the positions of its syntax tree."""
+
+  def __init__(self, path: str, text: str):
+    self.path = path
+    self.text = text
+    self.tree = ast.parse(text, path)
+    self.data = text.encode()
+    self.lines = text.splitlines(keepends=True)
+    self._starts = [0]
+    for line in self.data.splitlines(keepends=True):
+      self._starts.append(self._starts[-1] + len(line))
+    self.parents: dict[ast.AST, ast.AST] = {}
+    for node in ast.walk(self.tree):
+      for child in ast.iter_child_nodes(node):
+        self.parents[child] = node
+
+  def offset(self, line: int, column: int) -> int:
+    """Byte offset of a position."""
+    return self._starts[line - 1] + column
+
+  def span(self, node: ast.AST) -> tuple[int, int]:
+    """Byte offsets of a node's start and end."""
+    line, column, end_line, end_column = position(node)
+    return self.offset(line, column), self.offset(end_line, end_column)
+
+  def code(self, node: ast.AST) -> str:
+    """The node's own text."""
+    start, end = self.span(node)
+    return self.data[start:end].decode()
+
+  def between(self, start: int, end: int) -> str:
+    """Text between two byte offsets."""
+    return self.data[start:end].decode()
+
+  def line(self, number: int) -> str:
+    """One line, with its end."""
+    return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+
+  def indent(self, node: ast.AST) -> str:
+    """White space before a statement."""
+    line = self.line(node.lineno)  # type: ignore[attr-defined]
+    return line[: len(line) - len(line.lstrip())]
+
+  def first_line(self, statement: ast.stmt) -> int:
+    """The line where a statement begins, decorators included."""
+    decorators = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *[d.lineno for d in decorators]])
+
+  def lead(self, statement: ast.stmt) -> int:
+    """The first of the blank and comment lines that stand directly above a statement."""
+    number = self.first_line(statement)
+    while number > 1 and (not self.line(number - 1).strip() or self.line(number - 1).lstrip().startswith("#")):
+      number -= 1
+    return number
+
+  def comments_above(self, statement: ast.stmt) -> list[str]:
+    """Comment lines directly above a statement, without indentation."""
+    found = [self.line(n).strip() for n in range(self.lead(statement), self.first_line(statement))]
+    while found and not found[0]:
+      found.pop(0)
+    return [f for f in found if f]
+
+  def trailing_comment(self, statement: ast.stmt) -> str:
+    """The comment at the end of a statement's last line, or an empty text."""
+    end = self.offset(statement.end_lineno or 0, statement.end_col_offset or 0)
+    stop = self._starts[statement.end_lineno or 0]
+    rest = self.data[end:stop].decode().strip()
+    return rest if rest.startswith("#") else ""
+
+  def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes around a node, innermost first."""
+    while node in self.parents:
+      node = self.parents[node]
+      yield node
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+  """Positioned nodes directly below, in source order; unpositioned ones give way to their own children."""
+  found: list[ast.AST] = []
+  for child in ast.iter_child_nodes(node):
+    if hasattr(child, "end_lineno"):
+      found.append(child)
+    else:
+      found.extend(children(child))
+  return sorted(found, key=lambda n: position(n)[:2])
+
+
+def key(node: ast.AST) -> Position:
+  """The position by which a trace knows a node."""
+  return position(node)
+
+
+def dotted(node: ast.AST) -> str | None:
+  """`a.b.c` of names and attributes, else None."""
+  if isinstance(node, ast.Name):
+    return node.id
+  if isinstance(node, ast.Attribute):
+    base = dotted(node.value)
+    return f"{base}.{node.attr}" if base else None
+  return None
+
+
+def names_in(text: str) -> set[str]:
+  """Identifiers loaded anywhere in an expression or statement text."""
+  try:
+    tree = ast.parse(text.strip())
+  except SyntaxError:
+    return set()
+  return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def layout_call(function: str, arguments: list[str], indent: str, width: int = 100) -> str:
+  """A call on one line where it fits, else one argument a line."""
+  line = f"{function}({', '.join(arguments)})"
+  if len(indent) + len(line) <= width and "\n" not in line:
+    return line
+  if not arguments:
+    return line
+  inner = indent + "    "
+  body = "".join(f"{inner}{a},\n" for a in arguments)
+  return f"{function}(\n{body}{indent})"

@@ -1,0 +1,185 @@
+"""Expressions as `__init__` evaluates them: over fields, constants, sizes and what else is known at construction."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from migrate.codemod.names import lookup
+from migrate.codemod.source import children, dotted
+from migrate.core.report import Finding
+from migrate.trace.facts import ArraySpec
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class NotStatic(Exception):
+  """The expression needs a value that only a call has."""
+
+
+class Statics:
+  """Rendering for `__init__`, mixed into `Unit`."""
+
+  def try_static(self: Unit, node: ast.AST) -> str | None:
+    """The text for `__init__`, or None where the value is known only in a call."""
+    try:
+      return self.static(node)
+    except NotStatic:
+      return None
+
+  def compose(self: Unit, node: ast.AST, write: Callable[[ast.AST], str]) -> str:
+    """The node's own text with every child's text replaced by `write(child)`."""
+    start, end = self.source.span(node)
+    text, at = "", start
+    for child in children(node):
+      a, b = self.source.span(child)
+      if a < at:
+        continue
+      text += self.source.between(at, a) + write(child)
+      at = b
+    return text + self.source.between(at, end)
+
+  def static(self: Unit, node: ast.AST, bound: frozenset[str] = frozenset()) -> str:
+    """The text for `__init__`. Raises NotStatic where the value is known only in a call."""
+    source = self.source
+    if isinstance(node, ast.Name):
+      return self._static_name(node, bound)
+    if isinstance(node, ast.Constant):
+      return source.code(node)
+    if isinstance(node, ast.JoinedStr):
+      for inner in ast.walk(node):
+        if isinstance(inner, ast.Name):
+          self._static_name(inner, bound)
+      return source.code(node)
+    if isinstance(node, ast.Attribute):
+      return self._static_attribute(node, bound)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+      dims = self.dims(node.value.value)
+      index = _integer(node.slice)
+      if dims is not None and index is not None and -len(dims) <= index < len(dims):
+        text = self.pick(dims[index], bound)
+        if text is not None:
+          return _atom(text)
+        raise NotStatic(source.code(node))
+    if isinstance(node, ast.Call):
+      return self._static_call(node, bound)
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+      inner = bound | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+      return self.compose(node, lambda c: self.static(c, inner))
+    if isinstance(node, ast.Lambda):
+      return self.compose(node, lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}))
+    if isinstance(node, ast.arg | ast.keyword) or isinstance(node, ast.expr | ast.comprehension):
+      if isinstance(node, ast.arg):
+        return source.code(node)
+      if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr):
+        raise NotStatic(source.code(node))
+      return self.compose(node, lambda c: self.static(c, bound))
+    raise NotStatic(type(node).__name__)
+
+  def pick(self: Unit, candidates: list[str], bound: frozenset[str] = frozenset()) -> str | None:
+    """The best candidate that can be evaluated here."""
+    return next((c for c in candidates if self.available(c, bound)), None)
+
+  def _static_name(self: Unit, node: ast.Name, bound: frozenset[str]) -> str:
+    name = node.id
+    if name in bound:
+      return name
+    local = self.env.get(name)
+    if local is not None:
+      if local.kind == "static":
+        return name
+      if local.kind == "size":
+        text = self.pick(local.target, bound)
+        if text is not None:
+          return _atom(text)
+      if local.kind in ("site", "modules") and local.target is not None:
+        return self.site_reference(local.target) if local.kind == "site" else str(local.target)
+      raise NotStatic(name)
+    if name == self.self_name:
+      return name
+    if name in self.parameters:
+      raise NotStatic(name)
+    return self.global_name(node)
+
+  def _static_attribute(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str:
+    text = dotted(node)
+    if node.attr in ("shape", "ndim", "dtype", "size"):
+      events = self.project.events(self.source, node.value)
+      if events and all(isinstance(e.value, ArraySpec) for e in events):
+        return self._static_of_array(node, events, bound)
+    if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
+      if node.attr in self.call_fields:
+        raise NotStatic(f"self.{node.attr} is known in the call")
+      if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
+        return f"self.{node.attr}"
+      raise NotStatic(f"self.{node.attr}")
+    if text is not None and text.partition(".")[0] not in bound:
+      root = text.partition(".")[0]
+      if root not in self.env and root not in self.parameters and root != self.self_name:
+        return self.global_name(node)
+    return self.compose(node, lambda c: self.static(c, bound))
+
+  def _static_of_array(self: Unit, node: ast.Attribute, events: list, bound: frozenset[str]) -> str:
+    dims = self.dims(node.value)
+    if node.attr == "ndim":
+      ranks = {len(e.value.shape) for e in events}
+      if len(ranks) == 1:
+        return str(ranks.pop())
+    if node.attr == "shape" and dims is not None:
+      sizes = [self.pick(d, bound) for d in dims]
+      if all(s is not None for s in sizes):
+        return f"({', '.join(str(s) for s in sizes)}{',' if len(sizes) == 1 else ''})"
+    if node.attr == "dtype":
+      base = self.try_static(node.value)
+      if base is not None:
+        return f"{base}.dtype"
+      kinds = {e.value.dtype for e in events}
+      if len(kinds) == 1 and lookup(f"jax.numpy.{next(iter(kinds))}") is not None:
+        self.need_import("import jax.numpy as jnp")
+        kind = kinds.pop()
+        self.note(Finding(self.where(node), f"the dtype of `{self.source.code(node.value)}` is known only in a call",
+                          "a dtype at construction", f"jnp.{kind} as traced was written", "note", "L2N205"))  # fmt: skip
+        return f"jnp.{kind}"
+    raise NotStatic(self.source.code(node))
+
+  def _static_call(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
+    if self.creates(node):
+      return self.constructor(node, bound=bound)
+    function = dotted(node.func)
+    if function in (f"{self.self_name}.is_initializing",):
+      return "True"
+    if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
+      raise NotStatic(function)
+    if function == "len" and len(node.args) == 1:
+      events = self.array_events(node.args[0])
+      dims = self.dims(node.args[0]) if events else None
+      if dims:
+        text = self.pick(dims[0], bound)
+        if text is None:
+          raise NotStatic(self.source.code(node))
+        return text
+    if self.resolve(node.func) == "functools.partial":
+      return self.static_partial(node, bound)
+    return self.compose(node, lambda c: self.static(c, bound))
+
+
+# what a Linen module offers that has no meaning before a call
+_SCOPE = {
+  "param", "variable", "make_rng", "has_variable", "get_variable", "put_variable", "variables", "scope", "sow", "perturb",
+  "is_mutable_collection", "is_initializing", "has_rng", "path", "name", "parent", "clone", "bind", "unbind", "copy",
+}  # fmt: skip
+
+
+def _integer(node: ast.AST) -> int | None:
+  try:
+    value = ast.literal_eval(node)  # type: ignore[arg-type]
+  except (ValueError, TypeError, SyntaxError):
+    return None
+  return value if type(value) is int else None
+
+
+def _atom(text: str) -> str:
+  plain = all(c.isalnum() or c in "._[]'\"" for c in text)
+  return text if plain else f"({text})"

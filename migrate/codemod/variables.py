@@ -1,0 +1,135 @@
+"""Parameters and variables: made in `__init__`, read and written in the method."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.static import NotStatic
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+VARIABLE_TYPES = {
+  "params": "nnx.Param",
+  "batch_stats": "nnx.BatchStat",
+  "cache": "nnx.Cache",
+  "intermediates": "nnx.Intermediate",
+  "perturbations": "nnx.Perturbation",
+}
+
+
+@dataclasses.dataclass(eq=False)
+class VariableSite:
+  """`self.param(...)` or `self.variable(...)` and the attribute it became.
+
+  Attributes:
+    attr: the attribute.
+    collection: Linen's collection.
+    names: path and trace of the owner -> Linen names in order of creation.
+    looped: whether the attribute is a list.
+  """
+
+  attr: str
+  collection: str
+  names: dict[tuple[int, tuple[str, ...]], list[str]]
+  looped: bool
+
+
+class Variables:
+  """Rendering of variables, mixed into `Unit`."""
+
+  def variable_type(self: Unit, collection: str) -> str:
+    """The Variable type of a collection: NNX's own, or one that the file defines."""
+    if collection in VARIABLE_TYPES:
+      self.need_import("from flax import nnx")
+      return VARIABLE_TYPES[collection]
+    name = "".join(p.capitalize() for p in collection.strip("_").split("_"))
+    if self.names.resolve(name) is not None:
+      name += "Variable"
+    self.collections[collection] = name
+    self.need_import(f"from __variables__ import {name}")
+    return name
+
+  def record_variable(self: Unit, collection: str, name: Any, attr: str, node: ast.AST) -> None:
+    """Remembers which Linen names an attribute stands for."""
+    names: dict[tuple[int, tuple[str, ...]], list[str]] = {}
+    for activation in {id(e.activation): e.activation for e in self.project.events(self.source, node)}.values():
+      owner = self.owner_key(activation)
+      if owner in names:
+        continue
+      if isinstance(name, ast.Constant):
+        names[owner] = [str(name.value)] * len(activation.events.get(self.position(node), ()))
+      else:
+        names[owner] = [str(v) for v in activation.events.get(self.position(name), ())]
+    self.variable_sites.append(VariableSite(attr, collection, names, bool(self.loops)))
+
+  def value_at_init(self: Unit, node: ast.AST, site: ast.Call) -> str:
+    """An argument of an initializer, for `__init__`; sizes that no expression gives are hoisted."""
+    try:
+      return self.static(node)
+    except NotStatic:
+      events = self.project.events(self.source, node)
+      if isinstance(node, ast.Tuple | ast.List):
+        parts = [self.value_at_init(e, site) for e in node.elts]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+      values = [e.value for e in events]
+      if values and all(isinstance(v, int | float | str | bool | tuple) for v in values):
+        if all(isinstance(v, tuple) for v in values) and len({len(v) for v in values}) == 1 and all(
+          isinstance(i, int) for v in values for i in v
+        ):
+          parts = [self._hoisted_value(node, site, [v[i] for v in values], events, i) for i in range(len(values[0]))]
+          return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        return self._hoisted_value(node, site, values, events, None)
+      raise
+
+  def _hoisted_value(self: Unit, node: ast.AST, site: ast.Call, values: list[Any], events: list, index: int | None) -> str:
+    known = [(e.activation.module, v) for e, v in zip(events, values, strict=True)]
+    if all(type(v) is int for v in values):
+      if set(values) == {1}:
+        return "1"
+      found = self.matches(known)
+      if found and found[0][0] >= 2:
+        return found[0][1]
+      if isinstance(node, ast.Attribute) and node.attr == "shape" and index is not None:
+        dims = self.dims(node.value)
+        text = self.pick(dims[index]) if dims and index < len(dims) else None
+        if text is not None:
+          return text
+    from migrate.codemod.sites import Site
+
+    hint = self.suggest_variable(site)
+    pseudo = Site(hint, site, [(e.activation, 0, e.activation.module) for e in events], None, looped=bool(self.loops))
+    return self.hoist(pseudo, "size" if index is None else f"dim{index}", values)
+
+  def suggest_variable(self: Unit, site: ast.Call) -> str:
+    """A name for what belongs to a variable."""
+    for argument in [*site.args[:2], *[k.value for k in site.keywords if k.arg == "name"]]:
+      if isinstance(argument, ast.Constant) and str(argument.value).isidentifier():
+        name = str(argument.value)
+    return name if site.args or site.keywords else "weight"
+
+  def initial_value(self: Unit, maker: ast.AST | None, pieces: list[str], collection: str, node: ast.Call) -> Callable[[], str]:
+    """The expression that makes the first value."""
+    if maker is None:
+      return lambda: "None"
+    if isinstance(maker, ast.Lambda) and not maker.args.args and not maker.args.vararg and not pieces and collection != "params":
+      body = self.static(maker.body)
+      return lambda: body
+    try:
+      function = self.static(maker)
+    except NotStatic:
+      raise self.refusal(node, "an initial value that only a call knows", "a value known at construction",
+                         "make it from fields, constants and shapes") from None  # fmt: skip
+    if isinstance(maker, ast.Lambda):
+      function = f"({function})"
+    arguments = [f"{self.rngs_argument}.params()", *pieces] if collection == "params" else pieces
+    return lambda: f"{function}({', '.join(arguments)})"
+
+  def need_late_variable(self: Unit) -> bool:
+    """Asks for the helper that makes a variable at its first use."""
+    self.need_import("from __templates__.late_variable import late_variable")
+    self.templates.add("late_variable")
+    return True

@@ -1,0 +1,121 @@
+"""What a trace saw: immutable once the trace is done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from migrate.trace.instrument import Position
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySpec:
+  """An array as the trace saw it: shape and dtype only."""
+
+  shape: tuple[int, ...]
+  dtype: str
+
+
+@dataclasses.dataclass(eq=False)
+class Activation:
+  """One running of one function of a traced file.
+
+  Attributes:
+    number: in order of entry, over the whole trace.
+    file: the code's file.
+    qualname: the code's qualified name.
+    line: the code's first line.
+    module: the Linen module that is the first argument, if it is one.
+    path: that module's path of names.
+    initializing: whether it ran inside `init`.
+    parent: the activation that (perhaps through library code) called this one.
+    call_position: where in the parent.
+    events: position -> values, in order.
+    orders: position -> event numbers, as `events`.
+    arguments: local names at entry.
+  """
+
+  number: int
+  file: str
+  qualname: str
+  line: int
+  module: Any = None
+  path: tuple[str, ...] = ()
+  initializing: bool = False
+  parent: Activation | None = None
+  call_position: Position | None = None
+  events: dict[Position, list[Any]] = dataclasses.field(default_factory=dict)
+  orders: dict[Position, list[int]] = dataclasses.field(default_factory=dict)
+  arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(eq=False)
+class Origin:
+  """The call expression that made a module."""
+
+  activation: Activation
+  position: Position
+  index: int
+
+
+@dataclasses.dataclass(eq=False)
+class CallRecord:
+  """One call of a module's method."""
+
+  number: int
+  module: Any
+  cls: type
+  path: tuple[str, ...]
+  method: str
+  args: tuple[Any, ...]
+  kwargs: dict[str, Any]
+  output: Any
+  origin: Origin | None
+  depth: int
+  run: int
+
+
+@dataclasses.dataclass
+class Facts:
+  """Everything a trace of one example saw.
+
+  Attributes:
+    name: the example's name.
+    example: the example itself.
+    variables: abstract variables, as `init` makes them.
+    activations: every running of every function of a traced file.
+    calls: every call of a method of a module.
+    files: traced file -> module name.
+    classes: Linen classes reached in included packages, in order of first call.
+    created: modules by the position that made them: (file, position) -> modules.
+  """
+
+  name: str
+  example: Any
+  variables: Any
+  activations: list[Activation]
+  calls: list[CallRecord]
+  files: dict[str, str]
+  classes: list[type]
+  created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]]
+  notes: list[str] = dataclasses.field(default_factory=list)
+
+  def calls_of(self, modules: Iterable[Any]) -> list[CallRecord]:
+    """Calls whose module stems from one of these."""
+    wanted = {id(m) for m in modules}
+    return [c for c in self.calls if id(c.module) in wanted]
+
+
+def summary(value: Any, depth: int = 3) -> Any:
+  """The value with every array in it replaced by its `ArraySpec`; containers are copied, to `depth` levels."""
+  shape = getattr(value, "shape", None)
+  if isinstance(shape, tuple) and hasattr(value, "dtype") and not isinstance(value, type):
+    return ArraySpec(tuple(value.shape), str(value.dtype))
+  if depth and type(value) in (list, tuple):
+    return type(value)(summary(v, depth - 1) for v in value)
+  if depth and type(value) is dict:
+    return {k: summary(v, depth - 1) for k, v in value.items()}
+  if depth and isinstance(value, tuple) and hasattr(value, "_fields"):
+    return tuple(summary(v, depth - 1) for v in value)
+  return value

@@ -1,0 +1,201 @@
+"""Collects events while a Linen model runs abstractly."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from flax import linen as nn
+
+from migrate.trace.facts import Activation, CallRecord, Origin, summary
+from migrate.trace.instrument import Position
+
+_ORIGIN = "_linen2nnx_origin"
+
+
+def origin_of(module: Any) -> Origin | None:
+  """The call expression that made this module or the one it is a clone of."""
+  return module.__dict__.get(_ORIGIN)
+
+
+class Recorder:
+  """Receives every expression's value and every method call."""
+
+  def __init__(self, files: set[str]):
+    self.files = files
+    self.activations: list[Activation] = []
+    self.calls: list[CallRecord] = []
+    self.created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]] = {}
+    self.initializing = False
+    self.run = 0
+    self._by_frame: dict[types.FrameType, Activation] = {}
+    self._clock = 0
+    self._depth = 0
+    self._keep: list[Any] = []
+
+  def tick(self) -> int:
+    """The next event number."""
+    self._clock += 1
+    return self._clock
+
+  def record(self, key: Position, value: Any, made: bool = False) -> Any:
+    """The hook of instrumented code: notes the value, returns it."""
+    frame = sys._getframe(1)
+    activation = self._by_frame.get(frame) or self._enter(frame)
+    values = activation.events.setdefault(key, [])
+    activation.orders.setdefault(key, []).append(self.tick())
+    if isinstance(value, nn.Module):
+      if made and _ORIGIN not in value.__dict__:
+        object.__setattr__(value, _ORIGIN, Origin(activation, key, len(values)))
+        self.created.setdefault((activation.file, key), []).append((activation, len(values), value))
+      values.append(value)
+    else:
+      values.append(summary(value))
+    return value
+
+  def _enter(self, frame: types.FrameType) -> Activation:
+    code = frame.f_code
+    first = code.co_varnames[0] if code.co_argcount else None
+    owner = frame.f_locals.get(first) if first else None
+    if owner is None and "self" in frame.f_locals:
+      owner = frame.f_locals["self"]
+    module = owner if isinstance(owner, nn.Module) else None
+    parent, call_position, up = None, None, frame.f_back
+    while up is not None:
+      if up.f_code.co_filename in self.files:
+        parent = self._by_frame.get(up)
+        positions = list(up.f_code.co_positions())[up.f_lasti // 2]
+        line, end, column, end_column = positions
+        if line is not None:
+          call_position = (line, column or 0, end or line, end_column or 0)
+        break
+      up = up.f_back
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    arguments = {n: summary(frame.f_locals[n]) for n in names if n in frame.f_locals}
+    activation = Activation(
+      len(self.activations),
+      code.co_filename,
+      code.co_qualname,
+      code.co_firstlineno,
+      module,
+      _path(module),
+      self.initializing,
+      parent,
+      call_position,
+      arguments=arguments,
+    )
+    self.activations.append(activation)
+    self._by_frame[frame] = activation
+    return activation
+
+  def _intercept(self, run: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    module = context.module
+    number = self.tick()
+    self._depth += 1
+    depth = self._depth
+    record = CallRecord(
+      number,
+      module,
+      type(module),
+      _path(module),
+      context.method_name,
+      tuple(summary(a) for a in args),
+      {k: summary(v) for k, v in kwargs.items()},
+      None,
+      origin_of(module),
+      depth,
+      self.run,
+    )
+    self.calls.append(record)
+    try:
+      output = run(*args, **kwargs)
+    finally:
+      self._depth -= 1
+    record.output = summary(output)
+    return output
+
+  @contextlib.contextmanager
+  def listening(self) -> Iterator[None]:
+    """While active, method calls are recorded and clones remember their origin."""
+    clone = nn.Module.clone
+
+    def clone_with_origin(module: Any, *args: Any, **kwargs: Any) -> Any:
+      copy = clone(module, *args, **kwargs)
+      origin = origin_of(module)
+      if origin is not None and _ORIGIN not in copy.__dict__:
+        object.__setattr__(copy, _ORIGIN, origin)
+      self._keep.append(module)
+      return copy
+
+    nn.Module.clone = clone_with_origin  # type: ignore[method-assign]
+    try:
+      with nn.intercept_methods(self._intercept):
+        yield
+    finally:
+      nn.Module.clone = clone  # type: ignore[method-assign]
+      self._by_frame.clear()
+
+
+def _path(module: Any) -> tuple[str, ...]:
+  scope = getattr(module, "scope", None)
+  return tuple(scope.path) if scope is not None else ()
+
+
+@dataclasses.dataclass
+class Reached:
+  """Files and classes that a plain run touches."""
+
+  files: dict[str, str] = dataclasses.field(default_factory=dict)
+  classes: list[type] = dataclasses.field(default_factory=list)
+
+
+@contextlib.contextmanager
+def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
+  """While active, notes which files of the included packages make modules, parameters or variables."""
+  reached = Reached()
+  names = {getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if _included(n, include)}
+
+  def note() -> None:
+    frame = sys._getframe(2)
+    while frame is not None:
+      file = frame.f_code.co_filename
+      if file in names:
+        reached.files.setdefault(file, names[file])
+      frame = frame.f_back
+
+  saved = {n: getattr(nn.Module, n) for n in ("__post_init__", "param", "variable", "make_rng", "sow")}
+
+  def wrap(method: Any) -> Any:
+    def wrapped(module: Any, *args: Any, **kwargs: Any) -> Any:
+      note()
+      return method(module, *args, **kwargs)
+
+    return wrapped
+
+  def seen(run: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    cls = type(context.module)
+    if cls not in reached.classes:
+      for base in cls.__mro__:
+        file = getattr(sys.modules.get(base.__module__), "__file__", None)
+        if issubclass(base, nn.Module) and file in names:
+          reached.files.setdefault(file, names[file])  # type: ignore[arg-type, index]
+      if any(_included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):
+        reached.classes.append(cls)
+    return run(*args, **kwargs)
+
+  for name, method in saved.items():
+    setattr(nn.Module, name, wrap(method))
+  try:
+    with nn.intercept_methods(seen):
+      yield reached
+  finally:
+    for name, method in saved.items():
+      setattr(nn.Module, name, method)
+
+
+def _included(name: str, include: tuple[str, ...]) -> bool:
+  return any(name == i or name.startswith(i + ".") for i in include)

@@ -1,0 +1,195 @@
+"""Runs an example abstractly: `jax.eval_shape` of `init` and of every call, no parameter is allocated."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from migrate.core.report import MigrateError, refuse
+from migrate.example import Call, Example
+from migrate.trace.facts import Facts
+from migrate.trace.instrument import instrumented
+from migrate.trace.recorder import Recorder, scouting
+
+
+def default_include(module: Any) -> tuple[str, ...]:
+  """The top-level package, or single file, of the module's class."""
+  return (type(module).__module__.partition(".")[0],)
+
+
+def _is_array(x: Any) -> bool:
+  return isinstance(x, jax.Array | np.ndarray | jax.ShapeDtypeStruct)
+
+
+def split_static(tree: Any) -> tuple[list[Any], Any]:
+  """(arrays, rebuild): only arrays are traced, everything else stays a Python value."""
+  leaves, treedef = jax.tree_util.tree_flatten(tree)
+  arrays = [x for x in leaves if _is_array(x)]
+
+  def rebuild(traced: Sequence[Any]) -> Any:
+    remaining = iter(traced)
+    return jax.tree_util.tree_unflatten(treedef, [next(remaining) if _is_array(x) else x for x in leaves])
+
+  return arrays, rebuild
+
+
+def _keys(names: Sequence[str]) -> dict[str, Any]:
+  return {n: jax.random.fold_in(jax.random.key(0), i) for i, n in enumerate(names)}
+
+
+def abstract_init(example: Example) -> Any:
+  """Shapes of the variables: `jax.eval_shape` of `module.init`."""
+  args = example.args if example.init_args is None else example.init_args
+  kwargs = example.kwargs if example.init_kwargs is None else example.init_kwargs
+  method = example.init_method or example.method
+  arrays, rebuild = split_static((tuple(args), dict(kwargs)))
+
+  def run(rngs: Any, arrays: Any) -> Any:
+    a, k = rebuild(arrays)
+    return example.module.init(rngs, *a, **k, **({"method": method} if method else {}))
+
+  return jax.eval_shape(run, _keys(tuple(example.init_rngs)), arrays)
+
+
+def abstract_call(example: Example, variables: Any, call: Call) -> Any:
+  """Shapes of one call's outputs."""
+  arrays, rebuild = split_static((tuple(call.args), dict(call.kwargs)))
+  kept, put_back = split_static(variables)
+
+  def run(kept: Any, rngs: Any, arrays: Any) -> Any:
+    a, k = rebuild(arrays)
+    mutable = False if call.mutable is None else call.mutable
+    extra = {"method": call.method} if call.method else {}
+    output = example.module.apply(put_back(kept), *a, **k, rngs=rngs, mutable=mutable, **extra)
+    return [x for x in jax.tree_util.tree_leaves(output) if isinstance(x, jax.Array)]
+
+  return jax.eval_shape(run, kept, _keys(tuple(call.rngs)), arrays)
+
+
+def _flipped(example: Example) -> list[Call]:
+  """Calls with one boolean argument negated: untraced branches hide layers."""
+  target = getattr(type(example.module), example.method or "__call__", None)
+  try:
+    parameters = inspect.signature(target).parameters if target is not None else {}
+  except (TypeError, ValueError):
+    parameters = {}
+  flips: list[Call] = []
+  for call in example.all_calls:
+    if call.method != example.method:
+      continue
+    names = list(parameters)[1:]
+    given = dict(zip(names, call.args, strict=False))
+    for name, parameter in list(parameters.items())[1:]:
+      value = call.kwargs.get(name, given.get(name, parameter.default))
+      if type(value) is not bool:
+        continue
+      kwargs, args = dict(call.kwargs), list(call.args)
+      if name in given and name not in kwargs:
+        args[names.index(name)] = not value
+      else:
+        kwargs[name] = not value
+      rngs = tuple(dict.fromkeys((*call.rngs, *[r for r in example.init_rngs if r != "params"])))
+      flips.append(dataclasses.replace(call, args=tuple(args), kwargs=kwargs, rngs=rngs, mutable=True))
+  return flips
+
+
+def trace(example: Example, *, name: str = "example", include: Sequence[str] = ()) -> Facts:
+  """Traces one example abstractly.
+
+  Args:
+    example: the model and its calls.
+    name: what findings call it.
+    include: packages whose code is recorded; by default the top-level package of the module's class.
+
+  Returns:
+    Facts: variables, activations of every function with the value of every expression, calls of every method.
+
+  Raises:
+    MigrateError: where `init` or a call fails, or the module's source can't be found.
+  """
+  packages = tuple(include) or default_include(example.module)
+  _check_source(example, name)
+  notes: list[str] = []
+  with scouting(packages) as reached:
+    variables = _run(name, "init", lambda: abstract_init(example))
+    for i, call in enumerate(example.all_calls):
+      _run(name, f"call {i}", lambda call=call: abstract_call(example, variables, call))
+    flips = []
+    for call in _flipped(example):
+      try:
+        abstract_call(example, variables, call)
+      except Exception:
+        try:
+          abstract_init(dataclasses.replace(example, init_args=call.args, init_kwargs=call.kwargs))
+        except Exception as error:
+          notes.append(f"a call with a flipped flag does not run: {type(error).__name__}")
+          continue
+      flips.append(call)
+  recorder = Recorder(set(reached.files))
+  with instrumented(reached.files, recorder.record), recorder.listening():
+    recorder.initializing = True
+    abstract_init(example)
+    recorder.initializing = False
+    for i, call in enumerate(example.all_calls):
+      recorder.run = i + 1
+      abstract_call(example, variables, call)
+    for call in flips:
+      recorder.run += 1
+      try:
+        abstract_call(example, variables, call)
+      except Exception:
+        recorder.initializing = True
+        abstract_init(dataclasses.replace(example, init_args=call.args, init_kwargs=call.kwargs))
+        recorder.initializing = False
+  return Facts(
+    name,
+    example,
+    variables,
+    recorder.activations,
+    recorder.calls,
+    dict(reached.files),
+    list(reached.classes),
+    recorder.created,
+    notes,
+  )
+
+
+def _run(name: str, what: str, run: Any) -> Any:
+  try:
+    return run()
+  except MigrateError:
+    raise
+  except Exception as error:
+    text = str(error).strip().splitlines()
+    raise refuse(
+      name,
+      f"{what} raised {type(error).__name__}: {' '.join(text[:3])[:400]}",
+      "a model that runs under jax.eval_shape",
+      "run module.init and module.apply with these arguments by themselves, and mend the example",
+    ) from error
+
+
+def _check_source(example: Example, name: str) -> None:
+  cls = type(example.module)
+  try:
+    inspect.getsource(cls)
+  except (OSError, TypeError) as error:
+    known = sys.modules.get(cls.__module__)
+    raise refuse(
+      f"{name}: {cls.__module__}.{cls.__qualname__}",
+      f"its source can't be found ({getattr(known, '__file__', None) or 'the module has no file'})",
+      "a class defined in a Python file",
+      "define the class in a file; classes made by exec or in a notebook can't be rewritten",
+    ) from error
+
+
+def variables_of(mapping: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  """Paths of all leaves, collection first."""
+  leaves = jax.tree_util.tree_flatten_with_path(mapping)[0]
+  return [tuple(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path) for path, _ in leaves]
