@@ -39,7 +39,7 @@ def derive_source(
   collections = {key(p): c for p, c in collection_of.items()}
   for k, leaf in leaves.items():
     # a tie names a second source of a target that a move (or nothing) fills: both are derived
-    hit, problem, ties = _decide(index, k, collections.get(k, ""))
+    hit, problem, ties = _decide(index, k, collections.get(k, "params"))
     if problem:
       findings.append(problem)
       continue

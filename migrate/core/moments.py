@@ -149,11 +149,11 @@ class _Lifter:
       for leaf, path in zip(sources, paths, strict=True):
         self._put(Entry(entry.fate, (leaf,), (Leaf(path, leaf.spec),), (), "", "", entry.rule))
       return
-    problem = self._not_liftable(entry, sources, rest)
-    if any(empty) or problem:
+    problem = "some of what is joined is masked" if any(empty) else self._not_liftable(entry, sources, rest)
+    if problem:
       self._say(
         first.path,
-        problem or "some of what is joined is masked",
+        problem,
         "a moment that the operations may move",
         "start the optimizer anew, or keep the leaves separate",
         "L2N213",

@@ -46,6 +46,9 @@ def _walk(node: Any, path: Path, out: dict[Path, Any]) -> None:
     return
   if isinstance(node, Mapping):
     children = iter(node.items())
+  elif hasattr(node, "shape") and hasattr(node, "dtype"):
+    out[path] = node
+    return
   elif isinstance(node, tuple) and hasattr(node, "_fields"):
     children = zip(node._fields, node, strict=True)  # type: ignore[attr-defined]
   elif isinstance(node, list | tuple):
