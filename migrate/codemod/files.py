@@ -35,7 +35,7 @@ class Rewriting:
   imports: dict[str, set[str]] = dataclasses.field(default_factory=dict)
   templates: set[str] = dataclasses.field(default_factory=set)
   left: list[str] = dataclasses.field(default_factory=list)
-  variables: set[str] = dataclasses.field(default_factory=set)
+  collections: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
@@ -64,6 +64,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         continue
       rewriting.results[info.cls] = result
       rewriting.findings += unit.findings
+      rewriting.collections |= unit.collections
       _share_residues(unit, residues)
     if before == (residues, field_residues):
       break

@@ -1,0 +1,200 @@
+"""`ported.py`: functions that make the examples' models from nothing but text."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax import linen as nn
+
+from migrate.codemod.names import nnx_name, spell
+from migrate.codemod.project import Project
+from migrate.codemod.sites import bound_call, fields_of, parameters_of
+from migrate.codemod.unit import ClassResult
+from migrate.codemod.values import Source, ValueWriter
+from migrate.codemod.values_source import join
+from migrate.core.declare import LayerMapping
+from migrate.core.report import refuse
+from migrate.trace.facts import Facts
+
+
+class Builder:
+  """Writes `ported.py`."""
+
+  def __init__(self, project: Project, results: Mapping[type, ClassResult], new_module: Any, templates: str):
+    self.project = project
+    self.results = results
+    self.new_module = new_module
+    self.templates = templates
+    self.used: set[str] = set()
+    self.fact: Facts = project.facts[0]
+    names = {f"build_{f.name}" for f in project.facts} | {"rngs"}
+    self.writer = ValueWriter(self._class_name, self._module, reserved=names)
+
+  def _class_name(self, value: Any) -> tuple[str, str] | None:
+    if isinstance(value, type) and issubclass(value, nn.Module):
+      if value in self.results:
+        info = self.results[value].info
+        return self.new_module(info.module), info.name
+      record = self.project.record(value)
+      if record is not None:
+        return self._nnx_class(record)
+      if value is nn.Module:
+        return "flax.nnx", "Module"
+    full = getattr(value, "__module__", "") or ""
+    if full.startswith("flax.linen") and not isinstance(value, type):
+      target = nnx_name(f"flax.linen.{getattr(value, '__name__', '')}")
+      if target is not None:
+        module, _, name = target.rpartition(".")
+        return module, name
+    return None
+
+  def _nnx_class(self, record: LayerMapping) -> tuple[str, str]:
+    if record.nnx.startswith("template:"):
+      file, _, name = record.nnx.removeprefix("template:").partition(".")
+      self.used.add(file)
+      return f"{self.templates}.{file}", name
+    module, _, name = record.nnx.rpartition(".")
+    return module, name
+
+  def _module(self, value: Any) -> Source | None:
+    if isinstance(value, functools.partial):
+      return self._partial(value)
+    cls = type(value)
+    name = self._class_name(cls)
+    if name is None:
+      return None
+    record = self.project.record(cls)
+    if record is not None:
+      return self._layer(value, record.choose(fields_of(value)))
+    result = self.results[cls]
+    function = self.writer.reference(*name)
+    calls = self.project.calls_of(value) or [c for c in self.fact.calls if c.module is value]
+    path = calls[0].path if calls else ()
+    kwargs: dict[str, Source] = {}
+    for size in result.sizes:
+      found = size.values.get((id(self.fact), path))
+      if found is None:
+        found = next((v for (f, _), v in size.values.items() if f == id(self.fact)), None)
+      if found is not None:
+        kwargs[size.name] = self.writer.write(found, f"{cls.__name__}.{size.name}")
+    kwargs |= self._fields(value, set(result.residues))
+    return self.writer.call(function, (), {**kwargs, "rngs": Source("rngs")})
+
+  def _fields(self, value: Any, skip: set[str]) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for name, field in type(value).__dataclass_fields__.items():
+      if name in ("parent", "name") or name in skip or not field.init:
+        continue
+      current = value.__dict__.get(name, getattr(value, name, None))
+      if _is_default(field, current):
+        continue
+      found[name] = self.writer.write(current, f"{type(value).__name__}.{name}")
+    return found
+
+  def _layer(self, value: Any, record: LayerMapping) -> Source:
+    kwargs: dict[str, Source] = {}
+    calls = [c for c in self.project.calls_of(value) if c.args or c.kwargs]
+    calls = calls or [c for c in self.fact.calls if c.path and type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
+    wanted = {a.nnx for a in record.args if a.fate == "infer"}
+    for call in calls[:1]:
+      given = bound_call(call)
+      sizes: dict[str, Any] = {}
+      if record.infer is not None:
+        sizes = dict(record.infer.compute(fields_of(value), given))
+      elif record.inputs:
+        shape = given.get(record.input or parameters_of(call.cls, call.method)[0])
+        sizes = {record.inputs.split()[-1]: shape[-1]} if isinstance(shape, tuple) and shape else {}
+      kwargs |= {k: self.writer.write(v) for k, v in sizes.items() if k in wanted}
+    stars: list[Source] = []
+    kwargs |= self._renamed(record, self._fields(value, set()), stars)
+    for arg in record.args:
+      code = arg.code if arg.fate == "add" else arg.absent if arg.fate == "convert" else ""
+      if code and arg.nnx and arg.nnx not in kwargs:
+        kwargs[arg.nnx] = self._code(code)
+    if record.takes_rngs:
+      kwargs["rngs"] = Source("rngs")
+    return self.writer.call(self.writer.reference(*self._nnx_class(record)), stars, kwargs)
+
+  def _renamed(self, record: LayerMapping, fields: Mapping[str, Source], stars: list[Source]) -> dict[str, Source]:
+    fates = {a.linen: a for a in record.args if a.linen is not None}
+    found: dict[str, Source] = {}
+    for name, source in fields.items():
+      arg = fates.get(name)
+      if arg is None or arg.fate == "ignore":
+        continue
+      if arg.fate == "refuse":
+        if source.expression in arg.allow:
+          continue
+        raise refuse(record.linen, f"{name}={source.expression}", "an argument that NNX has", arg.because)
+      if arg.fate == "convert":
+        source = join(*self._converted(arg.code, source))
+      if (arg.nnx or name).startswith("*"):
+        stars.append(source.with_expression(f"*{source.expression}"))
+      else:
+        found[arg.nnx or name] = source
+    return found
+
+  def _converted(self, code: str, source: Source) -> tuple[str, tuple[Source, ...]]:
+    made = self._code(code)
+    return made.expression.replace("{value}", source.expression), (made, source)
+
+  def _code(self, code: str) -> Source:
+    imports: set[str] = set()
+    while match := re.search(r"template:(\w+)\.(\w+)", code):
+      self.used.add(match[1])
+      imports.add(f"from {self.templates}.{match[1]} import {match[2]}")
+      code = code.replace(match[0], match[2])
+    for root in ("jnp", "jax", "nnx"):
+      if re.search(rf"\b{root}\.", code):
+        imports.add(spell({"jnp": "jax.numpy.x", "jax": "jax.x", "nnx": "flax.nnx.x"}[root])[1])
+    return Source(code, frozenset(imports))
+
+  def _partial(self, value: functools.partial[Any]) -> Source | None:
+    record = self.project.record(value.func)
+    if record is None:
+      return None
+    order = list(record.positional)
+    given = {order[i]: self.writer.write(a) for i, a in enumerate(value.args)}
+    given |= {k: self.writer.write(v) for k, v in value.keywords.items()}
+    kwargs = self._renamed(record, given, [])
+    base = self.writer.reference(*self._nnx_class(record))
+    return self.writer.call(self.writer.reference("functools", "partial"), (base,), kwargs)
+
+  def write(self) -> tuple[str, dict[str, np.ndarray]]:
+    """(text of `ported.py`, arrays for `ported_values.npz`)."""
+    functions: list[str] = []
+    imports: set[str] = {"from flax import nnx"}
+    helpers: list[str] = []
+    for fact in self.project.facts:
+      self.fact = fact
+      source = self.writer.write(fact.example.module, fact.name)
+      imports |= source.imports
+      helpers += [h for h in source.helpers if h not in helpers]
+      cls = type(fact.example.module)
+      lines = [f"def build_{fact.name}(rngs: nnx.Rngs) -> nnx.Module:"]
+      lines.append(f'  """Makes the {cls.__name__} of the example `{fact.name}`, with its sizes."""')
+      for line in source.setup:
+        lines += [f"  {part}" for part in line.split("\n")]
+      from migrate.codemod.values import layout
+
+      text = layout(source.expression, 9, width=96)
+      lines += [f"  return {text}".replace("\n", "\n  ")]
+      functions.append("\n".join(lines))
+    body = "\n\n\n".join([*helpers, *functions])
+    header = '"""Makes the ported models with the sizes of their examples."""\n\n'
+    plain = sorted(i for i in imports if i.startswith("import "))
+    named = sorted(i for i in imports if i.startswith("from ") and "__future__" not in i)
+    other = [i for i in imports if not i.startswith(("import ", "from "))]
+    return header + "\n".join([*plain, *named, *other]) + "\n\n\n" + body + "\n", self.writer.arrays
+
+
+def _is_default(field: Any, current: Any) -> bool:
+  import dataclasses
+
+  if field.default is not dataclasses.MISSING:
+    return current is field.default or (type(current) in (int, float, str, bool, tuple) and type(current) is type(field.default) and current == field.default)
+  return False

@@ -1,0 +1,282 @@
+"""The mapping that follows from a rewriting: the ported model runs abstractly beside the trace of the Linen model.
+
+Both run the same program, so the n-th module that one calls for the first time is the n-th of the other. What lies
+inside a layer is told by its record, what a class makes itself by the attributes that the rewriting chose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+
+from migrate.codemod.project import Project
+from migrate.codemod.sites import fields_of
+from migrate.codemod.unit import ClassResult
+from migrate.core.declare import LayerMapping, ModelMapping, Rule
+from migrate.core.report import Finding, MigrateError
+from migrate.trace.facts import Facts
+from migrate.trace.run import split_static
+
+Path = tuple[str | int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Visit:
+  """The first call of a module: where it is, and what its class must be called on the other side."""
+
+  path: Path
+  kind: str
+  record: LayerMapping | None = None
+  cls: type | None = None
+  module: Any = None
+
+
+def linen_visits(project: Project, fact: Facts, run: int) -> list[Visit]:
+  """Modules of one run in order of their first call; what lies inside a layer is left out."""
+  visits: list[Visit] = []
+  seen: set[tuple[Path, type]] = set()
+  inside: int | None = None
+  for call in fact.calls:
+    if call.run != run:
+      continue
+    if inside is not None and call.depth > inside:
+      continue
+    inside = None
+    if call.method == "setup":
+      continue
+    record = project.record(call.cls)
+    if record is not None:
+      record = record.choose(fields_of(call.module))
+      if not transparent(record):
+        inside = call.depth
+    elif call.cls not in project.classes:
+      continue
+    if (call.path, call.cls) in seen:
+      continue
+    seen.add((call.path, call.cls))
+    kind = record.nnx.rpartition(".")[2] if record is not None else call.cls.__name__
+    visits.append(Visit(call.path, kind, record, call.cls, call.module))
+  return visits
+
+
+def transparent(record: LayerMapping) -> bool:
+  """Whether a layer only calls others, which have their own records."""
+  return bool(record.children) or record.linen == "flax.linen.Sequential"
+
+
+class _Watch:
+  """Notes calls of modules of the ported model."""
+
+  def __init__(self, paths: Mapping[int, Path], containers: set[str]):
+    self.paths = paths
+    self.containers = containers
+    self.visits: list[Visit] = []
+    self._seen: set[int] = set()
+    self._inside = 0
+
+  def call(self, method: Any, module: Any, args: Any, kwargs: Any) -> Any:
+    """Runs a method, noting the module on its first call."""
+    stock = type(module).__module__.startswith("flax.nnx") or getattr(type(module), "_linen2nnx_layer", False)
+    name = type(module).__name__
+    if not self._inside and id(module) not in self._seen and id(module) in self.paths:
+      self._seen.add(id(module))
+      self.visits.append(Visit(self.paths[id(module)], name, None, type(module), module))
+    closes = stock and name not in self.containers
+    self._inside += closes
+    try:
+      return method(module, *args, **kwargs)
+    finally:
+      self._inside -= closes
+
+  @contextlib.contextmanager
+  def watching(self, classes: Iterable[type], methods: set[str]) -> Iterator[None]:
+    """While active, calls of these classes' methods are noted."""
+    saved: list[tuple[type, str, Any]] = []
+    for cls in set(classes):
+      for name in methods:
+        found = cls.__dict__.get(name)
+        inherited = getattr(cls, name, None)
+        if inherited is None or not callable(inherited) or isinstance(found, staticmethod | classmethod | property):
+          continue
+        saved.append((cls, name, found))
+        setattr(cls, name, self._wrapped(inherited))
+    try:
+      yield
+    finally:
+      for cls, name, found in reversed(saved):
+        if found is None:
+          delattr(cls, name)
+        else:
+          setattr(cls, name, found)
+
+  def _wrapped(self, method: Any) -> Any:
+    def run(module: Any, *args: Any, **kwargs: Any) -> Any:
+      return self.call(method, module, args, kwargs)
+
+    run.__name__ = getattr(method, "__name__", "run")
+    return run
+
+
+def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str], templates: set[str]) -> list[Visit]:
+  """Modules of the ported model in order of their first call, from an abstract run."""
+  graphdef, state = nnx.split(model)
+  arrays, rebuild = split_static((tuple(call.args), dict(call.kwargs)))
+  found: list[Visit] = []
+
+  def run(state: Any, arrays: Any) -> Any:
+    live = nnx.merge(graphdef, state)
+    paths = {id(m): _path(p) for p, m in nnx.iter_modules(live)}
+    watch = _Watch(paths, {"Sequential", "RNN", "Bidirectional"})
+    classes = {type(m) for _, m in nnx.iter_modules(live)}
+    for cls in classes:
+      if cls.__module__.rpartition(".")[2] in templates:
+        cls._linen2nnx_layer = True
+    a, k = rebuild(arrays)
+    method = call.method or "__call__"
+    with watch.watching(classes, methods | {method}):
+      getattr(live, method)(*a, **k) if method != "__call__" else live(*a, **k)
+    found.extend(watch.visits)
+    return 0
+
+  del streams
+  jax.eval_shape(run, state, arrays)
+  return found
+
+
+def _path(path: Sequence[Any]) -> Path:
+  return tuple(p if isinstance(p, int) else str(p) for p in path)
+
+
+def pair(linen: Sequence[Visit], ported: Sequence[Visit], where: str) -> list[tuple[Visit, Visit]]:
+  """The n-th with the n-th. Raises MigrateError where the sequences differ."""
+  for i in range(max(len(linen), len(ported))):
+    mine = ported[i] if i < len(ported) else None
+    theirs = linen[i] if i < len(linen) else None
+    if mine is None or theirs is None or mine.kind != theirs.kind:
+      raise MigrateError(
+        Finding(
+          where,
+          f"call {i}: the ported model calls {f'{mine.kind} at {_show(mine.path)}' if mine else 'nothing more'}",
+          f"{theirs.kind} for {_show(theirs.path)}" if theirs else "nothing more",
+          "compare the rewritten source there with the original",
+          "error",
+          "L2N301",
+        )
+      )
+  return list(zip(linen, ported, strict=True))
+
+
+def derive(
+  project: Project, fact: Facts, results: Mapping[type, ClassResult], model: Any, runs: Sequence[tuple[int, Any]],
+  templates: set[str],
+) -> ModelMapping:  # fmt: skip
+  """The mapping of one example.
+
+  Args:
+    project: facts and sources.
+    fact: the example's trace.
+    results: the rewritten classes.
+    model: the abstract ported model.
+    runs: (run number, call) in order; 0 is `init`.
+    templates: names of template files that the ported package uses.
+  """
+  pairs: dict[tuple[Path, type], tuple[Visit, Visit]] = {}
+  methods = {c.method for c in fact.calls if c.method != "setup"} | {"__call__"}
+  for run, call in runs:
+    for theirs, mine in pair(linen_visits(project, fact, run), nnx_visits(model, call, (), methods, templates), f"{fact.name}, run {run}"):
+      assert theirs.cls is not None
+      pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))
+  variables = {path for path in _paths(fact.variables)}
+  rules: list[Rule] = []
+  named: set[tuple[str, ...]] = set()
+  for theirs, mine in pairs.values():
+    if theirs.record is not None:
+      rules += _layer_rules(theirs, mine, variables, named)
+    else:
+      rules += _class_rules(project, fact, results, theirs, mine, variables, named)
+  metadata = {
+    "rng_paths": {_show(m.path): _show(t.path) for t, m in pairs.values()},
+    "modules": {_show(t.path): _show(m.path) for t, m in pairs.values()},
+  }
+  return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
+
+
+def _layer_rules(theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]) -> list[Rule]:
+  record = theirs.record
+  assert record is not None
+  rules = []
+  for leaf in record.leaves:
+    if any("**" in p for p in leaf.linen):
+      continue
+    sources = [(p[0], *theirs.path, *p[1:]) for p in leaf.linen]
+    if any(s not in variables for s in sources) or any(s in named for s in sources):
+      continue
+    named.update(sources)
+    targets = tuple((*mine.path, *p) for p in leaf.nnx)
+    rules.append(Rule("move", tuple(map(_literal, sources)), tuple(map(_literal, targets)), leaf.ops))
+  return rules
+
+
+def _class_rules(
+  project: Project, fact: Facts, results: Mapping[type, ClassResult], theirs: Visit, mine: Visit,
+  variables: set[tuple[str, ...]], named: set[tuple[str, ...]],
+) -> list[Rule]:  # fmt: skip
+  rules = []
+  assert theirs.cls is not None
+  for base in theirs.cls.__mro__:
+    result = results.get(base)
+    for site in result.variables if result is not None else ():
+      for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
+        source = (site.collection, *map(str, theirs.path), name)
+        target = (*mine.path, site.attr, index) if site.looped else (*mine.path, site.attr)
+        for full in sorted(v for v in variables if v[: len(source)] == source):
+          if full not in named:
+            named.add(full)
+            rules.append(Rule("move", (_literal(full),), (_literal((*target, *full[len(source) :])),)))
+  return rules
+
+
+def _literal(path: Sequence[str | int]) -> Path:
+  return tuple(p.replace("{", "{{").replace("}", "}}") if isinstance(p, str) else p for p in path)
+
+
+def _paths(tree: Any) -> list[tuple[str, ...]]:
+  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+  found = []
+  for path, _ in leaves:
+    names = [getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))) for k in path]
+    found.append(tuple(str(n) for n in names))
+  return found
+
+
+def _show(path: Iterable[Any]) -> str:
+  return "/".join(map(str, path))
+
+
+def compress(mapping: ModelMapping) -> ModelMapping:
+  """Joins rules that move whole subtrees under the same names: `params/Dense_0/** -> dense/**`."""
+  rules = list(mapping.rules)
+  while True:
+    groups: dict[tuple[Path, Path], list[Rule]] = {}
+    for rule in rules:
+      if rule.kind == "move" and len(rule.source) == len(rule.target) == 1 and not rule.ops:
+        source, target = rule.source[0], rule.target[0]
+        if source[-1] == "**":
+          source, target = source[:-1], target[:-1]
+        if len(source) > 2 and len(target) > 1 and source[-1] == target[-1]:
+          groups.setdefault((source[:-1], target[:-1]), []).append(rule)
+    merged = False
+    for (source, target), members in groups.items():
+      under = [r for r in rules for s in r.source if s[: len(source)] == source]
+      reached = [r for r in rules for t in r.target if t[: len(target)] == target and r.source and r.source[0][0] == source[0]]
+      if len(under) == len(members) == len(reached) and len(members) >= 1:
+        rules = [r for r in rules if all(r is not m for m in members)]
+        rules.append(Rule("move", ((*source, "**"),), ((*target, "**"),)))
+        merged = True
+    if not merged:
+      return dataclasses.replace(mapping, rules=tuple(sorted(rules, key=lambda r: _show(r.source[0] if r.source else ()))))

@@ -1,0 +1,123 @@
+"""Whether two values are the same for a program: by content, through functions, closures and plain objects."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+from typing import Any
+
+import numpy as np
+
+_ATOMS = (type(None), bool, int, str, bytes, range, slice, type(Ellipsis), type(NotImplemented))
+_MISSING = object()
+
+
+def same(a: Any, b: Any) -> bool:
+  """Deep equality: types, dtypes, NaNs, closures and attributes count; a cycle counts as equal once met."""
+  return _same(a, b, set())
+
+
+def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
+  if a is b:
+    return True
+  if type(a) is not type(b):
+    return False
+  if (id(a), id(b)) in seen:
+    return True
+  seen.add((id(a), id(b)))
+  if isinstance(a, _ATOMS):
+    return a == b
+  if isinstance(a, (float, complex)):
+    return repr(a) == repr(b)
+  if isinstance(a, (tuple, list)):
+    return len(a) == len(b) and all(_same(x, y, seen) for x, y in zip(a, b, strict=True)) and _attributes(a, b, seen)
+  if isinstance(a, dict):
+    return list(a) == list(b) and all(_same(a[k], b[k], seen) for k in a) and _attributes(a, b, seen)
+  if isinstance(a, (set, frozenset)):
+    return a == b
+  if is_array(a):
+    return _same_array(a, b)
+  if isinstance(a, types.FunctionType):
+    return _same_function(a, b, seen)
+  if isinstance(a, types.MethodType):
+    return a.__func__ is b.__func__ and _same(a.__self__, b.__self__, seen)
+  if isinstance(a, functools.partial):
+    return all(_same(getattr(a, n), getattr(b, n), seen) for n in ("func", "args", "keywords"))
+  if isinstance(a, (type, types.ModuleType, types.BuiltinFunctionType)):
+    return False
+  state_a, state_b = state(a), state(b)
+  if state_a is None or state_b is None:
+    return _equal(a, b)
+  return state_a.keys() == state_b.keys() and all(_same(v, state_b[k], seen) for k, v in state_a.items())
+
+
+def _attributes(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
+  """Attributes that a subclass of a container has besides its content."""
+  return _same(getattr(a, "__dict__", None) or {}, getattr(b, "__dict__", None) or {}, seen)
+
+
+def _equal(a: Any, b: Any) -> bool:
+  try:
+    return type(a).__eq__ is not object.__eq__ and bool(a == b)
+  except Exception:
+    return False
+
+
+def is_array(value: Any) -> bool:
+  """A NumPy array or scalar, or a concrete or abstract jax array."""
+  return isinstance(value, (np.ndarray, np.generic)) or type(value).__name__ == "ArrayImpl"
+
+
+def _same_array(a: Any, b: Any) -> bool:
+  if a.shape != b.shape or a.dtype != b.dtype or getattr(a, "weak_type", None) != getattr(b, "weak_type", None):
+    return False
+  if str(a.dtype).startswith("key<"):
+    import jax
+
+    return bool((jax.random.key_data(a) == jax.random.key_data(b)).all())
+  a, b = np.asarray(a), np.asarray(b)
+  return a.tobytes() == b.tobytes() if a.dtype != object else a.tolist() == b.tolist()
+
+
+def _same_function(a: types.FunctionType, b: types.FunctionType, seen: set[tuple[int, int]]) -> bool:
+  if a.__code__ is not b.__code__:
+    return False
+  cells_a, cells_b = a.__closure__ or (), b.__closure__ or ()
+  return (
+    all(_same(_content(x), _content(y), seen) for x, y in zip(cells_a, cells_b, strict=True))
+    and _same(a.__defaults__, b.__defaults__, seen)
+    and _same(a.__kwdefaults__, b.__kwdefaults__, seen)
+  )
+
+
+def _content(cell: types.CellType) -> Any:
+  try:
+    return cell.cell_contents
+  except ValueError:
+    return _MISSING
+
+
+def state(value: Any) -> dict[str, Any] | None:
+  """The attributes that make an object what it is; None where it has none that can be seen.
+
+  A dataclass is its fields; values that `functools.cached_property` keeps are left out.
+  """
+  if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    return {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+  found: dict[str, Any] = {}
+  known = False
+  for cls in type(value).__mro__:
+    slots = cls.__dict__.get("__slots__", ())
+    for name in (slots,) if isinstance(slots, str) else slots:
+      if name in ("__dict__", "__weakref__"):
+        continue
+      known = True
+      name = f"_{cls.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
+      if hasattr(value, name):
+        found[name] = getattr(value, name)
+  if hasattr(value, "__dict__"):
+    known = True
+    found.update(vars(value))
+  cached = {n for c in type(value).__mro__ for n, v in vars(c).items() if isinstance(v, functools.cached_property)}
+  return {k: v for k, v in found.items() if k not in cached} if known else None

@@ -1,0 +1,316 @@
+"""`migrate.port`: the main job, from an example of a Linen model to a proven NNX model."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from flax import nnx
+
+import migrate
+from migrate.codemod.build import Builder
+from migrate.codemod.extract import extract
+from migrate.codemod.files import Rewriting, rewrite_project
+from migrate.codemod.ledger import compress, derive
+from migrate.codemod.project import Project
+from migrate.codemod.templates import FOLDER, template_sources
+from migrate.core.declare import ModelMapping
+from migrate.core.registry import load_layers
+from migrate.core.report import Finding, MigrateError, refuse
+from migrate.core.verdict import ExampleReport, failed
+from migrate.example import Call, Example, ExampleSpec
+from migrate.trace.facts import Facts
+from migrate.trace.run import default_include
+from migrate.trace.run import trace as run_trace
+from migrate.workflows.port_files import importing, prelude, write_files
+from migrate.workflows.port_report import PortReport
+
+Layout = Literal["extract", "overlay"]
+Progress = Callable[..., None]
+
+
+@dataclasses.dataclass
+class Draft:
+  """What was made of the examples before anything is proven."""
+
+  files: dict[str, str] = dataclasses.field(default_factory=dict)
+  arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  mappings: dict[str, ModelMapping] = dataclasses.field(default_factory=dict)
+  failures: dict[str, tuple[Finding, ...]] = dataclasses.field(default_factory=dict)
+
+
+def port(
+  examples: Sequence[str | Callable[[], Example]] | str | Callable[[], Example],
+  out: str | Path,
+  *,
+  include: Sequence[str] = (),
+  layout: Layout = "extract",
+  apply: bool = False,
+  checkpoint: str | Path | None = None,
+  checkpoint_out: str | Path | None = None,
+  overwrite: bool = False,
+  exact: bool = False,
+  progress: Progress | None = None,
+) -> PortReport:
+  """Rewrites the Linen classes that the examples reach, derives the mapping, converts and proves.
+
+  Args:
+    examples: `package.module:function`, `path/file.py:function`, or functions at the top level of a file.
+    out: folder to make: the ported code, `ported.py`, `mapping.json`, `report.json`.
+    include: packages to rewrite; by default the top-level package of each example's module class.
+    layout: `extract` writes a new package `<package>_nnx`, `overlay` the changed files under their own names.
+    apply: with `overlay`, replace the original files once everything is proven.
+    checkpoint: Orbax checkpoint of the Linen training state.
+    checkpoint_out: where the NNX checkpoint goes.
+    overwrite: replace `out` and `checkpoint_out` where they exist.
+    exact: write what is bitwise equal even where stock NNX is within noise.
+    progress: called with a text at every stage.
+
+  Returns:
+    PortReport: `.ok` where everything agreed and nothing was left.
+
+  Raises:
+    MigrateError: for bad examples, a folder that exists, a checkpoint that does not fit; nothing is then written.
+  """
+  say = progress or (lambda *_: None)
+  target = Path(out)
+  if target.exists() and not overwrite:
+    raise refuse(str(target), "exists", "a folder to make", "choose another --out, or give --overwrite")
+  if (checkpoint is None) != (checkpoint_out is None):
+    raise refuse("port", "checkpoint and checkpoint_out go together", "both or neither", "give the other one too")
+  specs = [_spec(e) for e in ([examples] if isinstance(examples, str) or callable(examples) else examples)]
+  started = time.monotonic()
+  built = [(spec, spec.build()) for spec in specs]
+  packages = tuple(include) or tuple(dict.fromkeys(p for _, e in built for p in default_include(e.module)))
+  facts = []
+  for spec, example in built:
+    say(f"trace {spec.name}")
+    facts.append(run_trace(example, name=spec.name, include=packages))
+  say("rewrite")
+  project = Project(facts, load_layers())
+  rewriting = rewrite_project(project, exact)
+  staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=_existing_parent(target)))
+  try:
+    draft = _draft(project, rewriting, facts, layout, staging, say)
+    reports = _prove(specs, facts, draft, staging, layout, say)
+    report = PortReport.make(rewriting, project, draft.files, reports, time.monotonic() - started)
+    if checkpoint is not None and checkpoint_out is not None:
+      say("convert checkpoint")
+      _convert(checkpoint, checkpoint_out, draft, specs, staging, overwrite, report)
+    (staging / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+    _publish_page(staging, report)
+    if target.exists():
+      shutil.rmtree(target)
+    staging.rename(target)
+  finally:
+    shutil.rmtree(staging, ignore_errors=True)
+  if apply and layout == "overlay":
+    if not report.ok:
+      report.findings.append(Finding(str(target), "not applied: not everything is proven", "a proven port", "read the findings above"))
+    else:
+      say("apply")
+      _apply(project, rewriting)
+  return report
+
+
+def _spec(example: str | Callable[[], Example]) -> ExampleSpec:
+  if isinstance(example, str):
+    return ExampleSpec.parse(example)
+  file = inspect.getsourcefile(example)
+  if file is None or "<locals>" in example.__qualname__:
+    raise refuse(getattr(example, "__qualname__", str(example)), "not a function at the top level of a file", "an example", "define it at the top level of a file")
+  return ExampleSpec.parse(f"{file}:{example.__qualname__}")
+
+
+def _existing_parent(path: Path) -> Path:
+  parent = path.absolute().parent
+  parent.mkdir(parents=True, exist_ok=True)
+  return parent
+
+
+def _draft(project: Project, rewriting: Rewriting, facts: Sequence[Facts], layout: Layout, staging: Path, say: Progress) -> Draft:
+  draft = Draft()
+  if not rewriting.sources:
+    return draft
+  tops = {m.partition(".")[0] for m in rewriting.sources}
+  new = {top: f"{top}_nnx" for top in tops}
+  first = project.modules[project.info(type(facts[0].example.module)).file] if project.info(type(facts[0].example.module)) else sorted(rewriting.sources)[0]
+  top = first.partition(".")[0]
+  twin = staging / "twin" if layout == "overlay" else staging
+  twin.mkdir(exist_ok=True)
+  folder = f"{new[top]}.{FOLDER}" if "." in first else f"{new[top]}_layers"
+  files, arrays, used = _extracted(project, rewriting, new, folder)
+  write_files(twin, files, arrays)
+  for fact in facts:
+    say(f"derive mapping of {fact.name}")
+    try:
+      draft.mappings[fact.name] = _mapping(project, rewriting, fact, twin, used)
+    except MigrateError as error:
+      draft.failures[fact.name] = error.findings
+  if layout == "overlay":
+    shutil.rmtree(twin)
+    files, arrays = _overlaid(project, rewriting, f"{top}_layers")
+    write_files(staging, files, arrays)
+  draft.files, draft.arrays = files, arrays
+  _save_mappings(draft, staging)
+  return draft
+
+
+def _extracted(project: Project, rewriting: Rewriting, new: dict[str, str], folder: str) -> tuple[dict[str, str], dict[str, np.ndarray], set[str]]:
+  def new_module(module: str) -> str:
+    top, dot, rest = module.partition(".")
+    return f"{new.get(top, top)}{dot}{rest}"
+
+  is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
+  files = extract(rewriting.sources, rewriting.keep, new, is_package, _defined_in)
+  builder = Builder(project, rewriting.results, new_module, folder)
+  text, arrays = builder.write()
+  used = rewriting.templates | builder.used
+  files = {p: _placed(t, folder) for p, t in files.items()}
+  files["ported.py"] = text
+  files |= _layer_files(used, rewriting, folder)
+  return files, arrays, used
+
+
+def _overlaid(project: Project, rewriting: Rewriting, folder: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+  files: dict[str, str] = {}
+  paths: dict[str, str] = {}
+  for path, module in project.modules.items():
+    if module in rewriting.sources:
+      parts = module.split(".")
+      name = "/".join([*parts, "__init__.py"]) if path.endswith("__init__.py") else "/".join(parts) + ".py"
+      files[name] = _placed(rewriting.sources[module], folder)
+      paths[module] = name
+  builder = Builder(project, rewriting.results, lambda m: m, folder)
+  text, arrays = builder.write()
+  files |= _layer_files(rewriting.templates | builder.used, rewriting, folder)
+  files["ported.py"] = prelude(text, paths)
+  return files, arrays
+
+
+def _placed(text: str, folder: str) -> str:
+  return text.replace("from __templates__.", f"from {folder}.").replace("from __variables__ ", f"from {folder}.variables ")
+
+
+def _layer_files(used: set[str], rewriting: Rewriting, folder: str) -> dict[str, str]:
+  base = folder.replace(".", "/")
+  files = {f"{base}/{name}.py": text for name, text in template_sources(used).items()}
+  if rewriting.collections:
+    text = '"""Variable types for collections that NNX has no type for."""\n\nfrom flax import nnx\n'
+    for collection, name in sorted(rewriting.collections.items()):
+      text += f'\n\nclass {name}(nnx.Variable):\n  """Linen\'s collection `{collection}`."""\n'
+    files[f"{base}/variables.py"] = text
+  if files:
+    files[f"{base}/__init__.py"] = '"""Layers as Linen computes them, where NNX has none or another."""\n'
+  return files
+
+
+def _defined_in(module: str, name: str) -> tuple[str, str] | None:
+  found = getattr(sys.modules.get(module), name, None)
+  home = getattr(found, "__module__", None)
+  qualname = getattr(found, "__qualname__", None)
+  return (home, qualname) if isinstance(home, str) and isinstance(qualname, str) and "." not in qualname else None
+
+
+def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, templates: set[str]) -> ModelMapping:
+  example = fact.example
+  method = example.init_method or example.method
+  init = Call(
+    example.args if example.init_args is None else example.init_args,
+    example.kwargs if example.init_kwargs is None else example.init_kwargs,
+    method=method,
+  )
+  runs = [(0, init), *((i + 1, c) for i, c in enumerate(example.all_calls))]
+  streams = dict.fromkeys((*example.init_rngs, *(r for c in example.all_calls for r in c.rngs), "params", "dropout"))
+  with importing(folder) as load:
+    try:
+      build = getattr(load("ported"), f"build_{fact.name}")
+      model = nnx.eval_shape(lambda: build(nnx.Rngs(**{n: i for i, n in enumerate(streams)})))
+      mapping = derive(project, fact, rewriting.results, model, runs, templates)
+    except MigrateError:
+      raise
+    except Exception as error:
+      import os
+      import traceback
+
+      if os.environ.get("LINEN2NNX_DEBUG"):
+        traceback.print_exc()
+      frame = traceback.extract_tb(error.__traceback__)
+      mine = [f for f in frame if str(folder) in f.filename]
+      where = f"{Path(mine[-1].filename).relative_to(folder)}:{mine[-1].lineno}" if mine else fact.name
+      text = " ".join(str(error).split())[:300]
+      raise refuse(where, f"the ported model raised {type(error).__name__}: {text}", "a model that runs", "look at the line; the original is beside it") from error
+  return mapping
+
+
+def _save_mappings(draft: Draft, staging: Path) -> None:
+  from migrate.workflows.mapping import save_mapping
+
+  for i, (name, mapping) in enumerate(draft.mappings.items()):
+    if i == 0:
+      save_mapping(compress(mapping), staging / "mapping.json")
+    if len(draft.mappings) > 1:
+      save_mapping(compress(mapping), staging / f"mapping_{name}.json")
+
+
+def _prove(specs: Sequence[ExampleSpec], facts: Sequence[Facts], draft: Draft, staging: Path, layout: Layout, say: Progress) -> list[ExampleReport]:
+  from migrate.workflows.proof import verify_ported
+
+  reports = []
+  for spec, fact in zip(specs, facts, strict=True):
+    if fact.name not in draft.mappings:
+      found = draft.failures.get(fact.name) or (
+        Finding(fact.name, "nothing was ported", "a rewritten model class", "read the findings about the source"),
+      )
+      reports.append(failed(fact.name, *found))
+      continue
+    say(f"verify {fact.name}")
+    file = f"mapping_{fact.name}.json" if len(draft.mappings) > 1 else "mapping.json"
+    reports.append(verify_ported(spec.text, staging, f"build_{fact.name}", staging / file, layout=layout, name=fact.name))
+  return reports
+
+
+def _convert(src: Any, dst: Any, draft: Draft, specs: Sequence[ExampleSpec], staging: Path, overwrite: bool, report: PortReport) -> None:
+  from migrate.workflows.convert import convert_checkpoint
+
+  errors: list[MigrateError] = []
+  for name, mapping in draft.mappings.items():
+    with importing(staging) as load:
+      build = getattr(load("ported"), f"build_{name}")
+      model = nnx.eval_shape(lambda build=build: build(nnx.Rngs(params=0, dropout=1)))
+      try:
+        done = convert_checkpoint(src, dst, compress(mapping), model, overwrite=overwrite)
+      except MigrateError as error:
+        errors.append(error)
+        continue
+    report.checkpoint = done.to_json()
+    return
+  raise errors[0] if errors else refuse(str(src), "no example was ported", "a ported example", "read the findings")
+
+
+def _publish_page(staging: Path, report: PortReport) -> None:
+  try:
+    from migrate.verify.html import render
+  except ImportError:
+    return
+  (staging / "report.html").write_text(render(report.to_json()), encoding="utf-8")
+
+
+def _apply(project: Project, rewriting: Rewriting) -> None:
+  for path, module in project.modules.items():
+    if module in rewriting.sources:
+      temporary = Path(path).with_suffix(".py.linen2nnx")
+      temporary.write_text(rewriting.sources[module], encoding="utf-8")
+      temporary.replace(path)
+
+
+__all__ = ["PortReport", "migrate", "port"]

@@ -1,0 +1,87 @@
+"""The report of a port: what was rewritten, what was left, what was proven."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import migrate
+from migrate.codemod.files import Rewriting
+from migrate.codemod.project import Project
+from migrate.core.report import Finding
+from migrate.core.verdict import ExampleReport, Report
+
+
+@dataclasses.dataclass
+class PortReport:
+  """What `migrate.port` returns.
+
+  Attributes:
+    examples: the verdict on every example.
+    source: `files`, `classes`, `rewritten`, `left`, `todo`, `linen_imports_left`, `hoisted`.
+    findings: what a user must know.
+    seconds: wall clock.
+    checkpoint: what was converted, None where nothing was asked for.
+  """
+
+  examples: list[ExampleReport]
+  source: dict[str, Any]
+  findings: list[Finding]
+  seconds: float
+  checkpoint: dict[str, Any] | None = None
+
+  @property
+  def ok(self) -> bool:
+    """Whether every example is proven and nothing was left."""
+    wrong = any(f.severity == "error" for f in self.findings)
+    return bool(self.examples) and all(e.proven for e in self.examples) and not wrong and not self.source["left"]
+
+  @property
+  def exit_code(self) -> int:
+    """0 proven, 1 something was left, refused or differs."""
+    return 0 if self.ok else 1
+
+  def to_json(self) -> dict[str, Any]:
+    """What `report.json` holds."""
+    document = {
+      "version": migrate.__version__,
+      "ok": self.ok,
+      **Report(tuple(self.examples)).to_json(),
+      "source": self.source,
+      "seconds": round(self.seconds, 2),
+      "checkpoint": self.checkpoint,
+    }
+    document["findings"] = [f.to_json() for f in [*self.findings, *(f for e in self.examples for f in e.findings)]]
+    return document
+
+  @classmethod
+  def make(
+    cls, rewriting: Rewriting, project: Project, files: Mapping[str, str], examples: Sequence[ExampleReport], seconds: float
+  ) -> PortReport:
+    """Gathers the report of what was rewritten."""
+    python = {n: t for n, t in files.items() if n.endswith(".py")}
+    todo = [f"{n}:{i}" for n, t in python.items() for i, line in enumerate(t.split("\n"), 1) if "TODO(linen2nnx)" in line]
+    hoisted = [f"{r.info.module}.{r.info.name}.{h}" for r in rewriting.results.values() for h in r.hoisted]
+    source = {
+      "files": sorted(n for n in python if n != "ported.py"),
+      "classes": [f"{i.module}.{i.name}" for i in project.classes.values()],
+      "rewritten": [f"{r.info.module}.{r.info.name}" for r in rewriting.results.values()],
+      "left": rewriting.left,
+      "todo": todo,
+      "linen_imports_left": [n for n, t in python.items() if imports_linen(t)],
+      "hoisted": hoisted,
+    }
+    return cls(list(examples), source, list(dict.fromkeys(rewriting.findings)), seconds)
+
+
+def imports_linen(text: str) -> bool:
+  """Whether a file imports `flax.linen`."""
+  for node in ast.walk(ast.parse(text)):
+    if isinstance(node, ast.Import) and any(a.name.startswith("flax.linen") for a in node.names):
+      return True
+    if isinstance(node, ast.ImportFrom) and node.module:
+      if node.module.startswith("flax.linen") or (node.module == "flax" and any(a.name == "linen" for a in node.names)):
+        return True
+  return False
