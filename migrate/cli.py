@@ -119,6 +119,9 @@ def _add_port(commands: Any) -> None:
     help="extract: a new package of the reached modules (default); overlay: changed files under their own paths",
   )
   port.add_argument("--apply", action="store_true", help="with overlay: replace the original files, once proven")
+  port.add_argument(
+    "--exact", action="store_true", help="write what is bitwise equal, also where stock NNX is within noise"
+  )
   port.add_argument("--checkpoint", type=str, metavar="SRC", help="Orbax checkpoint of the Linen training state")
   port.add_argument("--checkpoint-out", type=str, metavar="DST", help="where the NNX checkpoint goes")
   port.add_argument("--overwrite", action="store_true", help="replace DIR and DST where they exist")
@@ -158,7 +161,7 @@ def run_port(options: argparse.Namespace) -> int:
   check_free("--checkpoint-out", options.checkpoint_out, options.overwrite)
 
   from migrate.terminal import Progress, console, show_report
-  from migrate.workflows.port import port  # pyright: ignore[reportMissingImports]
+  from migrate.workflows.port import port
 
   out = console(stderr=options.json == "-")
   with Progress(out, quiet=options.quiet).running() as progress:
@@ -171,6 +174,7 @@ def run_port(options: argparse.Namespace) -> int:
       checkpoint=options.checkpoint,
       checkpoint_out=options.checkpoint_out,
       overwrite=options.overwrite,
+      exact=options.exact,
       progress=progress,
     )
   document = report.to_json()

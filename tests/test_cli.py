@@ -78,6 +78,7 @@ def test_port_hands_every_option_to_the_workflow(workflow, tmp_path, capsys):
     "checkpoint": str(checkpoint),
     "checkpoint_out": str(tmp_path / "new"),
     "overwrite": False,
+    "exact": False,
   }
   shown = capsys.readouterr().out
   assert "trace tiny" in shown

@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE))
 import cases  # noqa: E402
 import scoreboard  # noqa: E402
 
-# case or package -> packages whose modules the case also uses as its own
+# library or case -> packages whose modules it uses as its own, beside its own package
 INCLUDE: dict[str, tuple[str, ...]] = {
   "gemma": ("kauldron",),
   "dalle-mini": ("transformers",),
@@ -37,8 +37,8 @@ INCLUDE: dict[str, tuple[str, ...]] = {
 }
 
 
-def environment() -> dict[str, str]:
-  """What a case runs under: the CPU, cheap compilation kept between runs, and no network."""
+def environment(package: str) -> dict[str, str]:
+  """What a case runs under: the CPU, cheap compilation kept between runs, the library's shims, and no network."""
   cache = Path(tempfile.gettempdir()) / "linen2nnx_corpus_cache"
   defaults = {
     "JAX_PLATFORMS": "cpu",
@@ -52,7 +52,8 @@ def environment() -> dict[str, str]:
     "PYTHONWARNINGS": "ignore",
     "COLUMNS": "120",
   }
-  return {**defaults, **os.environ}
+  path = [str(HERE / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
+  return {**defaults, **os.environ, "PYTHONPATH": os.pathsep.join(path), "LINEN2NNX_CORPUS_PACKAGE": package}
 
 
 def is_installed(case: cases.Case) -> bool:
@@ -75,10 +76,11 @@ def run_case(case: cases.Case, timeout: float) -> dict[str, Any]:
   report.unlink(missing_ok=True)
   command = [sys.executable, "-m", "migrate.cli", "port", f"{HERE / 'examples.py'}:{case.id}"]
   command += ["--out", str(folder / "out"), "--overwrite", "--json", str(report)]
-  for package in (*INCLUDE.get(case.package, ()), *INCLUDE.get(case.id, ())):
+  others = (*INCLUDE.get(case.package, ()), *INCLUDE.get(case.id, ()))
+  for package in (case.path.split(".")[0], *others) if others else ():
     command += ["--include", package]
   started = time.monotonic()
-  code = run_limited(command, folder / "log.txt", timeout)
+  code = run_limited(command, folder / "log.txt", timeout, environment(case.package))
   result |= {"code": code, "seconds": round(time.monotonic() - started, 1)}
   if code is None:
     return {**result, "verdict": "timeout"}
@@ -87,12 +89,10 @@ def run_case(case: cases.Case, timeout: float) -> dict[str, Any]:
   return {**result, **summary(json.loads(report.read_text(encoding="utf-8")), code)}
 
 
-def run_limited(command: list[str], log: Path, timeout: float) -> int | None:
+def run_limited(command: list[str], log: Path, timeout: float, env: dict[str, str]) -> int | None:
   """Runs the command with its output in the log; stops it with its children, None, when it takes too long."""
   with log.open("w", encoding="utf-8") as out:
-    child = subprocess.Popen(
-      command, stdout=out, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT, start_new_session=True
-    )
+    child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=env, cwd=ROOT, start_new_session=True)
     try:
       return child.wait(timeout)
     except subprocess.TimeoutExpired:
