@@ -19,11 +19,12 @@ from flax import nnx
 
 from migrate.core import axes
 from migrate.core.declare import Given, LayerMapping, ModelMapping, Rule, Sample
+from migrate.core.paths import pattern
 from migrate.core.plan import Plan, make_plan
 from migrate.core.report import Finding, MigrateError
 from migrate.core.translate import translate
 from migrate.verify import arrays as A
-from migrate.verify.construct import bind_call, call_keywords, construct, fields_of, resolve
+from migrate.verify.construct import call_keywords, construct, fields_of, resolve, watch_calls
 from migrate.verify.perturb import perturb
 from migrate.verify.signature import check_signature, defaults
 
@@ -169,11 +170,13 @@ class Pair:
     if hasattr(layer, "initialize_carry"):
       args = (_perturbed(layer.initialize_carry(jax.random.key(0), args[0].shape), 5), *args)
     rngs = {name: jax.random.key(i) for i, name in enumerate(("params", "dropout", "carry"))}
-    variables = perturb(A.flatten(layer.init(rngs, *args, **kwargs)))
-    call = bind_call(layer, args, kwargs)
-    record, model, made = construct(mapping, layer, given, call, exact=exact, rngs=nnx.Rngs(0))
-    problems = _check_axes(record, fields_of(layer) | made, model)
-    plan = make_plan(variables, _specs(model), ModelMapping(tuple(_rules(record, variables))))
+    with watch_calls() as calls:
+      variables = perturb(A.flatten(layer.init(rngs, *args, **kwargs)))
+    made = construct(mapping, layer, given, calls, exact=exact, rngs=nnx.Rngs(0))
+    record, model = made.record, made.model
+    problems = _check_axes(record, fields_of(layer) | made.arguments, model)
+    rules = tuple(rule for rule in made.rules if _present(rule, variables))
+    plan = make_plan(variables, _specs(model), ModelMapping(rules))
     fill(model, dict(translate(plan, variables)))
     back = dict(translate(plan.inverse(), {p: np.asarray(v) for p, v in _specs(model).items()}))
     problems += _round_trip(variables, back)
@@ -223,11 +226,9 @@ def _perturbed(tree: Any, seed: int) -> Any:
   )
 
 
-def _rules(record: LayerMapping, variables: Mapping[tuple[str, ...], Any]) -> Iterator[Rule]:
-  """The record's leaves as rules; those of a collection or an option that this layer lacks are left out."""
-  for leaf in record.leaves:
-    if not leaf.optional or all(path in variables for path in leaf.linen):
-      yield Rule("move", leaf.linen, leaf.nnx, leaf.ops)
+def _present(rule: Rule, variables: Mapping[tuple[str, ...], Any]) -> bool:
+  """Whether this layer has what the rule moves: an option may have left it out."""
+  return all(any(pattern(source).match(path) is not None for path in variables) for source in rule.source)
 
 
 def _variables(model: nnx.Module) -> Iterator[tuple[tuple[Any, ...], nnx.Variable[Any]]]:

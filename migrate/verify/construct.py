@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flax import nnx
+from flax import linen, nnx
 
 from migrate.core import axes, registry
-from migrate.core.declare import Arg, LayerMapping
+from migrate.core.declare import Arg, LayerMapping, Rule
 from migrate.core.report import refuse
 
 NOT_FIELDS = ("name", "parent")
+Calls = dict[tuple[str, ...], dict[str, Any]]
 
 
 def resolve(name: str) -> Any:
@@ -50,6 +52,31 @@ def literal(code: str) -> Any:
 def fields_of(layer: Any) -> dict[str, Any]:
   """Every constructor field of a Linen module with its value."""
   return {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer) if f.name not in NOT_FIELDS}
+
+
+def given_fields(layer: Any) -> dict[str, Any]:
+  """The fields of a Linen module that are not at their default."""
+  given = {}
+  for field in dataclasses.fields(layer):
+    value = getattr(layer, field.name)
+    default = field.default_factory() if callable(field.default_factory) else field.default
+    if field.name not in NOT_FIELDS and not (value is default or (type(value) is type(default) and value == default)):
+      given[field.name] = value
+  return given
+
+
+@contextlib.contextmanager
+def watch_calls() -> Iterator[Calls]:
+  """Collects the first call of every module that runs inside, by path."""
+  calls: Calls = {}
+
+  def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    if context.method_name == "__call__":
+      calls.setdefault(context.module.path, bind_call(context.module, args, kwargs))
+    return call(*args, **kwargs)
+
+  with linen.intercept_methods(note):
+    yield calls
 
 
 def bind_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,23 +143,77 @@ def _value(arg: Arg, given: Mapping[str, Any]) -> Any:
   return convert(arg.code, value) if arg.fate == "convert" else value
 
 
+@dataclasses.dataclass(frozen=True)
+class Made:
+  """An NNX layer that was made.
+
+  Attributes:
+    record: the record that served.
+    model: the layer.
+    arguments: what it was made with, without rngs.
+    rules: its leaves, and those of the layers that it wraps.
+  """
+
+  record: LayerMapping
+  model: Any
+  arguments: dict[str, Any]
+  rules: tuple[Rule, ...]
+
+
 def construct(
   mapping: LayerMapping,
   layer: Any,
   given: Mapping[str, Any],
-  call: Mapping[str, Any],
+  calls: Calls,
   *,
+  path: tuple[str, ...] = (),
   exact: bool = False,
   rngs: nnx.Rngs,
-) -> tuple[LayerMapping, nnx.Module, dict[str, Any]]:
-  """The record that serves, the NNX layer, and the arguments that it was made with."""
+) -> Made:
+  """Makes the NNX layer, and those that it wraps, from the record.
+
+  Args:
+    mapping: the record of the layer's class.
+    layer: the Linen module.
+    given: the fields that the call site gives, by Linen name.
+    calls: the traced calls, from `watch_calls`.
+    path: where the layer is in them.
+    exact: whether records' exact arguments are added.
+    rngs: gives the parameters.
+  """
   record = mapping.choose(fields_of(layer))
-  star, kwargs = arguments(record, layer, given, call, exact=exact)
+  given = dict(given)
+  rules = [Rule("move", leaf.linen, leaf.nnx, leaf.ops) for leaf in record.leaves if "**" not in leaf.linen[0]]
+  for field, attribute in record.children:
+    many = isinstance(given[field], (tuple, list))
+    inside = []
+    for i, child in enumerate(given[field] if many else (given[field],)):
+      name = f"{field}_{i}" if many else field
+      made = _child(child, calls, path=(*path, name), exact=exact, rngs=rngs)
+      inside.append(made.model if made else child)
+      place = (attribute, str(i)) if many else (attribute,)
+      rules += [_below(rule, name, place) for rule in (made.rules if made else ())]
+    given[field] = inside if many else inside[0]
+  star, kwargs = arguments(record, layer, given, calls.get(path, {}), exact=exact)
   if record.takes_rngs:
     kwargs["rngs"] = rngs
-  made = resolve(record.nnx)(*star, **kwargs)
+  model = resolve(record.nnx)(*star, **kwargs)
   kwargs.pop("rngs", None)
-  return record, made, kwargs
+  return Made(record, model, kwargs, tuple(rules))
+
+
+def _child(layer: Any, calls: Calls, **where: Any) -> Made | None:
+  """A wrapped layer, made from its own record; None for a plain function."""
+  if not isinstance(layer, linen.Module):
+    return None
+  name = f"flax.linen.{type(layer).__name__}"
+  return construct(registry.load_layers()[name], layer, given_fields(layer), calls, **where)
+
+
+def _below(rule: Rule, name: str, place: tuple[str, ...]) -> Rule:
+  """The rule of a wrapped layer, as its wrapper's."""
+  source = tuple((path[0], name, *path[1:]) for path in rule.source)
+  return dataclasses.replace(rule, source=source, target=tuple((*place, *path) for path in rule.target))
 
 
 def call_keywords(record: LayerMapping, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def check_signature(record: LayerMapping) -> list[Finding]:
   def say(what: str, wanted: str) -> None:
     found.append(Finding(f"{record.linen} -> {record.nnx}", what, wanted, "mend the record"))
 
-  fields = {f.name: f.default for f in dataclasses.fields(linen) if f.name not in NOT_FIELDS}
+  fields = _fields(linen)
   parameters = _parameters(target)
   _account(say, "field", [a.linen for a in record.args if a.linen], list(fields))
   _account(
@@ -53,6 +53,15 @@ def check_signature(record: LayerMapping) -> list[Finding]:
     except AxesError as error:
       say(str(error), "axes that can be read")
   return found
+
+
+def _fields(linen: Any) -> dict[str, Any]:
+  """Linen's constructor fields with their defaults."""
+  if dataclasses.is_dataclass(linen):
+    return {f.name: f.default for f in dataclasses.fields(linen) if f.name not in NOT_FIELDS}
+  parameters = inspect.signature(linen.__init__).parameters
+  empty = inspect.Parameter.empty
+  return {n: dataclasses.MISSING if p.default is empty else p.default for n, p in parameters.items() if n != "self"}
 
 
 def _account(say: Any, kind: str, fates: list[str], names: list[str], several: bool = True) -> None:

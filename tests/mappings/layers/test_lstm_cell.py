@@ -1,0 +1,6 @@
+from mappings.layers.lstm_cell import MAPPING
+from migrate.verify.conformance import assert_conforms, check
+
+
+def test_conforms():
+  assert_conforms(check(MAPPING))
