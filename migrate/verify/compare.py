@@ -26,9 +26,8 @@ def ulps(a: np.ndarray, b: np.ndarray) -> float:
     return 0.0
   wide = []
   for x in (a, b):
-    i = np.ascontiguousarray(x).view(bits).astype(np.float64 if bits is np.int64 else np.int64)
-    low = float(np.iinfo(bits).min) if bits is np.int64 else int(np.iinfo(bits).min)
-    wide.append(np.where(i < 0, low - i, i))
+    i = np.ascontiguousarray(x).view(bits).astype(np.int64)
+    wide.append(np.where(i < 0, int(np.iinfo(bits).min) - i, i).astype(np.longdouble))
   good = np.isfinite(np.asarray(a, np.float64)) & np.isfinite(np.asarray(b, np.float64))
   distance = np.abs(wide[0] - wide[1])[good]
   return float(distance.max()) if distance.size else 0.0

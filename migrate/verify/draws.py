@@ -92,6 +92,7 @@ def record_draws() -> Iterator[list[Draw]]:
     axes_scan.pe = pe
 
 
+_SPLITTERS = ("_graph_updates_split_rngs", "_split_stream")  # flax 0.12.8 nnx/rnglib.py: who draws in `nnx.split_rngs`
 _log: list[tuple[str, str]] | None = None
 
 
@@ -106,7 +107,7 @@ class ReplayStream(nnx.RngStream):
   table: tuple[int, ...] = ()
 
   def __call__(self) -> jax.Array:
-    if self.table and sys._getframe(1).f_code.co_name == "split_rngs":
+    if (self.table or _log is not None) and sys._getframe(1).f_code.co_name in _SPLITTERS:
       # nnx.split_rngs draws the key that it splits; Linen splits the root key itself
       return self.key[...]
     if _log is not None:
@@ -177,10 +178,17 @@ def rewind(model: nnx.Module, roots: Mapping[str, jax.Array], tables: Mapping[st
 
 @dataclasses.dataclass(frozen=True)
 class Casting:
-  """Which stream plays which Linen draws, and what did not fit."""
+  """Which stream plays which Linen draws.
 
-  tables: dict[str, tuple[int, ...]]
+  Attributes:
+    tables: owner -> Linen's hashes, in order.
+    problems: what did not fit.
+    scopes: owner -> Linen scope, of the streams that play just one.
+  """
+
+  tables: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
   problems: tuple[str, ...] = ()
+  scopes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def cast(
@@ -210,7 +218,12 @@ def cast(
     for draw, owner in zip(ours, theirs):
       tables.setdefault(owner, []).append(draw.hash)
   problems += [f"NNX draws {len(v)} numbers of {k!r}, Linen none" for k, v in drawn.items() if k == "dropout"]
-  return Casting({k: tuple(v) for k, v in tables.items()}, tuple(problems))
+  plays: dict[str, set[str]] = {}
+  scope_of = {draw.hash: draw.path for draw in draws}
+  for owner, hashes in tables.items():
+    plays[owner] = {scope_of[h] for h in hashes}
+  scopes = {owner: paths.pop() for owner, paths in plays.items() if len(paths) == 1}
+  return Casting({k: tuple(v) for k, v in tables.items()}, tuple(problems), scopes)
 
 
 def _by_path(

@@ -30,7 +30,7 @@ def record_linen(example: Example, *, where: str = "example") -> LinenRecord:
   """
   variables = init_variables(example, where)
   variables = perturb(variables, seed=SEED)
-  plans = [_plan(call, i) for i, call in enumerate(example.all_calls)]
+  plans = plans_of(example)
   calls = []
   for i, plan in enumerate(plans):
     try:
@@ -92,6 +92,11 @@ def init_variables(example: Example, where: str) -> A.Flat:
     if name[0] not in ("intermediates", "perturbations") and not sown:
       flat[name] = leaf
   return flat
+
+
+def plans_of(example: Example) -> list[CallPlan]:
+  """The example's calls with shapes filled in, the same at every run."""
+  return [_plan(call, i) for i, call in enumerate(example.all_calls)]
 
 
 def _plan(call: Call, index: int) -> CallPlan:

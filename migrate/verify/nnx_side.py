@@ -10,7 +10,8 @@ from flax import nnx
 
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.verify import arrays as A
-from migrate.verify.draws import adopt, cast, log_draws, rewind
+from migrate.verify.draws import Casting, adopt, cast, log_draws, rewind
+from migrate.verify.layerwise import ModuleCall, ModuleDiff, compare_modules
 from migrate.verify.linen_side import brief, differentiated
 from migrate.verify.perturb import is_float
 from migrate.verify.records import SEED, CallPlan, CallRecord, LinenRecord, NnxRecord
@@ -29,6 +30,10 @@ class Bridge(Protocol):
 
   def fill(self, variables: Mapping[str, Any], model: nnx.Module) -> nnx.Module:
     """The model with the Linen variables in it."""
+    ...
+
+  def pairs(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+    """Linen module path -> NNX attribute path, once planned."""
     ...
 
   def back(self, model: nnx.Module) -> Mapping[str, Any]:
@@ -79,6 +84,31 @@ def build_model(build: Build, streams: Sequence[str], where: str) -> nnx.Module:
   return model
 
 
+def compare_filled(
+  linen: LinenRecord, model: nnx.Module, bridge: Bridge, calls: Sequence[ModuleCall], number: int
+) -> list[ModuleDiff]:
+  """Module by module comparison of one call, see `layerwise`."""
+  variables = A.unflatten(linen.variables)
+  bridge.plan(variables, model)
+  model = bridge.fill(variables, model)
+  plan = linen.plans[number]
+  adopt(model)
+  casting = _cast(model, plan, linen.calls[number], bridge)
+  return compare_modules(model, calls, bridge.pairs(), plan, casting)
+
+
+def _cast(model: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> Casting:
+  """Which stream plays which of Linen's draws, from tracing the call. Leaves the streams rewound, without tables."""
+  rewind(model, A.stream_keys(plan.rngs, SEED + 1), {})
+  if not linen.draws:
+    return Casting()
+  graphdef, params, rest = nnx.split(model, _trainable, ...)
+  forward, dynamic, _ = _forward(graphdef, plan)
+  with log_draws() as log:
+    jax.eval_shape(forward, params, rest, dynamic)
+  return cast(linen.draws, log, bridge.rng_paths)
+
+
 def _trainable(_: Any, variable: Any) -> bool:
   return isinstance(variable, nnx.Param) and is_float(variable.get_value())
 
@@ -92,17 +122,8 @@ def _plain(tree: Any) -> Any:
 def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> CallRecord:
   """One call on a copy of the model: outputs, Linen variables after it, Linen gradients."""
   model = nnx.clone(original)
-  roots = A.stream_keys(plan.rngs, SEED + 1)
-  notes: tuple[str, ...] = ()
-  rewind(model, roots, {})
-  if linen.draws:
-    graphdef, params, rest = nnx.split(model, _trainable, ...)
-    forward, dynamic, _ = _forward(graphdef, plan)
-    with log_draws() as log:
-      jax.eval_shape(forward, params, rest, dynamic)
-    casting = cast(linen.draws, log, bridge.rng_paths)
-    notes = casting.problems
-    rewind(model, roots, casting.tables)
+  casting = _cast(model, plan, linen, bridge)
+  rewind(model, A.stream_keys(plan.rngs, SEED + 1), casting.tables)
   graphdef, params, rest = nnx.split(model, _trainable, ...)
   forward, dynamic, seen = _forward(graphdef, plan)
   has_params = not linen.no_gradient and bool(jax.tree_util.tree_leaves(params))
@@ -115,7 +136,7 @@ def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Br
     carrier = nnx.merge(graphdef, grads, rest)
     flat_grads = {p: x for p, x in A.flatten(bridge.back(carrier)).items() if p[0] == "params"}
   return CallRecord(
-    outputs, seen["plain"], seen["opaque"], after, flat_grads, no_gradient=no_gradient, notes=notes
+    outputs, seen["plain"], seen["opaque"], after, flat_grads, no_gradient=no_gradient, notes=casting.problems
   )
 
 

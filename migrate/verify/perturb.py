@@ -50,13 +50,16 @@ def _move(path: tuple[str, ...], x: Any, amount: float, seed: int) -> np.ndarray
 
 
 def nudge(arrays: Mapping[Any, Any], seed: int) -> dict[Any, Any]:
-  """Moves every float array by one unit in the last place, up or down at random."""
+  """Moves every float array by one unit in the last place, up or down at random.
+
+  An array of whole numbers (spins, masks, counts) stays: it is compared or indexed with, not computed with.
+  """
   nudged = {}
   for i, (name, x) in enumerate(arrays.items()):
-    if not is_float(x):
+    array = np.asarray(x) if is_float(x) else None
+    if array is None or (np.isrealobj(array) and (np.rint(array) == array).all()):
       nudged[name] = x
       continue
-    array = np.asarray(x)
     rng = np.random.default_rng([seed, i])
     sign = rng.integers(0, 2, array.shape) * 2.0 - 1.0
     eps = float(jnp.finfo(array.dtype).eps)

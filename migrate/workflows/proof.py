@@ -2,89 +2,27 @@
 
 `verify` does it in this process. `verify_ported` gives each model a process of its own, because an overlay shadows the
 original modules, because libraries change JAX when they are imported, and because a crash must become a verdict.
-The two processes are this module: `python -m migrate.workflows.proof linen|nnx ...`.
+Where the outputs differ, the models are run once more, module by module, to name the modules that are wrong.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import dataclasses
-import os
+import functools
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from migrate.core.declare import ModelMapping, Rule
-from migrate.core.report import Finding, MigrateError, refuse
+from migrate.core.declare import ModelMapping
+from migrate.core.report import MigrateError, refuse
 from migrate.core.verdict import ExampleReport, Report, failed
 from migrate.example import Example, ExampleSpec
+from migrate.workflows.sides import run_both, unexpected
 
 Layout = Literal["extract", "overlay"]
-
-_CHEAP = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-_SHOWN = 8  # findings of a plan that are passed on
-_POLL = 0.02  # seconds between looks for a file of the other process
-
-
-class StateBridge:
-  """State translation as the verifier needs it: one plan, made from the Linen variables, read in both directions.
-
-  What the mapping does not place is left out on either side and named in the report, so that a mapping with a hole
-  still tells how far the rest agrees.
-  """
-
-  def __init__(self, mapping: ModelMapping):
-    self.mapping = mapping
-    self.rng_paths: Mapping[str, str] = dict(mapping.metadata.get("rng_paths", {}))
-    self._plan: Any = None
-
-  def plan(self, variables: Mapping[str, Any], model: Any) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """See `migrate.verify.nnx_side.Bridge`."""
-    from migrate.core.paths import show
-    from migrate.workflows.mapping import make_plan
-    from migrate.workflows.state import linen_leaves, specs, variable_leaves
-
-    leaves, targets = linen_leaves(variables), specs(variable_leaves(model))
-    loose = make_plan(leaves, targets, self.mapping, strict=False)
-    holes = (
-      *(Rule("drop", (_literal(p),), (), (), "unmapped") for p in loose.unmapped),
-      *(Rule("fresh", (), (_literal(p),), (), "unfilled") for p in loose.unfilled),
-    )
-    gone = {_literal(p) for p in (*loose.unmapped, *loose.unfilled)}
-    kept = (r for r in self.mapping.rules if not gone.intersection((*r.source, *r.target)))
-    self.mapping = dataclasses.replace(self.mapping, rules=(*kept, *holes))
-    try:
-      self._plan = make_plan(leaves, targets, self.mapping)
-    except MigrateError as error:
-      raise MigrateError(*(loose.findings[:_SHOWN] or error.findings)) from error
-    carried = sum(len(entry.sources) for entry in self._plan.entries if entry.fate not in ("drop", "fresh"))
-    return carried, tuple(show(p) for p in loose.unmapped), tuple(show(p) for p in loose.unfilled)
-
-  def fill(self, variables: Mapping[str, Any], model: Any) -> Any:
-    """See `migrate.verify.nnx_side.Bridge`."""
-    from migrate.workflows.state import to_nnx
-
-    return to_nnx(variables, model, self.mapping)
-
-  def back(self, model: Any) -> Mapping[str, Any]:
-    """See `migrate.verify.nnx_side.Bridge`."""
-    from migrate.core.translate import translate
-    from migrate.core.tree import nest
-    from migrate.workflows.state import variable_leaves
-
-    values = {path: v.get_value() for path, v in variable_leaves(model).items()}
-    return nest(dict(translate(self._plan.inverse(), values)))
-
-
-def _literal(path: Sequence[str | int]) -> tuple[str | int, ...]:
-  """A path as a pattern that matches just itself."""
-  return tuple(p.replace("{", "{{").replace("}", "}}") if isinstance(p, str) else p for p in path)
 
 
 def verify(
@@ -106,23 +44,46 @@ def verify(
     A report of one example. Whatever goes wrong becomes the verdict `error` with a finding; nothing is raised.
   """
   from migrate.verify.compare import compare
+  from migrate.verify.layerwise import record_modules
   from migrate.verify.linen_side import record_linen
-  from migrate.verify.nnx_side import build_model, record_nnx
+  from migrate.verify.nnx_side import build_model, compare_filled, record_nnx
+  from migrate.workflows.bridge import StateBridge
 
   started = time.monotonic()
   name = name or _name_of(example)
   try:
     value = _example_of(example)
     name = name or type(value.module).__name__
-    bridge = StateBridge(_mapping_of(mapping))
+    made = _mapping_of(mapping)
     linen = record_linen(value, where=name)
-    nnx = record_nnx(linen, build_model(build, linen.streams, name), bridge, where=name)
-    report = compare(name, linen, nnx, time.monotonic() - started)
+    nnx = record_nnx(linen, build_model(build, linen.streams, name), StateBridge(made), where=name)
+    report = compare(name, linen, nnx)
+    call = _differing_call(report)
+    if call is not None:
+      calls = record_modules(value.module, linen.variables, linen.plans[call])
+      model = build_model(build, linen.streams, name)
+      diffs = compare_filled(linen, model, StateBridge(made), calls, call)
+      report = _with_modules(report, [d.to_json() for d in diffs])
+    report = dataclasses.replace(report, seconds=time.monotonic() - started)
   except MigrateError as error:
     report = failed(name, *error.findings, seconds=time.monotonic() - started)
   except Exception as error:
-    report = failed(name, _unexpected(name, error), seconds=time.monotonic() - started)
+    report = failed(name, unexpected(name, error), seconds=time.monotonic() - started)
   return Report((report,))
+
+
+def _differing_call(report: ExampleReport) -> int | None:
+  """The number of the first call whose output or state differs."""
+  diffs = (*report.forward.different, *(d for c in report.collections.values() for d in c.different))
+  return min((int(d.name.split("/")[0].removeprefix("call")) for d in diffs), default=None)
+
+
+def _with_modules(report: ExampleReport, diffs: list[dict[str, Any]]) -> ExampleReport:
+  """The report with the module by module comparison; the modules that are wrong come first among the findings."""
+  from migrate.verify.layerwise import findings_of
+
+  named = findings_of(report.name, diffs)
+  return dataclasses.replace(report, modules=tuple(diffs), findings=(*named, *report.findings))
 
 
 def _name_of(example: Any) -> str:
@@ -176,166 +137,28 @@ def verify_ported(
   name = name or spec_text.rpartition(":")[2]
   folder = Path(tempfile.mkdtemp(prefix="linen2nnx-proof-"))
   try:
-    findings = _run_both(spec_text, Path(ported_dir), build_name, Path(mapping_path), layout, folder, timeout_s, name)
+    places = (Path(ported_dir), build_name, Path(mapping_path), layout, folder)
+    run = functools.partial(run_both, spec_text, *places, timeout_s=timeout_s, name=name)
+    findings = run()
     if findings:
       return failed(name, *findings, seconds=time.monotonic() - started)
+    from migrate.verify import store
     from migrate.verify.compare import compare
     from migrate.verify.records import load_linen, load_nnx
 
-    return compare(name, load_linen(folder, arguments=False), load_nnx(folder), time.monotonic() - started)
+    report = compare(name, load_linen(folder, arguments=False), load_nnx(folder))
+    call = _differing_call(report)
+    if call is not None:
+      findings = run(modules=call)
+      if findings:
+        note = dataclasses.replace(findings[0], severity="note", where=f"{name}, module by module")
+        report = dataclasses.replace(report, findings=(*report.findings, note))
+      else:
+        report = _with_modules(report, store.load_json(folder / "diffs.json"))
+    return dataclasses.replace(report, seconds=time.monotonic() - started)
   except MigrateError as error:
     return failed(name, *error.findings, seconds=time.monotonic() - started)
   finally:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_both(
-  spec: str, ported: Path, build: str, mapping: Path, layout: str, folder: Path, timeout_s: float, name: str
-) -> tuple[Finding, ...]:
-  """Starts both processes, waits, and returns what went wrong. The NNX one waits for the files of the Linen one."""
-  common = ["--folder", str(folder), "--name", name]
-  commands = {
-    "Linen": ["linen", spec, *common],
-    "NNX": ["nnx", str(ported.resolve()), build, str(mapping.resolve()), "--layout", layout, *common],
-  }
-  deadline = time.monotonic() + timeout_s
-  processes: dict[str, subprocess.Popen[bytes]] = {}
-  with contextlib.ExitStack() as stack:
-    for side, arguments in commands.items():
-      log = stack.enter_context(open(folder / f"{side}.log", "wb"))
-      command = [sys.executable, "-m", "migrate.workflows.proof", *arguments]
-      processes[side] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment())
-    try:
-      return _wait(processes, folder, deadline, timeout_s, name)
-    finally:
-      for process in processes.values():
-        if process.poll() is None:
-          process.kill()
-          process.wait()
-
-
-def _wait(
-  processes: Mapping[str, subprocess.Popen[bytes]], folder: Path, deadline: float, timeout_s: float, name: str
-) -> tuple[Finding, ...]:
-  from migrate.verify.records import load_failure
-
-  while True:
-    codes = {side: process.poll() for side, process in processes.items()}
-    for side, code in codes.items():
-      if code:
-        return load_failure(folder) or (_crashed(side, code, folder, name),)
-    if all(code == 0 for code in codes.values()):
-      return ()
-    if time.monotonic() > deadline:
-      late = " and ".join(side for side, code in codes.items() if code is None)
-      return (
-        Finding(name, f"the {late} side did not finish within {timeout_s:g} s", "a run within the time limit",
-                "use a smaller configuration in the example, or a longer time limit"),
-      )  # fmt: skip
-    time.sleep(_POLL)
-
-
-def _crashed(side: str, code: int, folder: Path, name: str) -> Finding:
-  """A process that ended without leaving a finding: its last lines are all there is."""
-  text = (folder / f"{side}.log").read_text(errors="replace").strip().splitlines()
-  how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-  tail = " | ".join(line.strip() for line in text[-3:])[:600]
-  return Finding(
-    name, f"the {side} process {how}{': ' + tail if tail else ''}", "a run that ends by itself",
-    "signal 9 usually means too little memory: use a smaller configuration in the example",
-  )  # fmt: skip
-
-
-def _environment() -> dict[str, str]:
-  """CPU, compiled quickly, imports from where this process imports."""
-  env = dict(os.environ)
-  env["JAX_PLATFORMS"] = "cpu"
-  if "xla_backend_optimization_level" not in env.get("XLA_FLAGS", ""):
-    env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {_CHEAP}".strip()
-  here = str(Path(__file__).resolve().parents[2])
-  env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys((*(p for p in sys.path if p), here)))
-  return env
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-  """One side of `verify_ported`: 0, or 3 with `failure.json` in the folder."""
-  parser = argparse.ArgumentParser(prog="python -m migrate.workflows.proof")
-  sides = parser.add_subparsers(dest="side", required=True)
-  linen = sides.add_parser("linen")
-  linen.add_argument("spec")
-  nnx = sides.add_parser("nnx")
-  for argument in ("ported", "build", "mapping"):
-    nnx.add_argument(argument)
-  nnx.add_argument("--layout", default="extract")
-  for side in (linen, nnx):
-    side.add_argument("--folder", type=Path, required=True)
-    side.add_argument("--name", default="example")
-  options = parser.parse_args(argv)
-  from migrate.verify.records import save_failure
-
-  try:
-    (_linen_process if options.side == "linen" else _nnx_process)(options)
-  except MigrateError as error:
-    save_failure(options.folder, error)
-    return 3
-  except Exception as error:
-    if os.environ.get("LINEN2NNX_DEBUG"):
-      raise
-    save_failure(options.folder, MigrateError(_unexpected(options.name, error)))
-    return 3
-  return 0
-
-
-def _unexpected(name: str, error: Exception) -> Finding:
-  from migrate.verify.imports import last_frame
-
-  text = f"{type(error).__name__}: {str(error).strip()[:600]}"
-  do = f"{last_frame(error)}; report it as a fault of linen2nnx"
-  return Finding(name, f"verifying raised {text}", "a verdict", do)
-
-
-def _linen_process(options: argparse.Namespace) -> None:
-  from migrate.verify import store
-  from migrate.verify.imports import changed_config, jax_config
-  from migrate.verify.linen_side import record_linen, streams_of
-  from migrate.verify.records import save_linen
-
-  before = jax_config()
-  example = ExampleSpec.parse(options.spec).build()
-  settings = {"config": changed_config(before, jax_config()), "streams": streams_of(example), "paths": sys.path}
-  store.save_json(options.folder / "settings.json", settings)
-  save_linen(options.folder, record_linen(example, where=options.name))
-
-
-def _nnx_process(options: argparse.Namespace) -> None:
-  import flax.nnx  # noqa: F401  (slow to import: done while the Linen process does the same)
-
-  from migrate.verify import imports, store
-  from migrate.verify.nnx_side import build_model, record_nnx
-  from migrate.verify.records import load_linen, save_nnx
-  from migrate.workflows.mapping import load_mapping
-
-  settings = store.load_json(_await(options.folder / "settings.json"))
-  sys.path += [p for p in settings["paths"] if p not in sys.path]
-  imports.enter_ported(Path(options.ported), options.layout)
-  build = imports.load_build(Path(options.ported), options.build)
-  imports.apply_config(settings["config"])
-  bridge = StateBridge(load_mapping(Path(options.mapping)))
-  model = build_model(build, settings["streams"], options.name)
-  _await(options.folder / "linen.json")
-  linen = load_linen(options.folder, arguments=True)
-  save_nnx(options.folder, record_nnx(linen, model, bridge, where=options.name))
-
-
-def _await(path: Path) -> Path:
-  """Waits for a file of the other process; the parent ends us where it never comes."""
-  parent = os.getppid()
-  while not path.exists():
-    if os.getppid() != parent:
-      raise SystemExit(1)
-    time.sleep(_POLL)
-  return path
-
-
-if __name__ == "__main__":
-  sys.exit(main())
