@@ -1,4 +1,4 @@
-"""Orbax checkpoints: leaves read lazily by path, trees written through Orbax's own classes.
+"""Orbax checkpoints: leaves by path from metadata alone (without importing Orbax), trees written by Orbax itself.
 
 What one save may be: a folder with `_METADATA` (StandardCheckpointer, PyTreeCheckpointer), a CheckpointManager step
 (`default` or one named item inside), or a CheckpointManager root (the latest step is taken).
@@ -6,76 +6,22 @@ What one save may be: a folder with `_METADATA` (StandardCheckpointer, PyTreeChe
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
+from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, show
 from migrate.core.report import refuse
-from migrate.core.tree import nest
 
-
-@dataclasses.dataclass(frozen=True)
-class OrbaxLeaf:
-  """An array on disk."""
-
-  folder: str
-  name: str
-  shape: tuple[int, ...]
-  dtype: Any
-  zarr3: bool
-  ocdbt: bool
-  store: Any = dataclasses.field(repr=False, compare=False)
-
-  @property
-  def nbytes(self) -> int:
-    """Its size in memory."""
-    return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
-
-  def read(self) -> np.ndarray:
-    """The whole array. Raises MigrateError where the data is damaged or missing."""
-    import tensorstore as ts
-
-    path = f"{self.name}/"
-    kvstore = (
-      {"driver": "ocdbt", "base": f"file://{self.folder}/", "path": path}
-      if self.ocdbt
-      else {"driver": "file", "path": f"{self.folder}/{path}"}
-    )
-    try:
-      spec = {"driver": "zarr3" if self.zarr3 else "zarr", "kvstore": kvstore}
-      array = ts.open(spec, open=True, read=True, context=self.store).result()
-      if tuple(array.shape) != self.shape:
-        raise refuse(
-          f"{self.folder}: {self.name}",
-          f"the array has shape {tuple(array.shape)}",
-          f"{self.shape} as its metadata says",
-          "the checkpoint is damaged: use another copy",
-        )
-      return np.asarray(array.read().result())
-    except (ValueError, OSError, RuntimeError) as error:
-      text = str(error).split(" [")[0][:300]
-      raise refuse(
-        f"{self.folder}: {self.name}",
-        f"cannot be read: {text}",
-        "the array that the metadata names",
-        "the checkpoint is damaged: use another copy",
-      ) from error
-
-
-@dataclasses.dataclass(frozen=True)
-class OrbaxTree:
-  """A checkpoint's tree: lazy leaves by path, and the paths whose entry is empty (None, EmptyState, MaskedNode)."""
-
-  folder: FilePath
-  leaves: dict[Path, OrbaxLeaf]
-  empty: tuple[Path, ...]
-  step: int | None = None
+METADATA, MANIFEST = "_METADATA", "manifest.ocdbt"
 
 
 def find_folder(path: str | FilePath, item: str | None = None) -> tuple[FilePath, int | None]:
@@ -88,117 +34,185 @@ def find_folder(path: str | FilePath, item: str | None = None) -> tuple[FilePath
   if not root.is_dir():
     raise refuse(str(path), "no such folder", "an Orbax checkpoint", "give the folder that holds it")
   if _is_tree(root):
-    return root, int(root.name) if root.name.isdecimal() else None
-  steps = sorted(
-    (p for p in root.iterdir() if p.is_dir() and p.name.rpartition("_")[2].isdecimal() and not p.name.endswith("tmp")),
-    key=lambda p: int(p.name.rpartition("_")[2]),
-  )
-  if steps and not any(_is_tree(p) for p in root.iterdir() if p.is_dir() and p not in steps):
+    step = root.name if root.name.isdecimal() else root.parent.name
+    return root, int(step) if step.isdecimal() else None
+  folders = [p for p in root.iterdir() if p.is_dir()]
+  steps = sorted((p for p in folders if _step(p) is not None), key=lambda p: _step(p) or 0)
+  if steps and not any(_is_tree(p) for p in folders if p not in steps):
     folder, _ = find_folder(steps[-1], item)
-    return folder, int(steps[-1].name.rpartition("_")[2])
-  items = sorted(p for p in root.iterdir() if p.is_dir() and _is_tree(p))
+    return folder, _step(steps[-1])
+  items = sorted(p for p in folders if _is_tree(p))
   if item is not None:
     items = [p for p in items if p.name == item]
   elif len(items) > 1 and any(p.name in ("default", "state") for p in items):
     items = [p for p in items if p.name in ("default", "state")][:1]
   if len(items) != 1:
-    found = f"items {', '.join(p.name for p in items)}" if items else "no _METADATA in it or below"
-    raise refuse(
-      str(path),
-      found,
-      "one tree of arrays",
-      "give the folder of the item"
-      if items
-      else "give the folder that Orbax wrote; a checkpoint that was cut off has no metadata",
-    )
-  return items[0], int(root.name) if root.name.isdecimal() else None
+    found = f"items {', '.join(p.name for p in items)}" if items else f"no {METADATA} in it or below"
+    do = "give the folder that Orbax wrote; a checkpoint that was cut off has no metadata"
+    raise refuse(str(path), found, "one tree of arrays", "name one with --item" if items else do)
+  return items[0], _step(root)
 
 
 def _is_tree(folder: FilePath) -> bool:
-  return (folder / "_METADATA").is_file()
+  return (folder / METADATA).is_file()
 
 
-def open_tree(path: str | FilePath, item: str | None = None) -> OrbaxTree:
+def _step(folder: FilePath) -> int | None:
+  number = folder.name.rpartition("_")[2]
+  return int(number) if number.isascii() and number.isdecimal() else None
+
+
+def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
   """The tree of a checkpoint. Only metadata is read.
 
   Raises:
     MigrateError: where it is no checkpoint, or a damaged one.
   """
   folder, step = find_folder(path, item)
-  import orbax.checkpoint as ocp
-  import tensorstore as ts
-
-  try:
-    with warnings.catch_warnings(), _quiet():
-      warnings.simplefilter("ignore")
-      found = ocp.PyTreeCheckpointHandler().metadata(_epath(folder))
-    tree, zarr3 = getattr(found, "tree", found), bool(getattr(found, "use_zarr3", False))
-  except Exception as error:
-    raise refuse(
-      str(folder),
-      f"its metadata cannot be read: {type(error).__name__}: {error!s:.200}",
-      "an Orbax checkpoint",
-      "the checkpoint is damaged: use another copy",
-    ) from error
-  context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
-  ocdbt = (folder / "manifest.ocdbt").is_file()
-  leaves: dict[Path, OrbaxLeaf] = {}
-  empty: list[Path] = []
-  for path_, leaf in _walk(tree, ()):
-    if leaf is None:
-      empty.append(path_)
+  metadata = read_metadata(folder)
+  store = Store(folder, bool(metadata.get("use_zarr3")))
+  kinds = list(_entries(folder, metadata))
+  names = [".".join(map(str, p)) for p, kind in kinds if kind != "None"]
+  infos = dict(zip(names, store.infos(names), strict=True))
+  leaves: dict[Path, StoredLeaf] = {}
+  for one, kind in kinds:
+    if kind == "None" or kind in ("Dict", "Tuple", "List", "NamedTuple", "Empty"):
       continue
-    shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
-    if shape is None or dtype is None or str(dtype).startswith(("<U", "str", "object", "key<")):
-      raise refuse(
-        f"{folder}: {show(path_)}",
-        f"{type(leaf).__name__}: {dtype}",
-        "an array or a number",
-        "save the checkpoint without it",
-      )
-    leaves[path_] = OrbaxLeaf(str(folder), leaf.name, tuple(shape), dtype, zarr3, ocdbt, context)
-  return OrbaxTree(folder, leaves, tuple(empty), step)
+    if kind == "string":
+      raise refuse(f"{folder}: {show(one)}", "a string", "arrays and numbers", "save the checkpoint without it")
+    name = ".".join(map(str, one))
+    shape, dtype = infos[name]
+    leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name)
+  empty = tuple(p for p, kind in kinds if p not in leaves)
+  numbers = frozenset(p for p, kind in kinds if kind == "scalar")
+  return Stored(
+    "orbax", folder, leaves, empty, step, numbers, f"{'OCDBT' if store.ocdbt else 'a folder an array'}, {store.driver}"
+  )
 
 
-def _walk(node: Any, path: Path) -> Any:
-  if isinstance(node, Mapping):
-    for name, child in node.items():
-      yield from _walk(child, (*path, str(name)))
-  elif isinstance(node, list | tuple):
-    for i, child in enumerate(node):
-      yield from _walk(child, (*path, i))
-  else:
-    yield path, node
+def read_metadata(folder: FilePath) -> dict[str, Any]:
+  """The tree metadata of a checkpoint folder."""
+  try:
+    data = json.loads((folder / METADATA).read_bytes())
+  except (OSError, ValueError, RecursionError) as error:
+    raise damaged(folder, f"{METADATA} cannot be read: {error!s:.120}") from error
+  if not isinstance(data, dict) or not isinstance(data.get("tree_metadata"), dict):
+    raise damaged(folder, f"{METADATA} has no tree_metadata")
+  return data
 
 
-def save_tree(folder: FilePath, leaves: Mapping[Path, Any]) -> None:
-  """Writes `{path: array or None}` where nothing is yet; returns when all of it is on disk."""
+def _entries(folder: FilePath, metadata: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+  """(path, value type) of every entry; positions of a sequence as integers."""
+  for entry in metadata["tree_metadata"].values():
+    try:
+      keys = [(k["key"], k["key_type"]) for k in entry["key_metadata"]]
+      kind = entry["value_metadata"]["value_type"]
+      path = tuple(int(k) if t == 1 else k for k, t in keys)
+    except (KeyError, TypeError, ValueError) as error:
+      raise damaged(folder, f"{METADATA}: {entry!r:.120}") from error
+    if not path or not all(isinstance(k, str) for k, _ in keys) or not isinstance(kind, str):
+      raise damaged(folder, f"{METADATA}: {entry!r:.120}")
+    yield path, kind
+
+
+class Store:
+  """The arrays of one checkpoint folder, through TensorStore."""
+
+  def __init__(self, folder: FilePath, zarr3: bool):
+    import tensorstore as ts
+
+    self.folder = folder
+    self.ocdbt = (folder / MANIFEST).is_file()
+    self.driver = "zarr3" if zarr3 else "zarr"
+    self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    driver = (
+      {"driver": "ocdbt", "base": f"file://{folder}/"} if self.ocdbt else {"driver": "file", "path": f"{folder}/"}
+    )
+    self._kvstore = driver
+    try:
+      self._open = ts.KvStore.open(driver, context=self.context).result()
+    except ValueError as error:
+      raise damaged(folder, _plain(error)) from error
+
+  def infos(self, names: list[str]) -> list[tuple[tuple[int, ...], Any]]:
+    """Shape and dtype of each array."""
+    for name in names:
+      if not self.ocdbt and (".." in name.split("/") or name.startswith("/") or "\0" in name):
+        raise damaged(self.folder, f"an array named {name!r:.80}", "a name inside the folder")
+    key = "zarr.json" if self.driver == "zarr3" else ".zarray"
+    try:
+      reads = [self._open.read(f"{name}/{key}") for name in names]
+      return [self._info(name, r.result()) for name, r in zip(names, reads, strict=True)]
+    except (ValueError, OSError) as error:
+      raise damaged(self.folder, _plain(error)) from error
+
+  def _info(self, name: str, found: Any) -> tuple[tuple[int, ...], Any]:
+    where = f"{self.folder}: {name}"
+    if found.state != "value":
+      raise damaged(where, "the metadata names it, and there is no such array", "every array of the metadata")
+    try:
+      data = json.loads(found.value)
+      text = str(data["data_type"] if self.driver == "zarr3" else data["dtype"])
+      shape = data["shape"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+      raise damaged(where, f"its metadata cannot be read: {error!s:.120}") from error
+    dtype = numpy_dtype({"bool": "bool"}.get(text, text))
+    if dtype.kind not in "biufcV" or dtype.hasobject:
+      raise damaged(where, f"dtype {text!r:.40}", "numbers")
+    return checked_shape(where, shape), dtype
+
+  def read(self, name: str) -> np.ndarray:
+    """The array of that name."""
+    import tensorstore as ts
+
+    spec = {"driver": self.driver, "kvstore": {**self._kvstore, "path": self._kvstore.get("path", "") + f"{name}/"}}
+    try:
+      return np.asarray(ts.open(spec, open=True, read=True, context=self.context).result().read().result())
+    except (ValueError, OSError, RuntimeError) as error:
+      raise damaged(
+        f"{self.folder}: {name}", f"cannot be read: {_plain(error)}", "the array of the metadata"
+      ) from error
+
+
+class _Load:
+  def __init__(self, store: Store, name: str, shape: tuple[int, ...], dtype: Any):
+    self.store, self.name, self.shape, self.dtype = store, name, shape, dtype
+
+  def __call__(self) -> np.ndarray:
+    array = self.store.read(self.name)
+    if array.shape != self.shape or array.dtype != self.dtype:
+      raise damaged(f"{self.store.folder}: {self.name}", f"{array.dtype}{array.shape}", f"{self.dtype}{self.shape}")
+    return array
+
+
+def _plain(error: Exception) -> str:
+  return str(error).split(" [")[0].replace("\n", " ")[:300]
+
+
+def write_orbax(folder: FilePath, tree: Any) -> None:
+  """Writes a tree with StandardCheckpointer where nothing is yet; returns when all of it is on disk."""
   import orbax.checkpoint as ocp
-
-  tree = nest({tuple(map(str, p)): v for p, v in leaves.items()})
-  with warnings.catch_warnings(), _quiet():
-    warnings.simplefilter("ignore")
-    with ocp.StandardCheckpointer() as checkpointer:
-      checkpointer.save(_epath(folder), tree)
-      checkpointer.wait_until_finished()
-
-
-def _epath(folder: FilePath) -> Any:
   from etils import epath
 
-  return epath.Path(folder)
+  with warnings.catch_warnings(), _quiet():
+    warnings.simplefilter("ignore")
+    try:
+      with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(epath.Path(folder), tree)
+        checkpointer.wait_until_finished()
+    except (ValueError, RuntimeError) as error:
+      if "No space" in str(error) or "RESOURCE" in str(error):
+        raise OSError(28, "No space left on device") from error
+      raise
 
 
-class _quiet:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
   """Holds back absl's chatter at warning level."""
-
-  def __enter__(self) -> None:
-    self.logger = logging.getLogger("absl")
-    self.level = self.logger.level
-    self.logger.setLevel(logging.ERROR)
-
-  def __exit__(self, *error: object) -> None:
-    self.logger.setLevel(self.level)
-
-
-__all__ = ["OrbaxLeaf", "OrbaxTree", "find_folder", "open_tree", "save_tree"]
+  logger = logging.getLogger("absl")
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    yield
+  finally:
+    logger.setLevel(level)

@@ -14,10 +14,7 @@ from migrate.core.entries import Entry, Plan, plan_error
 from migrate.core.ops import OpError, bind_ops
 from migrate.core.paths import Key, Path, key, show
 from migrate.core.report import Finding
-from migrate.core.tree import Leaf, Spec, leaves_of
-
-NOTHING = Spec((), "nothing")
-"""Stands for a masked leaf (optax.MaskedNode), which has a place and no array."""
+from migrate.core.tree import NOTHING, Leaf, Spec, leaves_of
 
 
 def params_like(paths: list[Key], params: set[Key]) -> dict[Key, tuple[Key, Key, Key]]:

@@ -34,9 +34,10 @@ def show(path: Sequence[str | int]) -> str:
   return "/".join(repr(s) if isinstance(s, str) and ("/" in s or not s) else str(s) for s in path)
 
 
-def natural(text: str) -> tuple[int, int, str]:
-  """A sort key that puts 10 after 9 and numbers before names."""
-  return (0, int(text), text) if text.isdecimal() and text.isascii() else (1, 0, text)
+def natural(text: str) -> tuple[str, int, str]:
+  """A sort key that puts 10 after 9, and layer_10 after layer_9."""
+  stem = text.rstrip("0123456789")
+  return stem, int(text[len(stem) :] or -1), text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""The parts of a saved training state: variables by collection, optimizer state, step."""
+"""The parts of a saved training state, Linen's or NNX's: variables, optimizer state, step."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from migrate.core.moments import NOTHING
 from migrate.core.paths import Path, show
 from migrate.core.report import refuse
+from migrate.core.tree import NOTHING
 
 COLLECTIONS = ("params", "batch_stats", "cache", "intermediates", "perturbations")
 
@@ -18,22 +18,51 @@ class TrainingState:
   """A training state taken apart.
 
   Attributes:
-    variables: `{(collection, ...): leaf}`.
+    variables: Linen `{(collection, ...): leaf}`, or NNX `{attribute path: leaf}`.
     opt_state: `{path below opt_state: leaf}`, `NOTHING` where an entry is empty; None where there is none.
     step: the leaf of the step, or None.
-    nested: whether `params` held a whole variables dict (`params/params/...`).
-    origin: the path in the checkpoint of each variable; other parts keep theirs below `opt_state` and `step`.
+    origin: the path in the checkpoint of what is called otherwise here: `params/a`, `opt_state/...`, `step`.
   """
 
   variables: dict[Path, Any]
   opt_state: dict[Path, Any] | None
   step: Any
-  nested: bool
   origin: dict[Path, Path]
 
+  def place(self, path: Path) -> Path:
+    """The path in the checkpoint of `params/a`, `opt_state/0/count`, `step`."""
+    return self.origin.get(path, path)
 
-def split_state(leaves: Mapping[Path, Any], empty: tuple[Path, ...] = ()) -> TrainingState:
-  """Takes a flat training state apart.
+
+def is_nnx(leaves: Collection[Path]) -> bool:
+  """Whether these are the paths of `{"model": ..., "optimizer": ...}`."""
+  return bool(leaves) and {p[0] for p in leaves} <= {"model", "optimizer"} and any(p[0] == "model" for p in leaves)
+
+
+def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> TrainingState:
+  """Takes `{"model", "optimizer": {"opt_state", "step"}}` apart; `value` at the end of every path is taken off."""
+  ends = all(p[-1] == "value" for p in leaves)
+  variables: dict[Path, Any] = {}
+  opt_state: dict[Path, Any] = {}
+  step = None
+  for path, leaf in (*leaves.items(), *((p, NOTHING) for p in empty)):
+    short = path[:-1] if ends and path[-1] == "value" else path
+    if short[0] == "model":
+      if leaf is not NOTHING:
+        variables[short[1:]] = leaf
+    elif short[1:2] == ("opt_state",):
+      opt_state[short[2:]] = leaf
+    elif short == ("optimizer", "step"):
+      step = leaf
+    else:
+      raise refuse(
+        show(path), "is neither opt_state nor step", "the state of nnx.Optimizer", "save nnx.state(optimizer)"
+      )
+  return TrainingState(variables, opt_state if any(p[0] == "optimizer" for p in leaves) else None, step, {})
+
+
+def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> TrainingState:
+  """Takes a flat Linen training state apart.
 
   `params` may be nested once (`params/Dense_0/...`) or twice (`params/params/Dense_0/...`, with other collections
   beside the inner one). What is neither `params`, `opt_state` nor `step` is a collection of its own name.
@@ -48,40 +77,37 @@ def split_state(leaves: Mapping[Path, Any], empty: tuple[Path, ...] = ()) -> Tra
   """
   if not any(p[0] == "params" for p in leaves):
     names = ", ".join(sorted({str(p[0]) for p in leaves})[:8]) or "nothing"
-    raise refuse(
-      "the checkpoint",
-      f"has {names} at its top",
-      "params (a Linen training state or variables)",
-      "give the item that holds the parameters",
-    )
+    do = "give the item that holds the parameters"
+    raise refuse("the checkpoint", f"has {names} at its top", "params (a Linen training state or variables)", do)
   below = {p[1] for p in leaves if p[0] == "params" and len(p) > 1}
-  nested = "params" in below and below <= set(COLLECTIONS) | {str(p[0]) for p in leaves} | {"params"}
+  nested = "params" in below and below <= {*COLLECTIONS, *(str(p[0]) for p in leaves)}
   boxes = _boxes([*leaves, *empty])
   variables: dict[Path, Any] = {}
-  origin: dict[Path, Path] = {}
   opt_state: dict[Path, Any] = {}
+  origin: dict[Path, Path] = {}
   step = None
   for path, leaf in leaves.items():
-    short = boxes.get(path, path)
+    name = boxes.get(path, path)
     if path[0] == "opt_state":
-      opt_state[short[1:]] = leaf
+      opt_state[name[1:]] = leaf
     elif path == ("step",):
       step = leaf
     else:
-      name = short[1:] if nested and path[0] == "params" else short
+      name = name[1:] if nested and path[0] == "params" else name
       if name in variables:
-        raise refuse(
-          show(path),
-          f"{show(origin[name])} is the same variable",
-          "one leaf a variable",
-          "drop one of the two from the checkpoint",
-        )
-      variables[name], origin[name] = leaf, path
+        found = f"{show(origin.get(name, name))} is the same variable"
+        raise refuse(show(path), found, "one leaf a variable", "drop one of the two from the checkpoint")
+      variables[name] = leaf
+    if name != path:
+      origin[name] = path
   for path in empty:
     if path[0] == "opt_state":
-      opt_state[boxes.get(path, path)[1:]] = NOTHING
+      name = boxes.get(path, path)
+      opt_state[name[1:]] = NOTHING
+      if name != path:
+        origin[name] = path
   has_optimizer = any(p[0] == "opt_state" for p in (*leaves, *empty))
-  return TrainingState(variables, opt_state if has_optimizer else None, step, nested, origin)
+  return TrainingState(variables, opt_state if has_optimizer else None, step, origin)
 
 
 def _boxes(paths: list[Path]) -> dict[Path, Path]:
@@ -89,8 +115,4 @@ def _boxes(paths: list[Path]) -> dict[Path, Path]:
   children: dict[Path, set[Any]] = {}
   for path in paths:
     children.setdefault(path[:-1], set()).add(path[-1])
-  return {
-    p: p[:-1]
-    for p in paths
-    if len(p) > 2 and p[-1] == "value" and children[p[:-1]] == {"value"} and p[:-1] not in paths
-  }
+  return {p: p[:-1] for p in paths if len(p) > 2 and p[-1] == "value" and children[p[:-1]] == {"value"}}

@@ -11,7 +11,7 @@ from migrate.core.entries import Plan
 from migrate.core.ops import run_ops
 from migrate.core.paths import Path, key, show
 from migrate.core.report import refuse
-from migrate.core.tree import flatten, spec_of
+from migrate.core.tree import NOTHING, flatten, spec_of
 
 
 @runtime_checkable
@@ -37,7 +37,7 @@ def translate(plan: Plan, leaves: Any) -> Iterator[tuple[Path, Any]]:
   """Yields (target path, array), one entry of the plan after another.
 
   Args:
-    plan: either direction. Fresh targets are not yielded.
+    plan: either direction. Fresh targets are not yielded; masked ones are `NOTHING`.
     leaves: the leaves of the plan's source side, nested or flat; arrays or `Lazy`.
 
   Raises:
@@ -48,6 +48,9 @@ def translate(plan: Plan, leaves: Any) -> Iterator[tuple[Path, Any]]:
   backward = plan.direction != "linen->nnx"
   for entry in plan.entries:
     if entry.fate in ("drop", "fresh"):
+      continue
+    if entry.sources[0].spec == NOTHING:
+      yield from ((t.path, NOTHING) for t in entry.targets)
       continue
     arrays = _read(entry.sources, flat)
     if entry.fate == "tie" and not backward:

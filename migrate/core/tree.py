@@ -21,6 +21,10 @@ class Spec(NamedTuple):
     return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
+NOTHING = Spec((), "nothing")
+"""Stands for a masked leaf (optax.MaskedNode), which has a place and no array."""
+
+
 class Leaf(NamedTuple):
   """A leaf's own path (integers kept) and its spec."""
 

@@ -13,12 +13,12 @@ from flax import nnx
 from migrate.core.declare import ModelMapping
 from migrate.core.derive import derive_source
 from migrate.core.entries import Plan, plan_error
-from migrate.core.moments import NOTHING, lift
+from migrate.core.moments import lift
 from migrate.core.paths import Path, key, show
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, refuse
 from migrate.core.translate import translate
-from migrate.core.tree import Spec, flatten, nest, spec_of
+from migrate.core.tree import NOTHING, Spec, flatten, nest, spec_of
 from migrate.workflows.mapping import load_mapping
 
 

@@ -1,0 +1,75 @@
+"""Which format a checkpoint has, and opening and writing it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from migrate.checkpoint.stored import Stored, listed
+from migrate.core.paths import Path
+from migrate.core.report import refuse
+
+FORMATS = ("orbax", "msgpack", "safetensors", "npz")
+
+
+def detect(path: str | os.PathLike[str]) -> str:
+  """The format of what is at `path`, by what is in it. Raises MigrateError where it is none of them."""
+  place = FilePath(path)
+  if place.is_dir():
+    return "msgpack" if (place / "checkpoint").is_file() and not (place / "_METADATA").is_file() else "orbax"
+  try:
+    with place.open("rb") as file:
+      head = file.read(16)
+  except OSError as error:
+    raise refuse(str(path), error.strerror or str(error), "a checkpoint", "give its folder or file") from error
+  if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    return "npz"
+  if len(head) >= 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
+    return "safetensors"
+  if head and (0x80 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
+    return "msgpack"
+  raise refuse(str(path), "of no known format", ", ".join(FORMATS), "give the checkpoint's folder or file")
+
+
+def open_checkpoint(path: str | os.PathLike[str], item: str | None = None) -> Stored:
+  """The tree of a checkpoint of any format, without reading its arrays. Raises MigrateError."""
+  form, place = detect(path), FilePath(path)
+  if form == "orbax":
+    from migrate.checkpoint.orbax import open_tree
+
+    return open_tree(place, item)
+  if form == "msgpack":
+    from migrate.checkpoint.msgpack import open_msgpack
+
+    return open_msgpack(place / "checkpoint" if place.is_dir() else place)
+  if form == "safetensors":
+    from migrate.checkpoint.safetensors import open_safetensors
+
+    return open_safetensors(place)
+  from migrate.checkpoint.npz import open_npz
+
+  return open_npz(place)
+
+
+def write_checkpoint(form: str, place: FilePath, leaves: Mapping[Path, Any]) -> None:
+  """Writes `{path: array, number or None}`; a level of integer keys becomes a list where the format has lists."""
+  if form == "orbax":
+    from migrate.checkpoint.orbax import write_orbax
+
+    write_orbax(place, listed(leaves))
+  elif form == "msgpack":
+    from migrate.checkpoint.msgpack import write_msgpack
+
+    write_msgpack(place, listed(leaves))
+  elif form == "safetensors":
+    from migrate.checkpoint.safetensors import write_safetensors
+
+    write_safetensors(place, leaves)
+  elif form == "npz":
+    from migrate.checkpoint.npz import write_npz
+
+    write_npz(place, leaves)
+  else:
+    raise refuse(form, "no such format", ", ".join(FORMATS), "choose one of them")

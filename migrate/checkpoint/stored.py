@@ -1,0 +1,110 @@
+"""What every format gives: a tree of lazy leaves by path."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+from migrate.core.paths import Path
+from migrate.core.report import refuse
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredLeaf:
+  """An array that is read when it is needed.
+
+  Attributes:
+    shape: its shape.
+    dtype: its NumPy dtype.
+    load: gives the array.
+    name: how the format calls it.
+  """
+
+  shape: tuple[int, ...]
+  dtype: Any
+  load: Callable[[], np.ndarray] = dataclasses.field(repr=False, compare=False)
+  name: str = ""
+
+  @property
+  def nbytes(self) -> int:
+    """Its size in memory."""
+    size = np.dtype(self.dtype).itemsize
+    for n in self.shape:
+      size *= n
+    return size
+
+  def read(self) -> np.ndarray:
+    """The array. Raises MigrateError where it is damaged or missing."""
+    return self.load()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+  """A checkpoint's tree.
+
+  Attributes:
+    format: `orbax`, `msgpack`, `safetensors` or `npz`.
+    place: the folder or file that holds it.
+    leaves: lazy leaves by path; positions of a sequence are integers.
+    empty: paths of entries without an array (None, EmptyState, MaskedNode, empty containers).
+    step: the step of a CheckpointManager folder, or in a file's name.
+    numbers: leaves that were saved as plain numbers, not as arrays.
+    note: what else there is to say about how it is stored.
+  """
+
+  format: str
+  place: FilePath
+  leaves: dict[Path, StoredLeaf]
+  empty: tuple[Path, ...] = ()
+  step: int | None = None
+  numbers: frozenset[Path] = frozenset()
+  note: str = ""
+
+  @property
+  def nbytes(self) -> int:
+    """The size of all leaves in memory."""
+    return sum(leaf.nbytes for leaf in self.leaves.values())
+
+
+def damaged(place: Any, found: str, wanted: str = "an undamaged checkpoint") -> Exception:
+  """The error for data that cannot be right."""
+  return refuse(str(place), found, wanted, "the checkpoint is damaged or of another kind: use another copy")
+
+
+LARGEST = 1 << 48
+
+
+def checked_shape(place: Any, shape: Any) -> tuple[int, ...]:
+  """The shape, if it can be one: whole numbers, and less than 256 TB in all."""
+  if not isinstance(shape, list | tuple) or not all(type(n) is int and n >= 0 for n in shape) or len(shape) > 64:
+    raise damaged(place, f"shape {shape!r:.80}", "whole numbers")
+  total = 1
+  for n in shape:
+    total *= max(n, 1)
+    if total > LARGEST:
+      raise damaged(place, f"shape {tuple(shape)!r:.80}", "less than 256 TB")
+  return tuple(shape)
+
+
+def listed(flat: Mapping[Path, Any]) -> Any:
+  """A nested tree of a flat one, with lists where all the keys of a level are the integers 0, 1, 2..."""
+  root: dict[Any, Any] = {}
+  for path, leaf in flat.items():
+    node = root
+    for segment in path[:-1]:
+      node = node.setdefault(segment, {})
+    node[path[-1]] = leaf
+  return _listed(root)
+
+
+def _listed(node: Any) -> Any:
+  if not isinstance(node, dict):
+    return node
+  made = {k: _listed(v) for k, v in node.items()}
+  if made and all(type(k) is int for k in made) and sorted(made) == list(range(len(made))):
+    return [made[i] for i in range(len(made))]
+  return {str(k): v for k, v in made.items()}

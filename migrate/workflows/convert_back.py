@@ -1,0 +1,123 @@
+"""The way back: an NNX checkpoint into the Linen training state that it came from, or that a mapping derives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from migrate.checkpoint.stored import Stored
+from migrate.core.derive import derive_source
+from migrate.core.entries import Plan
+from migrate.core.moments import lift
+from migrate.core.ops import numpy_dtype
+from migrate.core.paths import Path, key, show
+from migrate.core.plan import make_plan
+from migrate.core.report import refuse
+from migrate.core.training import TrainingState, is_nnx, split_nnx
+from migrate.core.translate import read, translate
+from migrate.core.tree import NOTHING, spec_of
+from migrate.workflows.convert_forward import Work
+from migrate.workflows.manifest import plans_of, read_manifest
+from migrate.workflows.mapping import load_mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class BackWork(Work):
+  """A planned conversion to Linen."""
+
+  def leaves(self, form: str, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+    """Yields the leaves of the Linen training state under the names and kinds that its layout notes."""
+    origin = {key(a): tuple(b) for a, b in self.layout.get("origin", [])}
+    numbers = {key(p) for p in self.layout.get("numbers", [])}
+    done: set[Path] = set()
+    for path, value in self._standard(sums):
+      place = origin.get(key(path), path)
+      done.add(place)
+      yield place, np.asarray(value).item() if key(place) in numbers else value
+    for path in self.layout.get("empty", []):
+      if tuple(path) not in done:
+        yield tuple(path), None
+
+  def _standard(self, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+    yield from translate(self.model, self.summed("model", self.state.variables, sums))
+    if self.optimizer is None or self.state.opt_state is None:
+      return
+    for path, value in translate(self.optimizer, self.summed("optimizer/opt_state", self.state.opt_state, sums)):
+      if value is not NOTHING:
+        yield ("opt_state", *path), value
+    kind = self.layout.get("step")
+    if kind is not None and self.step is not None:
+      yield ("step",), np.asarray(self.step).astype(numpy_dtype(kind["dtype"]))
+
+
+def plan_back(stored: Stored, mapping: Any, model: Any) -> BackWork:
+  """Plans the way from an NNX checkpoint. Raises MigrateError.
+
+  The manifest that a conversion left leads back exactly; else the mapping does, with the model to tell collections.
+  """
+  if not is_nnx(stored.leaves):
+    do = "save {'model': nnx.state(model, nnx.Not(nnx.RngState)), 'optimizer': nnx.state(optimizer)}"
+    raise refuse(str(stored.place), "has no model at its top", "an NNX checkpoint", do)
+  state = split_nnx(stored.leaves, stored.empty)
+  step = None if state.step is None else int(np.asarray(read(state.step)))
+  manifest = read_manifest(stored.place)
+  if manifest is not None and mapping is None and manifest.get("direction") == "linen->nnx":
+    forward, optimizer = plans_of(manifest)
+    notes = tuple(
+      f"{show(s.path)} was dropped ({e.because}) and is not in the result"
+      for e in forward.entries
+      if e.fate == "drop"
+      for s in e.sources
+    )
+    back = None if optimizer is None or state.opt_state is None else optimizer.inverse()
+    return BackWork(forward.inverse(), back, step, notes, state, manifest.get("layout", {}), None)
+  forward, optimizer, mapping = _derived(stored, state, mapping, model)
+  layout = {"step": {"dtype": "int64", "number": True}, "numbers": [["step"]]}
+  return BackWork(
+    forward.inverse(),
+    optimizer,
+    step,
+    ("made without a manifest: entries of EmptyState are left out",),
+    state,
+    layout,
+    mapping,
+  )
+
+
+def _derived(stored: Stored, state: TrainingState, mapping: Any, model: Any) -> tuple[Plan, Plan | None, Any]:
+  if mapping is None and model is None:
+    do = "give --mapping, and --model to tell the collections"
+    raise refuse(str(stored.place), "has no manifest of a conversion", "a mapping", do)
+  mapping = None if mapping is None else load_mapping(mapping)
+  specs = {p: spec_of(leaf) for p, leaf in state.variables.items()}
+  collections = {}
+  if model is not None:
+    from migrate.workflows.state import collection_name, variable_leaves
+
+    collections = {p: collection_name(type(v)) for p, v in variable_leaves(model).items()}
+  known = {key(p) for p in collections}
+  source = derive_source(specs, mapping, collections)
+  plan = make_plan(source, specs, mapping)
+  for entry in plan.entries:
+    if entry.fate == "same" and key(entry.targets[0].path) not in known:
+      where = show(entry.targets[0].path)
+      raise refuse(
+        where,
+        "no rule names it, so its collection is unknown",
+        "a collection",
+        "give --model, or add a move to the mapping",
+      )
+  if state.opt_state is None:
+    return plan, None, mapping
+  return plan, _optimizer_back(plan, state.opt_state), mapping
+
+
+def _optimizer_back(plan: Plan, opt_state: dict[Path, Any]) -> Plan:
+  """The optimizer's plan, NNX to Linen: the parameters' plan turned round and lifted over the NNX state."""
+  back = plan.inverse()
+  params = [e for e in back.entries if any(t.path[0] == "params" for t in e.targets)]
+  short = [dataclasses.replace(e, targets=tuple(t._replace(path=t.path[1:]) for t in e.targets)) for e in params]
+  return lift(Plan(tuple(short), "nnx->linen"), opt_state, None, collection="")

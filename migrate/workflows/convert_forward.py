@@ -1,0 +1,138 @@
+"""Plans the conversion of a Linen training state: its parts, their plans, and how its leaves are read and named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from migrate.checkpoint.stored import Stored
+from migrate.core.entries import Plan, plan_error
+from migrate.core.moments import lift
+from migrate.core.paths import Path, show
+from migrate.core.plan import make_plan
+from migrate.core.report import Finding, refuse
+from migrate.core.training import TrainingState, is_nnx, split_linen
+from migrate.core.translate import read, translate
+from migrate.core.tree import NOTHING, spec_of
+from migrate.workflows.manifest import Summed
+from migrate.workflows.mapping import load_mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+  """A conversion that is planned: its plans, and how its leaves are read and named."""
+
+  model: Plan
+  optimizer: Plan | None
+  step: int | None
+  notes: tuple[str, ...]
+  state: TrainingState
+  layout: dict[str, Any]
+  mapping: Any
+
+  def leaves(self, form: str, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+    """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read."""
+    end = ("value",) if form == "orbax" else ()
+    for path, value in translate(self.model, self.summed("", self.state.variables, sums)):
+      yield ("model", *map(str, path), *end), value
+    if self.optimizer is None or self.state.opt_state is None:
+      return
+    for path, value in translate(self.optimizer, self.summed("opt_state", self.state.opt_state, sums)):
+      yield ("optimizer", "opt_state", *map(str, path), *end), None if value is NOTHING else value
+    yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
+
+  def summed(self, prefix: str, leaves: dict[Path, Any], sums: dict[str, str]) -> dict[Path, Any]:
+    """The leaves, which note their checksums when they are read."""
+    head = (prefix,) if prefix else ()
+    return {p: v if v == NOTHING else Summed(v, show(self.state.place((*head, *p))), sums) for p, v in leaves.items()}
+
+
+def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form: str, *, partial: bool) -> Work:
+  """Plans the way from a Linen training state. Raises MigrateError with all findings."""
+  if is_nnx(stored.leaves):
+    found = "holds model and optimizer: it is an NNX state already"
+    raise refuse(str(stored.place), found, "a Linen training state", "restore it with Orbax, or convert it --to linen")
+  mapping = None if mapping is None else load_mapping(mapping)
+  state = split_linen(stored.leaves, stored.empty)
+  plan, optimizer_plan = plan_state(state, mapping, model, optimizer, partial=partial)
+  step, notes = _step(state, stored.step)
+  if form != "orbax":
+    notes = (*notes, f"{form} holds pure dicts: use nnx.replace_by_pure_dict to restore them")
+  origin = [[list(a), list(b)] for a, b in state.origin.items()]
+  numbers = [list(p) for p in sorted(stored.numbers, key=str)]
+  kind = {"path": ["step"], **_leaf_kind(stored, ("step",))} if state.step is not None else None
+  layout = {
+    "format": stored.format,
+    "origin": origin,
+    "empty": [list(p) for p in stored.empty],
+    "numbers": numbers,
+    "step": kind,
+  }
+  return Work(plan, optimizer_plan, step, notes, state, layout, mapping)
+
+
+def _leaf_kind(stored: Stored, path: Path) -> dict[str, Any]:
+  return {"dtype": spec_of(stored.leaves[path]).dtype, "number": path in stored.numbers}
+
+
+def plan_state(
+  state: TrainingState, mapping: Any, model: Any, optimizer: Any, *, partial: bool = False, fresh: bool = False
+) -> tuple[Plan, Plan | None]:
+  """The plans of the variables and of the optimizer state. Raises MigrateError with all findings.
+
+  Args:
+    state: a Linen training state.
+    mapping: a ModelMapping or None.
+    model: the NNX model or None.
+    optimizer: the nnx.Optimizer or None.
+    partial: leave unfilled what no source fills.
+    fresh: allow `fresh` targets, where there is something to leave as it is.
+  """
+  model_specs = optimizer_specs = None
+  if model is not None or optimizer is not None:
+    from migrate.workflows.state import specs, variable_leaves
+
+    model_specs = None if model is None else specs(variable_leaves(model))
+    if optimizer is not None:
+      optimizer_specs = {p[1:]: s for p, s in specs(variable_leaves(optimizer)).items() if p[0] == "opt_state"}
+  plan = make_plan(state.variables, model_specs, mapping, strict=False)
+  findings = list(plan.findings)
+  for entry in plan.entries if not fresh else ():
+    if entry.fate == "fresh":
+      found, do = "is fresh: a checkpoint has no value for it", "use migrate.restore, which fills a live model"
+      findings.append(Finding(show(entry.targets[0].path), found, "a source for every target", do, rule="L2N221"))
+  optimizer_plan = None
+  if state.opt_state is not None:
+    optimizer_plan = lift(plan, state.opt_state, optimizer_specs, strict=False)
+    findings += optimizer_plan.findings
+  if partial:
+    findings = [f for f in findings if f.rule not in ("L2N204", "L2N206", "L2N215")]
+  if findings:
+    raise plan_error(findings)
+  return plan, optimizer_plan
+
+
+def _step(state: TrainingState, folder_step: int | None) -> tuple[int | None, tuple[str, ...]]:
+  """The step of the state, of the folder, or the largest count of the optimizer, in this order."""
+  if state.step is not None:
+    value = np.asarray(read(state.step))
+    if value.ndim or value.dtype.kind not in "iu" or int(value) < 0:
+      raise refuse(
+        "step", str(spec_of(value)), "one whole number", "drop it from the checkpoint, or save it as a number"
+      )
+    if state.opt_state is None:
+      return None, ("the step is left out: without optimizer state there is nothing to hold it",)
+    return int(value), ()
+  if state.opt_state is None:
+    return None, ()
+  if folder_step is not None:
+    return folder_step, (f"the step {folder_step} is that of the folder",)
+  opt = {p: v for p, v in state.opt_state.items() if p and p[-1] == "count" and v != NOTHING}
+  counts = [int(np.asarray(read(v))) for v in opt.values() if spec_of(v).shape == ()]
+  if not counts:
+    found, do = "the checkpoint has an optimizer state and no step", "save the step beside the optimizer state"
+    raise refuse("step", found, "a step for nnx.Optimizer", do)
+  return max(counts), (f"the step {max(counts)} is the optimizer's count: the checkpoint has none",)
