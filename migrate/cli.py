@@ -74,7 +74,9 @@ def _refused(findings: Sequence[Finding], options: argparse.Namespace | None, co
 
 
 def _unexpected(error: Exception) -> Finding:
-  frame = traceback.extract_tb(error.__traceback__)[-1]
+  frames = traceback.extract_tb(error.__traceback__)
+  ours = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(__file__).parent)]
+  frame = (ours or frames)[-1]
   text = str(error).strip()
   first = text.splitlines()[0][:300] if text else ""
   return Finding(
