@@ -27,7 +27,7 @@ from migrate.cli_options import (
   write_json,
   wrong,
 )
-from migrate.cli_state import add_convert, add_plan
+from migrate.cli_state import add_convert, add_inspect, add_plan
 from migrate.core.report import Finding, MigrateError
 from migrate.example import ExampleSpec
 
@@ -98,6 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
   _add_verify(commands)
   add_convert(commands)
   add_plan(commands)
+  add_inspect(commands)
   return parser
 
 

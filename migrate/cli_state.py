@@ -1,4 +1,4 @@
-"""The commands about checkpoints: `convert` and `plan`. They need no Linen code."""
+"""The commands about checkpoints: `convert`, `plan` and `inspect`. They need no Linen code."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def add_convert(commands: Any) -> None:
     description="Moves parameters, statistics, Optax state and step. The source is untouched; DST appears when whole.",
   )
   _add_source(convert, "dst")
+  convert.add_argument(
+    "--format",
+    choices=("orbax", "msgpack", "safetensors", "npz"),
+    help="of DST; by its suffix where not given, else orbax",
+  )
   convert.add_argument("--dry-run", action="store_true", help="make and check the plan, write nothing")
   convert.add_argument("--overwrite", action="store_true", help="replace DST where it exists")
   add_output(convert)
@@ -33,11 +38,39 @@ def add_plan(commands: Any) -> None:
   )
   _add_source(plan)
   add_output(plan)
-  plan.set_defaults(run=run_convert, dst=None, dry_run=True, overwrite=False)
+  plan.set_defaults(run=run_convert, dst=None, dry_run=True, overwrite=False, format=None)
+
+
+def add_inspect(commands: Any) -> None:
+  """`linen2nnx inspect`."""
+  inspecting = commands.add_parser(
+    "inspect",
+    help="show what is in a checkpoint: paths, shapes, dtypes, sizes",
+    description="Reads metadata only.",
+  )
+  inspecting.add_argument("src", metavar="SRC", help="a checkpoint of any format")
+  inspecting.add_argument("--item", metavar="NAME", help="the item of a composite checkpoint")
+  add_output(inspecting)
+  inspecting.set_defaults(run=run_inspect)
+
+
+def run_inspect(options: argparse.Namespace) -> int:
+  """`linen2nnx inspect`."""
+  check_missing("SRC", options.src)
+
+  from migrate.workflows.inspect import inspect_checkpoint
+
+  found = inspect_checkpoint(options.src, item=options.item)
+  write_json({"version": __version__, **found.to_json()}, options.json)
+  if not options.quiet and options.json != "-":
+    print(found.render())
+  return PROVEN
 
 
 def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
-  command.add_argument("src", metavar="SRC", help="Orbax checkpoint: a tree, a step, or a CheckpointManager's folder")
+  command.add_argument(
+    "src", metavar="SRC", help="Orbax (tree, step, CheckpointManager's folder), msgpack, safetensors, npz"
+  )
   for name in more:
     command.add_argument(name, metavar=name.upper(), help="folder to make")
   command.add_argument(
@@ -45,6 +78,10 @@ def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
   )
   command.add_argument(
     "--model", metavar="FACTORY", help="package.module:function or file.py:function that makes the NNX model"
+  )
+  command.add_argument("--to", choices=("nnx", "linen"), default="nnx", help="linen is the way back")
+  command.add_argument(
+    "--only", action="append", default=[], metavar="PATTERN", help="only leaves under this path pattern (repeatable)"
   )
   command.add_argument("--item", metavar="NAME", help="the item of a composite checkpoint")
 
@@ -54,21 +91,22 @@ def run_convert(options: argparse.Namespace) -> int:
   check_missing("SRC", options.src)
   if not options.dry_run:
     check_free("DST", options.dst, options.overwrite)
-  elif options.dst is None:
-    options.dst = f"{options.src}.plan"  # never made
 
   from migrate.terminal import Progress, console, show_leaves
-  from migrate.workflows.convert import convert_checkpoint
+  from migrate.workflows.convert import convert
 
   out = console(stderr=options.json == "-")
   with Progress(out, quiet=options.quiet).running() as progress:
     model = abstract_model(options.model) if options.model else None
     progress(f"plan {options.src}" if options.dry_run else f"convert {options.src}")
-    done = convert_checkpoint(
+    done = convert(
       options.src,
       options.dst,
       options.mapping,
       model,
+      to=options.to,
+      format=options.format,
+      only=tuple(options.only),
       item=options.item,
       overwrite=options.overwrite,
       dry_run=options.dry_run,
@@ -81,6 +119,8 @@ def run_convert(options: argparse.Namespace) -> int:
   if options.dry_run:
     for name, some in rows.items():
       show_leaves(name, some, out)
+  for note in done.notes:
+    out.print(f"note: {note}", markup=False)
   size = f"{done.nbytes / 1e6:.1f} MB"
   step = "" if done.step is None else f", step {done.step}"
   out.print(

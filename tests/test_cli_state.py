@@ -71,6 +71,34 @@ def test_convert_writes_what_orbax_restores(folder, capsys):
   assert "2 leaves" in capsys.readouterr().out
 
 
+def test_convert_and_back_in_another_format(folder):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--quiet"]) == 0
+  assert cli.main(["convert", "nnx", "again.npz", "--to", "linen", "--quiet"]) == 0
+  assert cli.main(["inspect", "again.npz", "--json", "inspected.json", "--quiet"]) == 0
+  leaves = json.loads((folder / "inspected.json").read_text())["leaves"]
+  assert {"/".join(leaf["path"]): leaf["shape"] for leaf in leaves} == {
+    "params/Dense_0/bias": [5],
+    "params/Dense_0/kernel": [3, 5],
+  }
+
+
+def test_only_some_leaves(folder, capsys):
+  assert cli.main(["plan", "linen", "--mapping", "my_mapping.py", "--only", "params/Dense_0/bias"]) == 0
+  assert "1 leaves" in text(capsys.readouterr().out)
+
+
+def test_inspect_shows_the_tree(folder, capsys):
+  assert cli.main(["inspect", "linen"]) == 0
+  shown = text(capsys.readouterr().out)
+  assert "kernel float32[3, 5]" in shown
+  assert "total: 2 leaves" in shown
+
+
+def test_inspect_of_no_checkpoint(folder, capsys):
+  assert cli.main(["inspect", "my_mapping.py"]) == 1
+  assert "of no known format" in text(capsys.readouterr().err)
+
+
 def test_a_shape_that_disagrees_is_refused(folder, capsys):
   argv = ["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--model", "my_model.py:wide"]
   assert cli.main(argv) == 1
