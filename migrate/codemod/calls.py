@@ -75,14 +75,14 @@ class Calls:
     return self.compose(node, self.text)
 
   def _is_variable(self: Unit, node: ast.AST) -> bool:
-    events = self.project.events(self.source, node)
+    events = self.events(node)
     if events:
       return all(type(e.value).__name__ == "Variable" and type(e.value).__module__.startswith("flax.core") for e in events)
     local = self.env.get(node.id) if isinstance(node, ast.Name) else None
     return local is not None and local.kind == "variable"
 
   def _holds_array(self: Unit, node: ast.AST) -> bool:
-    events = self.project.events(self.source, node)
+    events = self.events(node)
     return all(hasattr(e.value, "shape") for e in events)
 
   def _own_variables(self: Unit, node: ast.Subscript) -> str | None:
@@ -100,7 +100,7 @@ class Calls:
       inner = inner.value
     if not isinstance(inner, ast.Attribute) or inner.attr != "variables" or len(path) < 2:
       return None
-    owners = [e.value for e in self.project.events(self.source, inner.value)]
+    owners = [e.value for e in self.events(inner.value)]
     base = self.text(inner.value)
     if owners and not all(isinstance(o, nn.Module) for o in owners):
       return None
@@ -120,6 +120,9 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
+    helper = self.helper_called(node)
+    if helper is not None:
+      return self.run_helper(node, helper)
     if self.creates(node):
       site = self.make(node, self.suggest(node))
       return self.site_reference(site)
@@ -161,7 +164,7 @@ class Calls:
     if known is not None:
       return known
     site = self.site(node, "")
-    site.attr = self.attribute(hint)
+    site.attr = self.iterator or self.attribute(hint)
     site.looped = bool(self.loops)
     self.sites[node] = site
     self.prepare(site)
@@ -190,13 +193,13 @@ class Calls:
     return self._call_module(node, modules, site.reference, site)
 
   def _modules_called(self: Unit, node: ast.Call) -> list[Any]:
-    events = self.project.events(self.source, node.func)
+    events = self.events(node.func)
     if events and all(isinstance(e.value, nn.Module) for e in events):
       found = list({id(e.value): e.value for e in events}.values())
       self._settle_attribute(node, found)
       return found
     if isinstance(node.func, ast.Attribute):
-      owners = self.project.events(self.source, node.func.value)
+      owners = self.events(node.func.value)
       name = node.func.attr
       if owners and all(isinstance(e.value, nn.Module) for e in owners) and dotted(node.func.value) != self.self_name:
         record = self.project.record(type(owners[0].value))
@@ -299,7 +302,7 @@ class Calls:
     assert isinstance(node.func, ast.Attribute)
     name = node.func.attr
     code = dict(record.method_code)[name]
-    events = self.project.events(self.source, node.func.value)
+    events = self.events(node.func.value)
     order = parameters_of(type(events[0].value), name) if events else []
     given = dict(zip(order, [self.text(a) for a in node.args], strict=False))
     given |= {k.arg: self.text(k.value) for k in node.keywords if k.arg}
@@ -334,7 +337,7 @@ class Calls:
     return "False"
 
   def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
-    seen = {e.value for e in self.project.events(self.source, node) if not e.activation.initializing}
+    seen = {e.value for e in self.events(node) if not e.activation.initializing}
     if len(seen) == 2:
       self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
                         "NNX state is always mutable: True was written", "eye", "L2N207"))  # fmt: skip
@@ -386,9 +389,9 @@ class Calls:
     named.pop("unbox", None)
     constant = name.value if isinstance(name, ast.Constant) else None
     hint = str(constant) if constant is not None else self.fixed_part(name)
-    if not self.project.events(self.source, node):
+    if not self.events(node):
       return self._late_variable(node, collection, hint, maker, arguments, named)
-    attr = self.attribute(hint, prefer=True)
+    attr = self.iterator or self.attribute(hint, prefer=True)
     self.readable.add(attr)
     kind = self.variable_type(collection)
     self.record_variable(collection, name, attr, node)
@@ -404,7 +407,7 @@ class Calls:
       return f"self.{attr}.append({inner})" if looped else f"self.{attr} = {inner}"
 
     looped = bool(self.loops)
-    if looped:
+    if looped and not self.iterator:
       self.loops[0].before.append(Stmt(lambda: f"self.{attr} = nnx.List([])", keep=True))
     del indent
     self.block.append(Stmt(text, keep=True, comments=self.take_comments()))

@@ -29,7 +29,12 @@ def rewrite_class(unit: Unit) -> ClassResult:
   order = [n for n in info.methods if n != "setup"]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
+  order.sort(key=lambda n: n not in compact)
   for name in order:
+    helper = unit.helpers.get(f"self.{name}")
+    if helper is not None and helper.text:
+      texts[name] = _helper_method(unit, info.methods[name], helper)
+      continue
     texts[name] = _method(unit, info.methods[name], name in compact)
   body, _ = prune(unit.block)
   setup_text = [_fill_sites(unit, line) for line in setup_lines]
@@ -40,6 +45,12 @@ def rewrite_class(unit: Unit) -> ClassResult:
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
+  try:
+    ast.parse(textwrap.dedent(text))
+  except SyntaxError as error:
+    lines = text.split("\n")
+    raise unit.refusal(info.node, f"{info.name}: the rewriting does not parse near `{lines[min((error.lineno or 1), len(lines)) - 1].strip()}`",
+                       "Python", "report this class") from error  # fmt: skip
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None])  # fmt: skip
@@ -76,12 +87,45 @@ def _method(unit: Unit, node: ast.FunctionDef, compact: bool) -> str:
   del before, compact
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = _method_header(unit, node, extra)
+  body = _place_closures(unit, body)
+  if name_iterators := sorted(unit.method_iterators):
+    indent = unit.source.indent(node.body[0])
+    body = "".join(f"{indent}{a} = iter(self.{a})\n" for a in name_iterators) + body
+    unit.method_iterators.clear()
   for name in unit.dead_lists:
     body = _drop_empty_list(body, name)
   body = _drop_dead_assignments(unit, node, body)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   return header + body
+
+
+def _helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
+  """A method that makes layers: it takes them from its caller, or from attributes where it runs once."""
+  unit.self_name = node.args.args[0].arg
+  unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {unit.self_name}
+  unit.env = {}
+  header = _method_header(unit, node, [])
+  if helper.layers:
+    header = _add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
+
+
+def _place_closures(unit: Unit, body: str) -> str:
+  """Layer-making functions inside a method, with the body that takes its layers from the iterator."""
+  for helper in unit.helpers.values():
+    if helper.kind != "closure":
+      continue
+    mark = f"CLOSURE__{helper.node.name}__\n"
+    if mark not in body:
+      continue
+    first = helper.node.body[0]
+    start = unit.source.offset(helper.node.lineno, 0)
+    stop = unit.source.offset(unit.source.lead(first), 0) if first.lineno != helper.node.lineno else unit.source.span(first)[0]
+    header = unit.source.between(start, stop)
+    text = helper.text or f"{unit.source.indent(first)}pass\n"
+    body = body.replace(mark, header + text)
+  return body
 
 
 def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
@@ -317,7 +361,7 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     return _setup_variable(unit, targets, value)
   text = unit.static(value)
   if own:
-    events = unit.project.events(unit.source, value)
+    events = unit.events(value)
     holds = [_holds_modules(e.value) for e in events]
     if any(holds) and not any(isinstance(e.value, nn.Module) for e in events):
       stripped = unit.source.code(value)

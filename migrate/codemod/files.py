@@ -10,6 +10,7 @@ from migrate.codemod.classes import rewrite_class
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.source import Source
+from migrate.codemod.static import NotStatic
 from migrate.codemod.unit import ClassResult, Unit
 from migrate.core.report import Finding, MigrateError
 
@@ -57,6 +58,13 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       unit = Unit(project, info, names[info.file], rewriting.results, residues, field_residues, exact)
       try:
         result = rewrite_class(unit)
+      except NotStatic as error:
+        rewriting.findings.append(
+          Finding(f"{info.file}:{info.node.lineno}", f"{info.name}: `{error}` is needed at construction and known only in a call",
+                  "a value that __init__ can compute", "compute it from fields, constants and shapes", "error", "L2N102")  # fmt: skip
+        )
+        rewriting.left.append(f"{info.module}.{info.name}")
+        continue
       except MigrateError as error:
         rewriting.findings += error.findings
         rewriting.left.append(f"{info.module}.{info.name}")

@@ -45,14 +45,17 @@ def nnx_name(full: str) -> str | None:
     if lookup(f"{root}.{tails[-1]}") is value:
       return f"{root}.{tails[-1]}"
   # written again in NNX with the same arguments: pooling, masks
-  if callable(value) and not isinstance(value, type) and rest in _REWRITTEN and lookup(f"flax.nnx.{rest}") is not None:
-    return f"flax.nnx.{rest}"
+  if callable(value) and not isinstance(value, type) and rest in _REWRITTEN:
+    for root in ("flax.nnx", "flax.nnx.initializers"):
+      if lookup(f"{root}.{tails[-1]}") is not None:
+        return f"{root}.{tails[-1]}"
   return None
 
 
 _REWRITTEN = {
   "avg_pool", "max_pool", "min_pool", "pool", "make_attention_mask", "make_causal_mask", "combine_masks",
-  "standardize", "one_hot", "dot_product_attention",
+  "standardize", "one_hot", "dot_product_attention", "zeros_init", "ones_init", "initializers.zeros_init",
+  "initializers.ones_init", "with_partitioning",
 }  # fmt: skip
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from flax import linen as nn
 
 from migrate.codemod.source import Source, key
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation, ArraySpec, CallRecord, Facts
 from migrate.trace.instrument import Position
-from migrate.trace.recorder import origin_of
+from migrate.trace.recorder import class_file, origin_of
 
 
 @dataclasses.dataclass
@@ -127,8 +128,8 @@ class Project:
   def _add(self, cls: type) -> ClassInfo | None:
     if cls in self.classes:
       return self.classes[cls]
-    path = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if path not in self.sources:
+    path = class_file(cls) if issubclass(cls, nn.Module) else None
+    if path is None or path not in self.sources:
       return None
     source = self.sources[path]
     node = find_class(source.tree, cls.__qualname__)

@@ -42,6 +42,7 @@ class Stmt:
   comments: tuple[str, ...] = ()
   trailing: str = ""
   mutates: str = ""
+  stop: bool = False
 
 
 @dataclasses.dataclass
@@ -53,12 +54,15 @@ class Block:
   loop: bool = False
 
 
-def prune(block: list[Stmt | Block], live: set[str] | None = None) -> tuple[list[Stmt | Block], set[str]]:
+def prune(block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False) -> tuple[list[Stmt | Block], set[str]]:
   """Drops statements whose names nobody reads; returns what is left and the names live at its start."""
   live = set(live or ())
   kept: list[Stmt | Block] = []
   for item in reversed(block):
     if isinstance(item, Stmt):
+      if item.stop and (kept or follows):
+        live, kept = set(), [item]
+        continue
       if item.keep or item.defines & live or (item.mutates and item.mutates in live):
         live -= item.defines if not item.mutates else set()
         live |= names_in(item.text())
@@ -66,7 +70,7 @@ def prune(block: list[Stmt | Block], live: set[str] | None = None) -> tuple[list
       continue
     parts, entry = [], set(live)
     for header, body in item.parts:
-      inner, after = prune(body, live)
+      inner, after = prune(body, live, follows or bool(kept))
       if item.loop:  # what a later round reads counts as live at the end of this one
         inner, after = prune(body, live | after)
         inner, after = prune(body, live | after)

@@ -119,7 +119,7 @@ class Sites:
     found: list[tuple[Activation, int, Any]] = []
     for fact in self.project.facts:
       found += fact.created.get((self.source.path, self.position(node)), [])
-    return found
+    return [f for f in found if self.in_call(f[0])] if self.event_filter else found
 
   def creates(self: Unit, node: ast.AST) -> bool:
     """Whether this expression makes a module."""
@@ -129,7 +129,7 @@ class Sites:
 
   def untraced_layer(self: Unit, node: ast.Call) -> LayerMapping | None:
     """The record of a layer constructor that no example has reached."""
-    if self.project.events(self.source, node):
+    if self.events(node):
       return None
     full = self.resolve(node.func)
     if full is None or not full.startswith("flax.linen."):
@@ -269,7 +269,7 @@ class Sites:
     if site.made:
       method = "__call__"
       if isinstance(call.func, ast.Attribute):
-        owners = self.project.events(self.source, call.func.value)
+        owners = self.events(call.func.value)
         if owners and any(e.value is m or self.same_origin(m, [e.value]) for e in owners[:1] for _, _, m in site.made):
           method = call.func.attr
       order = parameters_of(type(site.made[0][2]), method)
@@ -367,7 +367,7 @@ class Sites:
     for field, value in given:
       if field in ("name", "parent"):
         continue
-      events = self.project.events(self.source, value)
+      events = self.events(value)
       try:
         site.arguments[field] = self.static(value, bound)
         inner = self.residue_of(value)
@@ -543,7 +543,7 @@ class Sites:
       made = self.write_site(site, indent)
       return f"self.{site.attr}.append({made})" if site.looped else f"self.{site.attr} = {made}"
 
-    if site.looped:
+    if site.looped and not self.iterator:
       self.loops[0].before.append(Stmt(lambda: f"self.{site.attr} = nnx.List([])", keep=True))
     self.block.append(Stmt(text, keep=True, comments=comments))
     self.note_features(site)

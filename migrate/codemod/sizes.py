@@ -48,7 +48,7 @@ class Sizes:
 
   def array_events(self: Unit, node: ast.AST) -> list[Event] | None:
     """The events of an expression if all of them were arrays."""
-    events = self.project.events(self.source, node)
+    events = self.events(node)
     return events if events and all(is_array(e.value) for e in events) else None
 
   def dims(self: Unit, node: ast.AST) -> Dims | None:
@@ -69,7 +69,7 @@ class Sizes:
     return result
 
   def _untraced(self: Unit, node: ast.AST) -> Dims | None:
-    if self.project.events(self.source, node):
+    if self.events(node):
       return None
     if isinstance(node, ast.BinOp):
       left, right = self.dims(node.left), self.dims(node.right)
@@ -107,12 +107,14 @@ class Sizes:
             totals = [_product(t) for t in zip(*[r for r in run if r is not None], strict=True)]
             products.append(([text], totals))
       elif isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
-        found = self.project.events(self.source, part)
+        found = self.events(part)
         if found and all(type(e.value) is int for e in found):
           text = self.try_static(part)
           sizes = _align([(e, e.value) for e in found], events)
           if text is not None and sizes is not None:
             statics.append(([text], sizes))
+    statics += self._layer_numbers(node, events)
+    promised = self._promised(node)
     result: Dims = []
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
@@ -121,7 +123,7 @@ class Sizes:
         if a and b:
           pool.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
       pool += products
-      found: list[str] = []
+      found: list[str] = list(promised[-j]) if promised is not None and j <= len(promised) else []
       for candidates, sizes in pool:
         if sizes == wanted:
           found += [c for c in candidates if c not in found]
@@ -129,6 +131,68 @@ class Sizes:
         found = ["1"]
       result.append(found)
     return result
+
+  def _site_called(self: Unit, node: ast.AST) -> Any:
+    """The construction site behind a call of a layer, if it is one of this class."""
+    if not isinstance(node, ast.Call):
+      return None
+    if node.func in self.sites:
+      return self.sites[node.func]
+    local = self.env.get(node.func.id) if isinstance(node.func, ast.Name) else None
+    if local is not None and local.kind == "site":
+      return local.target
+    called = [e.value for e in self.events(node.func)]
+    for site in self.setup_sites:
+      if called and any(m is called[0] or self.same_origin(m, called[:1]) for _, _, m in site.made):
+        return site
+    return None
+
+  def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
+    """Numbers that the called layer was made with: they may be sizes of what it returns."""
+    site = self._site_called(node)
+    if site is None or not isinstance(node, ast.Call):
+      return []
+    called = [(e, e.value) for e in self.events(node.func)]
+    found = []
+    for name, text in site.arguments.items():
+      if self.in_setup or site in self.setup_sites:
+        if not closed(text):
+          continue
+      values = [(e, getattr(m, name, None)) for e, m in called]
+      if values and all(type(v) is int for _, v in values):
+        sizes = _align(values, events)
+        if sizes is not None:
+          found.append(([text], sizes))
+    return found
+
+  def _promised(self: Unit, node: ast.AST) -> Dims | None:
+    """Sizes of what a rewritten class returns, in terms of what it is made with here."""
+    site = self._site_called(node)
+    if site is None or site.record is not None or not site.made:
+      return None
+    cls = type(site.made[0][2])
+    if len({type(m) for _, _, m in site.made}) != 1:
+      return None
+    result = next((self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None)
+    if result is None:
+      return None
+    defaults = {f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields}
+    known = {s.name for s in result.sizes}
+    dims: Dims = []
+    for axis in result.outputs["__call__"]:
+      texts = []
+      for candidate in axis:
+        text: str | None = candidate
+        for name in set(re.findall(r"\bself\.(\w+)", candidate)):
+          given = site.arguments.get(name) or defaults.get(name)
+          text = re.sub(rf"\bself\.{name}\b", lambda _, g=given: _wrap(g), text) if given is not None and text is not None else None
+        for name in names_in(candidate) - {"self"}:
+          given = site.texts.get(name) if name in known else None
+          text = re.sub(rf"\b{name}\b", lambda _, g=given: _wrap(g), text) if given is not None and text is not None else None
+        if text is not None and self.available(text):
+          texts.append(text)
+      dims.append(texts)
+    return dims
 
   def _parts(self: Unit, node: ast.AST) -> Iterable[ast.AST]:
     """Expressions inside `node` that carry axes: names and calls already known, and integers."""

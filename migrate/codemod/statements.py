@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.sites import SizeArg
 from migrate.codemod.sizes import TOKEN, closed
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
@@ -80,9 +81,8 @@ class Statements:
       text = "return" if node.value is None else f"return {self.text(node.value)}"
       if node.value is not None:
         self.note_output(node.value)
-      if self.conditions and self.conditions[-1] and not self.loops:
-        self.block.append(Stmt(lambda: "return", keep=False))
-        self.returned = True
+      if self.conditions and all(self.conditions) and not self.loops and not self.function_depth:
+        self.block.append(Stmt(lambda: "return", stop=True))
       return self.own_lines(node, text)
     if isinstance(node, ast.Expr):
       return self._expression(node)
@@ -117,7 +117,7 @@ class Statements:
 
   def _grow(self: Unit, node: ast.Expr, value: ast.Call, owner: str, local: Local) -> str | None:
     """`layers.append(...)`, `skips.append(x)`."""
-    items = [self.project.events(self.source, a) for a in value.args]
+    items = [self.events(a) for a in value.args]
     if items and all(e and all(isinstance(v.value, nn.Module) for v in e) for e in items) and value.func.attr == "append":  # type: ignore[attr-defined]
       argument = value.args[0]
       inner = self.static(argument)
@@ -194,7 +194,7 @@ class Statements:
   def _assign_name(self: Unit, node: ast.stmt, target: ast.Name, value: ast.expr) -> str | None:
     """Assignments that `__init__` takes over. An empty text: nothing stays; None: not of this kind."""
     name = target.id
-    events = self.project.events(self.source, value)
+    events = self.events(value)
     if self.creates(value):
       assert isinstance(value, ast.Call)
       site = self.make(value, self.suggest(value) if any(k.arg == "name" for k in value.keywords) else name)
@@ -336,7 +336,7 @@ class Statements:
             self.bind(element, part)
       return
     static = self.try_static(value)
-    values = self.project.events(self.source, value)
+    values = self.events(value)
     if static is not None and values and not any(has_array(e.value) for e in values) and all(names):
       text = self.source.code(target)
       self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
@@ -497,8 +497,31 @@ class Statements:
     try:
       text = self.static(test)
     except NotStatic:
+      return self._hoisted_test(test)
+    return text if text != "True" else None
+
+  def _hoisted_test(self: Unit, test: ast.AST) -> str | None:
+    """A condition on shapes or values of arrays, which was the same in every call of an instance: an argument tells it."""
+    events = self.events(test)
+    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+    flags = [n for n in names & self.parameters if self.env.get(n) is None or self.env[n].kind != "array"]
+    if flags or not events or not all(isinstance(e.value, bool) for e in events) or self.loops:
       return None
-    return text if text not in ("True",) else None
+    by_owner: dict[Any, set[bool]] = {}
+    for event in events:
+      by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
+    if any(len(v) > 1 for v in by_owner.values()):
+      return None
+    parent = self.source.parents.get(test)
+    made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
+    if not made:
+      return None
+    name, i = f"has_{self.suggest(made[0])}", 1
+    while name in self.hoists:
+      i += 1
+      name = f"has_{self.suggest(made[0])}_{i}"
+    self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
+    return name
 
   def _loop(self: Unit, node: ast.For | ast.While) -> str | None:
     if isinstance(node, ast.While):
@@ -516,7 +539,8 @@ class Statements:
     for name, (local, axis, fresh) in carried.items():
       del name
       first = self.env[local].dims[axis][0]  # type: ignore[index]
-      self.block.append(Stmt(lambda f=fresh, e=first: f"{f} = {e}", frozenset({fresh})))
+      if first != fresh:
+        self.block.append(Stmt(lambda f=fresh, e=first: f"{f} = {e}", frozenset({fresh})))
       self.env[local] = dataclasses.replace(self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])])
       self.env[fresh] = Local("static")
     self._enter_loop(node, targets)
@@ -579,7 +603,9 @@ class Statements:
       if local.dims is None or now is None or now.dims is None or len(now.dims) != len(local.dims):
         continue
       for axis, (was, new) in enumerate(zip(local.dims, now.dims, strict=True)):
-        if was and not (set(was) & set(new)):
+        if was and not new:
+          local.dims = [[] if i == axis else d for i, d in enumerate(local.dims)]
+        elif was and not (set(was) & set(new)):
           changed[f"{name}{axis}"] = (name, axis, self.size_name(name, axis, len(local.dims)))
     return changed
 
@@ -603,6 +629,9 @@ class Statements:
 
   def reference(self: Unit, attr: str) -> str:
     """What the method writes for an attribute made here: in a loop, an element of a list."""
+    if self.iterator:
+      helper = next(h for h in self.helpers.values() if h.layers == self.iterator)
+      return f"next({self.iterator})" if helper.kind == "closure" else "next(layers)"
     if not self.loops:
       return f"self.{attr}"
     loop = self.loops[0]

@@ -101,12 +101,12 @@ class Statics:
       return name
     if name in self.parameters:
       raise NotStatic(name)
-    return self.global_name(node)
+    return self.static_global(node)
 
   def _static_attribute(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str:
     text = dotted(node)
     if node.attr in ("shape", "ndim", "dtype", "size"):
-      events = self.project.events(self.source, node.value)
+      events = self.events(node.value)
       if events and all(isinstance(e.value, ArraySpec) for e in events):
         return self._static_of_array(node, events, bound)
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
@@ -118,8 +118,14 @@ class Statics:
     if text is not None and text.partition(".")[0] not in bound:
       root = text.partition(".")[0]
       if root not in self.env and root not in self.parameters and root != self.self_name:
-        return self.global_name(node)
+        return self.static_global(node)
     return self.compose(node, lambda c: self.static(c, bound))
+
+  def static_global(self: Unit, node: ast.AST) -> str:
+    """A module-level name for `__init__`. Raises NotStatic where NNX has none."""
+    if not self.in_setup and not self.has_counterpart(node):
+      raise NotStatic(self.source.code(node))
+    return self.global_name(node)
 
   def _static_of_array(self: Unit, node: ast.Attribute, events: list, bound: frozenset[str]) -> str:
     dims = self.dims(node.value)
@@ -160,6 +166,9 @@ class Statics:
         if text is None:
           raise NotStatic(self.source.code(node))
         return text
+    if self.resolve(node.func) == "flax.linen.merge_param" and len(node.args) == 3:
+      first, second = [self.static(a, bound) for a in node.args[1:]]
+      return f"({first} if {first} is not None else {second})"
     if self.resolve(node.func) == "functools.partial":
       return self.static_partial(node, bound)
     return self.compose(node, lambda c: self.static(c, bound))

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.calls import Calls, snake
 from migrate.codemod.imports import Names
+from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
 from migrate.codemod.scope import Block, Dims, Local, Stmt
@@ -57,7 +58,7 @@ class ClassResult:
   hoisted: list[str]
 
 
-class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
+class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
   """The state that rewriting of one class shares between its parts."""
 
   def __init__(self, project: Project, info: ClassInfo, names: Names, results: dict[type, ClassResult],
@@ -112,6 +113,12 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
+    self.helpers: dict[str, Helper] = {}
+    self.event_filter: list[Position] = []
+    self.iterator = ""
+    self.method_iterators: set[str] = set()
+    self.function_depth = 0
+    self.output_call = None
     self.local_functions: set[str] = set()
     self.step = self._step()
 
@@ -126,6 +133,25 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
   def init_indent(self) -> str:
     """Indentation of statements of `__init__`, for deciding what fits on a line."""
     return self.source.indent(self.info.node) + self.step * (2 + len(self.loops) + len(self.conditions))
+
+  def events(self, node: ast.AST) -> list[Event]:
+    """The values of an expression; inside a layer-making function, those of the call being read."""
+    events = self.project.events(self.source, node)
+    if not self.event_filter:
+      return events
+    return [e for e in events if self.in_call(e.activation)]
+
+  def in_call(self, activation: Activation) -> bool:
+    """Whether an activation belongs to the call of a layer-making function that is being read."""
+    wanted = list(self.event_filter)
+    current: Activation | None = activation
+    while current is not None and wanted:
+      if current.call_position == wanted[-1]:
+        wanted.pop()
+      elif current.qualname.rpartition(".")[2] not in ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>"):
+        return False
+      current = current.parent
+    return not wanted
 
   def position(self, node: ast.AST) -> Position:
     """The position by which the trace knows a node."""
@@ -179,6 +205,13 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
     name, statement = spell(target)
     self.need_import(statement)
     return name
+
+  def has_counterpart(self, node: ast.AST) -> bool:
+    """Whether a module-level name means something without Linen."""
+    full = self.resolve(node)
+    if full is None or not full.startswith("flax.linen."):
+      return True
+    return full in self.project.layers or nnx_name(full) is not None
 
   def need_import(self, statement: str) -> None:
     """Remembers an import for the file."""
@@ -295,7 +328,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
     return {}
 
   def _partial_base(self, node: ast.Call) -> Any:
-    for event in self.project.events(self.source, node.args[0]):
+    for event in self.events(node.args[0]):
       value = event.value
       while hasattr(value, "func") and not isinstance(value, type):
         value = value.func
@@ -337,7 +370,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
     return f"{function}({', '.join(pieces)})"
 
   def _partial_half(self, node: ast.Call) -> bool:
-    for event in self.project.events(self.source, node):
+    for event in self.events(node):
       dtype = getattr(event.value, "keywords", {}).get("dtype")
       if dtype is not None and getattr(dtype, "__name__", str(dtype)) in ("bfloat16", "float16"):
         return True
@@ -345,7 +378,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
 
   def partial_positional(self, node: ast.AST) -> int:
     """How many positional arguments the called partial has already."""
-    for event in self.project.events(self.source, node):
+    for event in self.events(node):
       count, value = 0, event.value
       while hasattr(value, "func") and not isinstance(value, type):
         count += len(getattr(value, "args", ()))
@@ -366,7 +399,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
   def module_container(self, text: str, value: ast.AST) -> str:
     """`nnx.List(...)` or `nnx.Dict(...)` around layers."""
     self.need_import("from flax import nnx")
-    events = self.project.events(self.source, value)
+    events = self.events(value)
     return f"nnx.Dict({text})" if events and isinstance(events[0].value, dict) else f"nnx.List({text})"
 
   def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
@@ -375,13 +408,40 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
     return self._flow(value, picked) if all(is_array(e.value) for e in picked) else None
 
   def shape_comparison(self, test: ast.AST) -> str | None:
-    """`x.shape != y.shape` where every axis that can differ has a known size."""
+    """`x.shape != y.shape` by the axes whose sizes are known, and by strides; held against every recorded truth."""
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq | ast.NotEq):
       return None
     sides = [test.left, test.comparators[0]]
     if not all(isinstance(s, ast.Attribute) and s.attr == "shape" for s in sides):
       return None
-    return None
+    left, right = (self.dims(s.value) for s in sides)  # type: ignore[attr-defined]
+    truths = self.events(test)
+    shapes = [self.events(s) for s in sides]
+    if left is None or right is None or not truths or len(shapes[0]) != len(truths) or len(shapes[1]) != len(truths):
+      return None
+    unequal = isinstance(test.ops[0], ast.NotEq)
+    terms: list[str] = []
+    seen = [False] * len(truths)
+    for axis in range(1, min(len(left), len(right)) + 1):
+      a, b = self.pick(left[-axis]), self.pick(right[-axis])
+      if a is None or b is None or a == b:
+        continue
+      terms.append(f"{a} {'!=' if unequal else '=='} {b}")
+      seen = [s or x.value[-axis] != y.value[-axis] for s, x, y in zip(seen, *shapes, strict=True)]
+    for name in self.field_names:
+      if "stride" not in name.lower() or name not in self.readable:
+        continue
+      values = [getattr(e.activation.module, name, None) for e in truths]
+      if all(isinstance(v, int) for v in values):
+        terms.append(f"self.{name} {'!=' if unequal else '=='} 1")
+        seen = [s or v != 1 for s, v in zip(seen, values, strict=True)]
+      elif all(isinstance(v, tuple | list) and v for v in values) and len({len(v) for v in values}) == 1:
+        ones = "(" + ", ".join("1" for _ in values[0]) + ("," if len(values[0]) == 1 else "") + ")"
+        terms.append(f"tuple(self.{name}) {'!=' if unequal else '=='} {ones}")
+        seen = [s or any(i != 1 for i in v) for s, v in zip(seen, values, strict=True)]
+    if not terms or [bool(e.value) for e in truths] != [s == unequal for s in seen]:
+      return None
+    return (" or " if unequal else " and ").join(terms)
 
   def note_output(self, value: ast.AST) -> None:
     """Remembers the axes of what a method returns."""
@@ -394,15 +454,18 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables):
   def snapshot(self) -> dict[str, Any]:
     """Everything that a trial run of a loop's body may change."""
     names = ("env", "_dims", "block", "used", "sites", "hoists", "readable", "variable_attrs", "variable_nodes", "tokens",
-             "attribute_residue", "templates", "imports", "outputs", "dead_lists", "static_arrays")  # fmt: skip
+             "attribute_residue", "helpers", "method_iterators", "templates", "imports", "outputs", "dead_lists", "static_arrays")  # fmt: skip
     state = {n: type(getattr(self, n))(getattr(self, n)) for n in names}
     for n in ("findings", "inner_sites", "produced", "variable_sites", "loops", "conditions"):
       state[n] = list(getattr(self, n))
+    state["loop_state"] = [(loop, list(loop.before), list(loop.iterators)) for loop in self.loops]
     state["env"] = {n: dataclasses.replace(v) for n, v in self.env.items()}
     return state
 
   def restore(self, state: dict[str, Any]) -> None:
     """Undoes a trial run."""
+    for loop, before, iterators in state.pop("loop_state"):
+      loop.before, loop.iterators = before, iterators
     for name, value in state.items():
       setattr(self, name, value)
 

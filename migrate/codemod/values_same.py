@@ -54,7 +54,8 @@ def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
 
 def _attributes(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
   """Attributes that a subclass of a container has besides its content."""
-  return _same(getattr(a, "__dict__", None) or {}, getattr(b, "__dict__", None) or {}, seen)
+  here, there = getattr(a, "__dict__", None) or {}, getattr(b, "__dict__", None) or {}
+  return here.keys() == there.keys() and all(_same(v, there[k], seen) for k, v in here.items())
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -56,7 +56,7 @@ class Variables:
   def record_variable(self: Unit, collection: str, name: Any, attr: str, node: ast.AST) -> None:
     """Remembers which Linen names an attribute stands for."""
     names: dict[tuple[int, tuple[str, ...]], list[str]] = {}
-    for activation in {id(e.activation): e.activation for e in self.project.events(self.source, node)}.values():
+    for activation in {id(e.activation): e.activation for e in self.events(node)}.values():
       owner = self.owner_key(activation)
       if owner in names:
         continue
@@ -71,7 +71,7 @@ class Variables:
     try:
       return self.static(node)
     except NotStatic:
-      events = self.project.events(self.source, node)
+      events = self.events(node)
       if isinstance(node, ast.Tuple | ast.List):
         parts = [self.value_at_init(e, site) for e in node.elts]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import sys
 import types
 from collections.abc import Iterator
@@ -145,6 +146,17 @@ def _path(module: Any) -> tuple[str, ...]:
   return tuple(scope.path) if scope is not None else ()
 
 
+def class_file(cls: type) -> str | None:
+  """The file that defines a class, also where `__module__` names a package that re-exports it."""
+  file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+  for value in vars(cls).values():
+    function = inspect.unwrap(getattr(value, "__func__", getattr(value, "fget", value) or value)) if callable(value) or isinstance(value, property) else None
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_qualname.rpartition(".")[0].endswith(cls.__qualname__) and not code.co_filename.startswith("<"):
+      return code.co_filename
+  return file
+
+
 @dataclasses.dataclass
 class Reached:
   """Files and classes that a plain run touches."""
@@ -180,7 +192,7 @@ def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
     cls = type(context.module)
     if cls not in reached.classes:
       for base in cls.__mro__:
-        file = getattr(sys.modules.get(base.__module__), "__file__", None)
+        file = class_file(base)
         if issubclass(base, nn.Module) and file in names:
           reached.files.setdefault(file, names[file])  # type: ignore[arg-type, index]
       if any(_included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):

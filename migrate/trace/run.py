@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
 from migrate.trace.facts import Facts
 from migrate.trace.instrument import instrumented
-from migrate.trace.recorder import Recorder, scouting
+from migrate.trace.recorder import Recorder, class_file, scouting
 
 
 def default_include(module: Any) -> tuple[str, ...]:
@@ -177,16 +177,14 @@ def _run(name: str, what: str, run: Any) -> Any:
 
 def _check_source(example: Example, name: str) -> None:
   cls = type(example.module)
-  try:
-    inspect.getsource(cls)
-  except (OSError, TypeError) as error:
-    known = sys.modules.get(cls.__module__)
+  file = class_file(cls)
+  if file is None or not Path(file).is_file() or file.endswith((".so", ".pyc")):
     raise refuse(
       f"{name}: {cls.__module__}.{cls.__qualname__}",
-      f"its source can't be found ({getattr(known, '__file__', None) or 'the module has no file'})",
+      f"its source can't be found ({file or 'the module has no file'})",
       "a class defined in a Python file",
       "define the class in a file; classes made by exec or in a notebook can't be rewritten",
-    ) from error
+    )
 
 
 def variables_of(mapping: Mapping[str, Any]) -> list[tuple[str, ...]]:

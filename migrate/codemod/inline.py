@@ -1,0 +1,240 @@
+"""Functions and methods that make layers for their caller.
+
+What they make is made by the caller's `__init__`, call by call; they take their layers, in order, from an iterator
+that the caller hands them. A method that runs once in an instance keeps plain attributes.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.scope import Local, Stmt
+from migrate.codemod.source import Source, dotted, key
+from migrate.codemod.statements import Loop
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+@dataclasses.dataclass(eq=False)
+class Helper:
+  """A function that makes layers.
+
+  Attributes:
+    kind: `closure`, `method` or `function`.
+    node: its definition.
+    source: its file.
+    qualname: as the trace knows it.
+    layers: the attribute with its layers; empty where it keeps plain attributes.
+    text: its new body, once it has been read.
+  """
+
+  kind: str
+  node: ast.FunctionDef
+  source: Source
+  qualname: str
+  layers: str = ""
+  text: str = ""
+  busy: bool = False
+
+
+class Inlining:
+  """Handling of such functions, mixed into `Unit`."""
+
+  def helper_called(self: Unit, node: ast.Call) -> Helper | None:
+    """The layer-making function that a call calls, if it calls one."""
+    name = dotted(node.func)
+    if name is None:
+      return None
+    if name in self.helpers:
+      return self.helpers[name]
+    if name.startswith(f"{self.self_name}.") and name.count(".") == 1 and self.self_name:
+      short = name.partition(".")[2]
+      definition = self.info.methods.get(short)
+      if definition is not None and not self.is_compact(definition) and short != "setup" and self.makes_layers(definition, self.source):
+        helper = Helper("method", definition, self.source, f"{self.info.name}.{short}")
+        self.helpers[name] = helper
+        return helper
+    return None
+
+  def is_compact(self: Unit, definition: ast.FunctionDef) -> bool:
+    """Whether a method is decorated as compact."""
+    return any("compact" in ast.unparse(d) for d in definition.decorator_list)
+
+  def makes_layers(self: Unit, definition: ast.AST, source: Source, depth: int = 0) -> bool:
+    """Whether a function's body makes modules, parameters or variables."""
+    for inner in ast.walk(definition):
+      if not isinstance(inner, ast.Call):
+        continue
+      if any((source.path, key(inner)) in f.created for f in self.project.facts):
+        return True
+      name = dotted(inner.func)
+      if name in (f"{self.self_name or 'self'}.param", f"{self.self_name or 'self'}.variable"):
+        if self.project.events(source, inner):
+          return True
+      if name is not None and depth < 4 and name.startswith("self.") and name.partition(".")[2] in self.info.methods:
+        other = self.info.methods[name.partition(".")[2]]
+        if other is not definition and not self.is_compact(other) and self.makes_layers(other, self.source, depth + 1):
+          return True
+      if name in self.helpers and self.helpers[name].node is not definition:
+        return True
+    return False
+
+  def _nested(self: Unit, node: ast.stmt) -> str | None:
+    """A function or class inside a method."""
+    if not isinstance(node, ast.FunctionDef):
+      return self.own_lines(node, self.compose(node, self.text))
+    if self.makes_layers(node, self.source):
+      helper = Helper("closure", node, self.source, node.name)
+      self.helpers[node.name] = helper
+      self.env[node.name] = Local("closure", node, target=helper)
+      return f"CLOSURE__{node.name}__\n"
+    saved, before = dict(self.env), self.parameters
+    names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for name in names | stored:
+      self.env.pop(name, None)
+    self.parameters = before | names | stored
+    try:
+      text = self._plain_function(node)
+    finally:
+      self.env, self.parameters = saved, before
+    self.env[node.name] = Local("dynamic", node)
+    static = self._static_function(node, names | stored)
+    if static is not None:
+      self.block.append(Stmt(lambda: static, frozenset({node.name})))
+      self.env[node.name] = Local("static", None)
+    return text
+
+  def _plain_function(self: Unit, node: ast.FunctionDef) -> str:
+    return self.own_lines(node, self.compose(node, self.text)) if not node.decorator_list else (
+      "".join(self.source.indent(node) + "@" + self.text(d) + "\n" for d in node.decorator_list)
+      + self.own_lines(node, self._without_decorators(node))
+    )
+
+  def _without_decorators(self: Unit, node: ast.FunctionDef) -> str:
+    text = ""
+    at = self.source.span(node)[0]
+    end = self.source.span(node)[1]
+    for child in sorted([c for c in _positioned(node) if c not in node.decorator_list], key=lambda c: self.source.span(c)[0]):
+      a, b = self.source.span(child)
+      if a < at:
+        continue
+      text += self.source.between(at, a) + self.text(child)
+      at = b
+    return text + self.source.between(at, end)
+
+  def _static_function(self: Unit, node: ast.FunctionDef, own: set[str]) -> str | None:
+    import textwrap
+
+    for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - own:
+      local = self.env.get(name)
+      if (local is not None and local.kind != "static") or (local is None and name in self.parameters and name != self.self_name):
+        return None
+      if name == self.self_name:
+        for inner in ast.walk(node):
+          if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == name:
+            if inner.attr not in self.readable:
+              return None
+    for inner in ast.walk(node):
+      if isinstance(inner, ast.Name | ast.Attribute) and not self.has_counterpart(inner):
+        return None
+    text = self._plain_function(node)
+    return textwrap.dedent(text).rstrip("\n")
+
+  def run_helper(self: Unit, node: ast.Call, helper: Helper) -> str:
+    """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over."""
+    arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    if helper.busy:
+      self.leave(node, f"{helper.qualname} calls itself and makes layers")
+      return self.compose(node, self.text)
+    once = helper.kind == "method" and self._runs_once(helper) and not self.loops
+    if not once and not helper.layers:
+      helper.layers = self.attribute(f"{helper.node.name.strip('_')}_layers")
+      self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
+      self.need_import("from flax import nnx")
+    self._inline(node, helper)
+    name = dotted(node.func)
+    if once:
+      return f"{name}({', '.join(arguments)})"
+    self.method_iterators.add(helper.layers)
+    if helper.kind == "closure":
+      return f"{name}({', '.join(arguments)})"
+    return f"{name}({', '.join([*arguments, f'layers={helper.layers}'])})"
+
+  def block_for_lists(self: Unit) -> list[Any]:
+    """Where lists of layers are begun: before the outermost loop."""
+    return self.loops[0].before if self.loops else self.block
+
+  def _runs_once(self: Unit, helper: Helper) -> bool:
+    """Whether the method runs at most once whenever its class's methods run."""
+    runs = self.project.activations.get((helper.source.path, helper.qualname), [])
+    counts: Counter[int] = Counter(id(a.parent) for a in runs)
+    places = {a.call_position for a in runs}
+    return bool(runs) and max(counts.values()) == 1 and len(places) == 1
+
+  def _inline(self: Unit, node: ast.Call, helper: Helper) -> None:
+    definition = helper.node
+    outer = {
+      n: getattr(self, n)
+      for n in ("env", "parameters", "_dims", "assigned", "iterator", "pending_comments", "conditions", "self_name", "output_call", "function_depth")
+    }
+    names = [a.arg for a in [*definition.args.posonlyargs, *definition.args.args]]
+    inner_self = ""
+    if helper.kind == "method" and names:
+      inner_self, names = names[0], names[1:]
+    given = dict(zip(names, node.args, strict=False))
+    given |= {k.arg: k.value for k in node.keywords if k.arg is not None}
+    defaults = dict(zip(reversed(names), reversed(definition.args.defaults), strict=False))
+    defaults |= {a.arg: d for a, d in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True) if d is not None}
+    every = [*names, *[a.arg for a in definition.args.kwonlyargs]]
+    env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
+    for name in every:
+      value = given.get(name, defaults.get(name))
+      env[name] = self._bound_argument(value)
+    stored = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    self.env = env
+    self.parameters = (self.parameters if helper.kind == "closure" else set()) | set(every)
+    for name in stored - set(every):
+      self.env.pop(name, None)
+    self._dims = {}
+    self.assigned = Counter(n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    self.self_name = inner_self or (self.self_name if helper.kind == "closure" else "")
+    self.iterator = helper.layers
+    self.event_filter.append(key(node))
+    self.function_depth += 1
+    helper.busy = True
+    loops, self.loops = self.loops, [Loop(None)] if helper.layers else self.loops
+    fresh_sites, self.sites = self.sites, {} if helper.layers else self.sites
+    try:
+      helper.text = self.body(definition.body)
+    finally:
+      helper.busy = False
+      self.event_filter.pop()
+      self.loops = loops
+      self.sites = fresh_sites
+      for name, value in outer.items():
+        setattr(self, name, value)
+
+  def _bound_argument(self: Unit, value: ast.expr | None) -> Local:
+    if value is None:
+      return Local("dynamic")
+    events = self.array_events(value)
+    if events:
+      return Local("array", value, self.dims(value))
+    local = self.env.get(value.id) if isinstance(value, ast.Name) else None
+    if local is not None and local.kind in ("site", "modules"):
+      return local
+    static = self.try_static(value)
+    if static is not None:
+      return Local("size", value, target=[static], residue=self.residue_of(value))
+    return Local("dynamic", value)
+
+
+def _positioned(node: ast.AST) -> list[ast.AST]:
+  from migrate.codemod.source import children
+
+  return children(node)
