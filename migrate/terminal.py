@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrate.core.report import Finding
@@ -37,16 +38,26 @@ def show_findings(findings: Iterable[Finding | Mapping[str, Any]], out: Console,
   known = [f if isinstance(f, Finding) else _finding(f) for f in findings]
   known.sort(key=lambda f: order.index(f.severity) if f.severity in order else len(order))
   for finding in known[:limit]:
+    where = shortened(finding.where)
     body = Text()
+    if len(where) > out.width - 8:
+      body.append(f"{where}\n", style="bold")  # a title is cut where it is too long
+      where = ""
     body.append(finding.found)
     for label, text in (("wanted", finding.wanted), ("do", finding.do)):
       if text:
         body.append(f"\n{label}: ", style="bold")
         body.append(text)
-    title = Text(f"{finding.where}  {finding.rule}".rstrip())
-    out.print(Panel(body, title=title, title_align="left", border_style=BORDERS.get(finding.severity, "red")))
+    title = Text(f"{where}  {finding.rule}".strip())
+    out.print(Panel(body, title=title or None, title_align="left", border_style=BORDERS.get(finding.severity, "red")))
   if len(known) > limit:
     out.print(f"... and {len(known) - limit} more findings in the report")
+
+
+def shortened(where: str) -> str:
+  """A path as one would say it: below site-packages, or below the current folder."""
+  _, installed, rest = where.rpartition("/site-packages/")
+  return rest if installed else where.removeprefix(f"{Path.cwd()}/")
 
 
 def _finding(fields: Mapping[str, Any]) -> Finding:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from migrate.core.report import Finding
-from migrate.terminal import Progress, difference, show_examples, show_findings, show_source
+from migrate.terminal import Progress, difference, shortened, show_examples, show_findings, show_source
 
 
 def written(show, *args, width=100):
@@ -45,6 +45,19 @@ def test_brackets_in_a_path_are_not_markup():
   assert "layers[0]/kernel" in shown
   assert "is [red]" in shown
   assert "[/red]" in shown
+
+
+def test_a_long_place_is_shown_whole():
+  where = f"{'/deep' * 30}/site-packages/{'package/' * 14}module.py:287"
+  shown = written(show_findings, [Finding(where, "is there")])
+  assert "module.py:287" in shown
+  assert "deep" not in shown
+
+
+def test_a_place_below_the_current_folder(monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  assert shortened(f"{tmp_path}/models.py:3") == "models.py:3"
+  assert shortened("params/Dense_0/kernel") == "params/Dense_0/kernel"
 
 
 def test_errors_come_before_notes():
