@@ -199,7 +199,8 @@ class ValueWriter:
       if made is not None:
         return made, False, False
     if is_array(value) and not isinstance(value, enum.Enum):
-      return self._array(value, where), True, False
+      source = self._array(value, where)
+      return source, True, bool(source.helpers)
     source, identity = write_kind(self, value, where)
     return source, identity or isinstance(value, (list, dict, set)), identity
 

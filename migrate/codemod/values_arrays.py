@@ -89,7 +89,7 @@ def array_text(value: Any, small: int) -> ArrayText | None:
       return ArrayText(f"{maker.replace('array', 'zeros')}({array.shape!r}, dtype={dtype[0]})", frozenset(imports))
     if _reads_back(array):
       return ArrayText(f"{maker}({text}, dtype={dtype[0]})", frozenset(imports))
-  if literal and array.size > small and (constant := _constant(array)) is not None:
+  if literal and array.ndim and array.size > small and (constant := _constant(array)) is not None:
     filled = maker.replace("array", "zeros") if constant == "zeros" else maker.replace("array", "full")
     fill = "" if constant == "zeros" else f", {constant}"
     return ArrayText(f"{filled}({array.shape!r}{fill}, dtype={dtype[0]})", frozenset(imports))

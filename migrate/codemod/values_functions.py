@@ -40,7 +40,7 @@ def factory_call(function: types.FunctionType) -> FactoryCall | None:
   factory: Any = module
   for part in path[0].split("."):
     factory = getattr(factory, part, None)
-  if not isinstance(factory, types.FunctionType):
+  if not isinstance(factory, types.FunctionType) or not _returns(factory, function.__name__):
     return None
   if module.__name__ == "jax._src.nn.initializers":
     for name in _READABLE:
@@ -61,6 +61,18 @@ def factory_call(function: types.FunctionType) -> FactoryCall | None:
     required.append(parameter.name)
   rest = {k: v for k, v in kwargs.items() if k not in required}
   return FactoryCall(factory, tuple(kwargs[n] for n in required), rest)
+
+
+def _returns(factory: types.FunctionType, name: str) -> bool:
+  """Whether the factory's own source returns the inner function: nothing else may be called to find out."""
+  try:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(factory)))
+  except (OSError, TypeError, SyntaxError):
+    return False
+  found = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return)]
+  if name == "<lambda>":
+    return any(isinstance(n, ast.Lambda) for n in found)
+  return any(isinstance(n, ast.Name) and n.id == name for n in found)
 
 
 def _call(factory: Any, kwargs: dict[str, Any]) -> Any:

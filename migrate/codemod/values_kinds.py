@@ -116,6 +116,9 @@ def _reference(writer: Writer, value: Any, where: str) -> Source:
 
 def _generic(writer: Writer, value: Any, where: str) -> Source:
   origin, args = typing.get_origin(value), typing.get_args(value)
+  name = getattr(value, "_name", None)
+  if not args and isinstance(name, str) and getattr(typing, name, None) is value:
+    return Source(f"typing.{name}", frozenset({"import typing"}))
   if origin in (typing.Union, types.UnionType):
     parts = [writer.write(a, where) for a in args]
     return join(f"typing.Union[{', '.join(p.expression for p in parts)}]", parts, "import typing")
@@ -170,7 +173,7 @@ def _container(writer: Writer, value: Any, where: str) -> Source | None:
     return _call(writer, _reference(writer, cls, where), where, list(value), **_given(maxlen=value.maxlen))
   if isinstance(value, tuple) and hasattr(cls, "_fields"):
     return _call(writer, _reference(writer, cls, where), where, **{n: getattr(value, n) for n in cls._fields})
-  if cls.__name__ == "PartitionSpec" and cls.__module__.startswith("jax"):
+  if cls.__name__ in ("P", "PartitionSpec") and cls.__module__.startswith("jax"):
     return _call(writer, Source("jax.sharding.PartitionSpec", frozenset({"import jax"})), where, *value)
   for base in (dict, list, tuple, set, frozenset, str, bytes, int, float):
     if isinstance(value, base):

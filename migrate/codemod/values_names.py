@@ -38,15 +38,24 @@ def _loaded() -> tuple[str, ...]:
   return tuple(m for m, _, _ in _PUBLIC if m in sys.modules or m.partition(".")[0] in ("jax", "flax", "numpy"))
 
 
+@functools.cache
+def _space(module: str) -> types.ModuleType | None:
+  """The module of a public name, which may be an attribute only (`flax.nnx.initializers`)."""
+  parent, _, leaf = module.rpartition(".")
+  try:
+    return importlib.import_module(module)
+  except ImportError:
+    return getattr(_space(parent), leaf, None) if parent else None
+
+
 @functools.lru_cache(maxsize=4)
 def _index(modules: tuple[str, ...]) -> dict[int, tuple[str, str, Any]]:
   found: dict[int, tuple[str, str, Any]] = {}
   for module, statement, spelling in _PUBLIC:
     if module not in modules:
       continue
-    try:
-      space = importlib.import_module(module)
-    except ImportError:
+    space = _space(module)
+    if space is None:
       continue
     for name in sorted(dir(space), key=lambda n: (len(n) > 40, n)):
       value = None if name.startswith("_") else getattr(space, name, None)
@@ -57,7 +66,7 @@ def _index(modules: tuple[str, ...]) -> dict[int, tuple[str, str, Any]]:
     own = getattr(value, "__name__", None)
     space = expression.rpartition(".")[0]
     module = next(m for m, _, s in _PUBLIC if s == space)
-    if isinstance(own, str) and getattr(sys.modules[module], own, None) is value:
+    if isinstance(own, str) and getattr(_space(module), own, None) is value:
       found[key] = (f"{space}.{own}", statement, value)
   return found
 

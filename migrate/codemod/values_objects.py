@@ -110,7 +110,7 @@ def _attempts(value: Any, attributes: dict[str, Any]) -> Iterator[dict[str, Any]
 
 def _attribute(value: Any, name: str) -> Any:
   cls = type(value)
-  for spelling in (name, f"_{name}", f"_{cls.__name__.lstrip('_')}__{name}", f"{name}_"):
+  for spelling in (name, f"_{name}", f"_{cls.__name__.lstrip('_')}__{name.lstrip('_')}", f"{name}_"):
     try:
       found = getattr(value, spelling)
     except Exception:

@@ -67,16 +67,18 @@ def _equal(a: Any, b: Any) -> bool:
 
 def is_array(value: Any) -> bool:
   """A NumPy array or scalar, or a concrete or abstract jax array."""
-  return isinstance(value, (np.ndarray, np.generic)) or type(value).__name__ == "ArrayImpl"
+  return isinstance(value, (np.ndarray, np.generic)) or type(value).__name__ in ("ArrayImpl", "PRNGKeyArray")
 
 
 def _same_array(a: Any, b: Any) -> bool:
-  if a.shape != b.shape or a.dtype != b.dtype or getattr(a, "weak_type", None) != getattr(b, "weak_type", None):
+  if a.shape != b.shape or a.dtype != b.dtype:
     return False
   if str(a.dtype).startswith("key<"):
     import jax
 
     return bool((jax.random.key_data(a) == jax.random.key_data(b)).all())
+  if getattr(a, "weak_type", None) != getattr(b, "weak_type", None):
+    return False
   a, b = np.asarray(a), np.asarray(b)
   return a.tobytes() == b.tobytes() if a.dtype != object else a.tolist() == b.tolist()
 
