@@ -149,6 +149,17 @@ def stream_keys(names: Any, seed: int) -> dict[str, Any]:
   return {name: jax.random.fold_in(jax.random.key(seed), i) for i, name in enumerate(names)}
 
 
+def loss_of(arrays: Mapping[str, Any]) -> Any:
+  """The mean squared distance of all float outputs from fixed targets: something to train on."""
+  total = jnp.zeros((), jnp.float32)
+  for name, x in sorted(arrays.items()):
+    if jnp.issubdtype(x.dtype, jnp.inexact) and x.size:
+      phase = seed_of(name) % 1000 / 100.0
+      target = jnp.sin(jnp.arange(x.size, dtype=jnp.float32) * 12.9898 + phase).reshape(x.shape)
+      total = total + jnp.mean(jnp.abs(x - target) ** 2)
+  return total
+
+
 def scalar_of(arrays: Mapping[str, Any]) -> Any:
   """A scalar of all float outputs, with fixed weights that no symmetry of the output survives."""
   total = jnp.zeros((), jnp.float32)

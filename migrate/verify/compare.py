@@ -58,7 +58,7 @@ def compare_arrays(name: str, ours: Any, theirs: Any, noise: float = 0.0) -> Lea
     wrong = int((a != b).sum())
     return LeafDiff(name, "different", float(wrong), None, noise, why=f"{wrong} of {a.size} values differ")
   wide = np.complex128 if jnp.issubdtype(a.dtype, jnp.complexfloating) else np.float64
-  x, y = a.astype(wide), b.astype(wide)
+  x, y = np.atleast_1d(a.astype(wide)), np.atleast_1d(b.astype(wide))
   one_sided = int((np.isnan(x) != np.isnan(y)).sum())
   if one_sided:
     return LeafDiff(name, "different", np.inf, None, noise, _largest(a), f"{one_sided} values are NaN on one side only")

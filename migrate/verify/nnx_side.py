@@ -93,11 +93,11 @@ def compare_filled(
   model = bridge.fill(variables, model)
   plan = linen.plans[number]
   adopt(model)
-  casting = _cast(model, plan, linen.calls[number], bridge)
+  casting = cast_streams(model, plan, linen.calls[number], bridge)
   return compare_modules(model, calls, bridge.pairs(), plan, casting)
 
 
-def _cast(model: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> Casting:
+def cast_streams(model: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> Casting:
   """Which stream plays which of Linen's draws, from tracing the call. Leaves the streams rewound, without tables."""
   rewind(model, A.stream_keys(plan.rngs, SEED + 1), {})
   if not linen.draws:
@@ -122,7 +122,7 @@ def _plain(tree: Any) -> Any:
 def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> CallRecord:
   """One call on a copy of the model: outputs, Linen variables after it, Linen gradients."""
   model = nnx.clone(original)
-  casting = _cast(model, plan, linen, bridge)
+  casting = cast_streams(model, plan, linen, bridge)
   rewind(model, A.stream_keys(plan.rngs, SEED + 1), casting.tables)
   graphdef, params, rest = nnx.split(model, _trainable, ...)
   forward, dynamic, seen = _forward(graphdef, plan)

@@ -12,7 +12,7 @@ from migrate.core.report import MigrateError
 from migrate.core.translate import translate
 from migrate.core.tree import nest
 from migrate.workflows.mapping import make_plan
-from migrate.workflows.state import linen_leaves, specs, to_nnx, variable_leaves
+from migrate.workflows.state import linen_leaves, optimizer_to_linen, optimizer_to_nnx, specs, to_nnx, variable_leaves
 
 _SHOWN = 8  # findings of a plan that are passed on
 
@@ -55,6 +55,14 @@ class StateBridge:
     """See `migrate.verify.nnx_side.Bridge`."""
     values = {path: v.get_value() for path, v in variable_leaves(model).items()}
     return nest(dict(translate(self._plan.inverse(), values)))
+
+  def fill_optimizer(self, opt_state: Any, optimizer: Any, step: int) -> Any:
+    """See `migrate.verify.training.OptimizerBridge`."""
+    return optimizer_to_nnx(opt_state, optimizer, self.mapping, step=step)
+
+  def optimizer_back(self, optimizer: Any, opt_state: Any) -> Any:
+    """See `migrate.verify.training.OptimizerBridge`."""
+    return optimizer_to_linen(optimizer, opt_state, self.mapping)
 
   def pairs(self) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Linen module path -> NNX attribute path, of the modules that hold exactly the same leaves."""

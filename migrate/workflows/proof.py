@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from migrate.core.declare import ModelMapping
 from migrate.core.report import MigrateError, refuse
-from migrate.core.verdict import ExampleReport, Report, failed
+from migrate.core.verdict import ExampleReport, Report, failed, worst
 from migrate.example import Example, ExampleSpec
 from migrate.workflows.sides import run_both, unexpected
 
@@ -31,6 +31,8 @@ def verify(
   mapping: ModelMapping | str | Path,
   *,
   name: str = "",
+  optimizer: Any = None,
+  steps: int = 2,
 ) -> Report:
   """Runs a Linen model and an NNX model in this process and compares them.
 
@@ -39,6 +41,9 @@ def verify(
     build: gives the NNX model from an `nnx.Rngs`.
     mapping: from Linen variables to NNX state, or the path of its JSON file.
     name: of the example in the report; its function's or module's by default.
+    optimizer: an Optax transformation. If given, both are also trained: three Linen steps, migration with optimizer
+      state, then `steps` steps in both.
+    steps: see `optimizer`.
 
   Returns:
     A report of one example. Whatever goes wrong becomes the verdict `error` with a finding; nothing is raised.
@@ -64,6 +69,9 @@ def verify(
       model = build_model(build, linen.streams, name)
       diffs = compare_filled(linen, model, StateBridge(made), calls, call)
       report = _with_modules(report, [d.to_json() for d in diffs])
+    if optimizer is not None:
+      model = build_model(build, linen.streams, name)
+      report = _with_training(report, value.module, linen, model, StateBridge(made), optimizer, steps)
     report = dataclasses.replace(report, seconds=time.monotonic() - started)
   except MigrateError as error:
     report = failed(name, *error.findings, seconds=time.monotonic() - started)
@@ -84,6 +92,19 @@ def _with_modules(report: ExampleReport, diffs: list[dict[str, Any]]) -> Example
 
   named = findings_of(report.name, diffs)
   return dataclasses.replace(report, modules=tuple(diffs), findings=(*named, *report.findings))
+
+
+def _with_training(
+  report: ExampleReport, module: Any, linen: Any, model: Any, bridge: Any, optimizer: Any, steps: int
+) -> ExampleReport:
+  from migrate.verify.training import compare_training, training_call
+
+  plan = linen.plans[training_call(linen.plans)]
+  training = compare_training(module, linen.variables, plan, model, bridge, optimizer, steps=steps)
+  return dataclasses.replace(
+    report, training=training.to_json(), verdict=worst((report.verdict, training.verdict)),
+    findings=(*report.findings, *training.findings(report.name)),
+  )  # fmt: skip
 
 
 def _name_of(example: Any) -> str:

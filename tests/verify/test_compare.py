@@ -18,6 +18,11 @@ def test_one_ulp_is_equal():
   assert (diff.state, diff.max_ulp) == ("equal", 1.0)
 
 
+def test_scalars():
+  assert compare_arrays("x", np.float32(1), np.float32(2)).state == "different"
+  assert compare_arrays("x", np.int32(1), np.int32(2)).state == "different"
+
+
 def test_noise_decides():
   other = ONE + np.float32(1e-4)
   assert compare_arrays("x", ONE, other, noise=1e-6).state == "different"
