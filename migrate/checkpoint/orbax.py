@@ -22,6 +22,7 @@ from migrate.core.paths import Path, show
 from migrate.core.report import refuse
 
 METADATA, MANIFEST = "_METADATA", "manifest.ocdbt"
+_EMPTY = {"None", "Dict", "List", "Tuple", "NamedTuple"}
 
 
 def find_folder(path: str | FilePath, item: str | None = None) -> tuple[FilePath, int | None]:
@@ -72,11 +73,11 @@ def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
   metadata = read_metadata(folder)
   store = Store(folder, bool(metadata.get("use_zarr3")))
   kinds = list(_entries(folder, metadata))
-  names = [".".join(map(str, p)) for p, kind in kinds if kind != "None"]
+  names = [".".join(map(str, p)) for p, kind in kinds if kind not in _EMPTY]
   infos = dict(zip(names, store.infos(names), strict=True))
   leaves: dict[Path, StoredLeaf] = {}
   for one, kind in kinds:
-    if kind == "None" or kind in ("Dict", "Tuple", "List", "NamedTuple", "Empty"):
+    if kind in _EMPTY:
       continue
     if kind == "string":
       raise refuse(f"{folder}: {show(one)}", "a string", "arrays and numbers", "save the checkpoint without it")

@@ -91,7 +91,7 @@ def checked_shape(place: Any, shape: Any) -> tuple[int, ...]:
 
 
 def listed(flat: Mapping[Path, Any]) -> Any:
-  """A nested tree of a flat one, with lists where all the keys of a level are the integers 0, 1, 2..."""
+  """A nested tree of a flat one, with lists where all keys of a level are integers; None fills the gaps."""
   root: dict[Any, Any] = {}
   for path, leaf in flat.items():
     node = root
@@ -105,6 +105,6 @@ def _listed(node: Any) -> Any:
   if not isinstance(node, dict):
     return node
   made = {k: _listed(v) for k, v in node.items()}
-  if made and all(type(k) is int for k in made) and sorted(made) == list(range(len(made))):
-    return [made[i] for i in range(len(made))]
+  if made and all(type(k) is int for k in made) and max(made) < 1000:
+    return [made.get(i) for i in range(max(made) + 1)]
   return {str(k): v for k, v in made.items()}

@@ -8,6 +8,7 @@ contains it (`params/head/kernel` and `params/head/**` both win over `params/**`
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from migrate.core.declare import ModelMapping, Rule
@@ -43,6 +44,10 @@ class Compiled:
     return prefix[0] if prefix else ""
 
   def __str__(self) -> str:
+    return self._text
+
+  @functools.cached_property
+  def _text(self) -> str:
     left, right = " + ".join(p.text for p in self.source), " + ".join(p.text for p in self.target)
     return f"rule {self.number} ({self.rule.kind} {' -> '.join(t for t in (left, right) if t)})"
 

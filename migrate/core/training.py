@@ -41,12 +41,13 @@ def is_nnx(leaves: Collection[Path]) -> bool:
 
 def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> TrainingState:
   """Takes `{"model", "optimizer": {"opt_state", "step"}}` apart; `value` at the end of every path is taken off."""
-  ends = all(p[-1] == "value" for p in leaves)
+  ends = all(_value_at(p) is not None for p in leaves)
   variables: dict[Path, Any] = {}
   opt_state: dict[Path, Any] = {}
   step = None
   for path, leaf in (*leaves.items(), *((p, NOTHING) for p in empty)):
-    short = path[:-1] if ends and path[-1] == "value" else path
+    at = _value_at(path) if ends else None
+    short = path if at is None else path[:at] + path[at + 1 :]
     if short[0] == "model":
       if leaf is not NOTHING:
         variables[short[1:]] = leaf
@@ -59,6 +60,24 @@ def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Train
         show(path), "is neither opt_state nor step", "the state of nnx.Optimizer", "save nnx.state(optimizer)"
       )
   return TrainingState(variables, opt_state if any(p[0] == "optimizer" for p in leaves) else None, step, {})
+
+
+def _value_at(path: Path) -> int | None:
+  """Where `value` stands: at the end, or before the numbers of a list that a Variable holds."""
+  at = len(path) - 1
+  while at > 0 and str(path[at]).isdecimal():
+    at -= 1
+  return at if path[at] == "value" else None
+
+
+def with_value(path: Path, model: Collection[Path]) -> Path:
+  """The path of a moment with `value` after the part that mirrors a path of `model`, else at the end."""
+  for end in range(len(path), 0, -1):
+    if not str(path[end - 1]).isdecimal() and end < len(path) - 1:
+      break
+    if any(path[start:end] in model for start in range(end)):
+      return (*path[:end], "value", *map(int, path[end:]))
+  return (*path, "value")
 
 
 def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> TrainingState:

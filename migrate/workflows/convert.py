@@ -98,7 +98,7 @@ def convert(
   form = format or _SUFFIXES.get("" if dst is None else FilePath(dst).suffix, "orbax")
   stored = open_checkpoint(source, item)
   if only:
-    stored = dataclasses.replace(stored, leaves=_only(stored, only))
+    stored = _only(stored, only)
   if to == "linen":
     work = plan_back(stored, mapping, model)
   elif to == "nnx":
@@ -143,12 +143,16 @@ def plan_checkpoint(src: str | os.PathLike[str], mapping: Any = None, model: Any
   return convert(src, None, mapping, model, dry_run=True, **options)
 
 
-def _only(stored: Stored, only: Sequence[str]) -> dict[Path, Any]:
+def _only(stored: Stored, only: Sequence[str]) -> Stored:
   patterns = [pattern(text) for text in only]
-  kept = {p: leaf for p, leaf in stored.leaves.items() if any(one.match(key(p)) is not None for one in patterns)}
+
+  def wanted(path: Path) -> bool:
+    return any(one.match(key(path)) is not None for one in patterns)
+
+  kept = {p: leaf for p, leaf in stored.leaves.items() if wanted(p)}
   if not kept:
     raise refuse(", ".join(only), "matches no leaf", "a pattern of leaves of the checkpoint", "see `linen2nnx inspect`")
-  return kept
+  return dataclasses.replace(stored, leaves=kept, empty=tuple(p for p in stored.empty if wanted(p)))
 
 
 def _write(target: FilePath, overwrite: bool, form: str, work: Work, done: Converted) -> None:

@@ -33,7 +33,7 @@ class BackWork(Work):
     origin = {key(a): tuple(b) for a, b in self.layout.get("origin", [])}
     numbers = {key(p) for p in self.layout.get("numbers", [])}
     done: set[Path] = set()
-    for path, value in self._standard(sums):
+    for path, value in self.standard(sums):
       place = origin.get(key(path), path)
       done.add(place)
       yield place, np.asarray(value).item() if key(place) in numbers else value
@@ -41,16 +41,23 @@ class BackWork(Work):
       if tuple(path) not in done:
         yield tuple(path), None
 
-  def _standard(self, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+  def standard(self, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+    """Yields the leaves as `params/...`, `opt_state/...`, `step`; `sums` gets the checksum of every leaf read."""
     yield from translate(self.model, self.summed("model", self.state.variables, sums))
     if self.optimizer is None or self.state.opt_state is None:
       return
     for path, value in translate(self.optimizer, self.summed("optimizer/opt_state", self.state.opt_state, sums)):
       if value is not NOTHING:
-        yield ("opt_state", *path), value
+        yield ("opt_state", *(path if "origin" in self.layout else self._positions(path))), value
     kind = self.layout.get("step")
     if kind is not None and self.step is not None:
       yield ("step",), np.asarray(self.step).astype(numpy_dtype(kind["dtype"]))
+
+  def _positions(self, path: Path) -> Path:
+    """The path with numbers before the parameter's own part as positions of a tuple."""
+    params = {key(t.path[1:]) for e in self.model.entries for t in e.targets}
+    start = next((i for i in range(len(path)) if key(path[i:]) in params), len(path))
+    return tuple(int(s) if i < start and str(s).isdecimal() else s for i, s in enumerate(path))
 
 
 def plan_back(stored: Stored, mapping: Any, model: Any) -> BackWork:

@@ -11,10 +11,10 @@ import numpy as np
 from migrate.checkpoint.stored import Stored
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
-from migrate.core.paths import Path, show
+from migrate.core.paths import Path, key, show
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, refuse
-from migrate.core.training import TrainingState, is_nnx, split_linen
+from migrate.core.training import TrainingState, is_nnx, split_linen, with_value
 from migrate.core.translate import read, translate
 from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.manifest import Summed
@@ -40,8 +40,12 @@ class Work:
       yield ("model", *map(str, path), *end), value
     if self.optimizer is None or self.state.opt_state is None:
       return
+    model = {key(t.path) for e in self.model.entries for t in e.targets}
     for path, value in translate(self.optimizer, self.summed("opt_state", self.state.opt_state, sums)):
-      yield ("optimizer", "opt_state", *map(str, path), *end), None if value is NOTHING else value
+      name = key(path)
+      yield ("optimizer", "opt_state", *(with_value(name, model) if end else name)), None if value is NOTHING else value
+    if self.state.step is not None:
+      Summed(self.state.step, "step", sums).read()
     yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
 
   def summed(self, prefix: str, leaves: dict[Path, Any], sums: dict[str, str]) -> dict[Path, Any]:
@@ -58,7 +62,7 @@ def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form:
   mapping = None if mapping is None else load_mapping(mapping)
   state = split_linen(stored.leaves, stored.empty)
   plan, optimizer_plan = plan_state(state, mapping, model, optimizer, partial=partial)
-  step, notes = _step(state, stored.step)
+  step, notes = saved_step(state, stored.step)
   if form != "orbax":
     notes = (*notes, f"{form} holds pure dicts: use nnx.replace_by_pure_dict to restore them")
   origin = [[list(a), list(b)] for a, b in state.origin.items()]
@@ -115,7 +119,7 @@ def plan_state(
   return plan, optimizer_plan
 
 
-def _step(state: TrainingState, folder_step: int | None) -> tuple[int | None, tuple[str, ...]]:
+def saved_step(state: TrainingState, folder_step: int | None) -> tuple[int | None, tuple[str, ...]]:
   """The step of the state, of the folder, or the largest count of the optimizer, in this order."""
   if state.step is not None:
     value = np.asarray(read(state.step))

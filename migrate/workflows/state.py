@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,14 +31,38 @@ def variable_leaves(model: Any) -> dict[Path, Any]:
   state = model if isinstance(model, nnx.State) else nnx.state(model)
   out: dict[Path, Any] = {}
   for path, leaf in nnx.to_flat_state(state):
-    if isinstance(leaf, nnx.Variable) and not isinstance(leaf, nnx.RngState) and hasattr(leaf.get_value(), "shape"):
-      out[tuple(s if type(s) is int else str(s) for s in path)] = leaf
+    if not isinstance(leaf, nnx.Variable) or isinstance(leaf, nnx.RngState):
+      continue
+    name = tuple(s if type(s) is int else str(s) for s in path)
+    value = leaf.get_value()
+    if hasattr(value, "shape"):
+      out[name] = leaf
+    elif isinstance(value, list):
+      out |= {(*name, i): Item(leaf, i) for i, one in enumerate(value) if hasattr(one, "shape")}
   return out
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+  """One array of a Variable that holds a list of them (SM3 keeps one for each axis of a parameter)."""
+
+  variable: Any
+  index: int
+
+  def get_value(self) -> Any:
+    """The array."""
+    return self.variable.get_value()[self.index]
+
+  def set_value(self, value: Any) -> None:
+    """Replaces the array."""
+    items = list(self.variable.get_value())
+    items[self.index] = value
+    self.variable.set_value(items)
 
 
 def specs(leaves: Mapping[Path, Any]) -> dict[Path, Spec]:
   """Shape and dtype of each Variable or array."""
-  return {p: spec_of(v.get_value() if isinstance(v, nnx.Variable) else v) for p, v in leaves.items()}
+  return {p: spec_of(v.get_value() if isinstance(v, nnx.Variable | Item) else v) for p, v in leaves.items()}
 
 
 def linen_leaves(variables: Any) -> dict[Path, Any]:
@@ -65,8 +90,8 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None) -> Any:
   """
   leaves, targets = linen_leaves(variables), variable_leaves(model)
   plan = make_plan(leaves, specs(targets), _mapping(mapping))
-  _check_types(plan, targets)
-  _write(targets, list(translate(plan, leaves)))
+  check_types(plan, targets)
+  write_values(targets, list(translate(plan, leaves)))
   return model
 
 
@@ -122,7 +147,7 @@ def optimizer_to_nnx(opt_state: Any, optimizer: Any, mapping: Any = None, *, ste
     if np.ndim(step) != 0:
       raise refuse("step", f"shape {np.shape(step)}", "one number", "give the TrainState's step")
     values.append((("step",), jnp.asarray(step, dtype=current.dtype)))
-  _write(targets, values)
+  write_values(targets, values)
   return optimizer
 
 
@@ -175,7 +200,7 @@ def _params_plan(
 ) -> Plan:
   """The plan of the parameters, which are read off the state's own mirrors of them."""
   found: dict[Path, Spec] = {}
-  plain = {key(p) for p, v in below.items() if not isinstance(v, nnx.optimizer.OptVariable)}
+  plain = {key(p) for p, v in below.items() if not isinstance(v, nnx.optimizer.OptVariable | Item)}
   for path, leaf in source.items():
     tail = path[runs[path] :]
     if key(path) in plain or not tail or not isinstance(tail[-1], str):
@@ -196,7 +221,8 @@ def _mapping(mapping: Any) -> ModelMapping:
   return ModelMapping() if mapping is None else load_mapping(mapping)
 
 
-def _check_types(plan: Plan, targets: Mapping[Path, Any]) -> None:
+def check_types(plan: Plan, targets: Mapping[Path, Any]) -> None:
+  """Refuses parameters that would fill what is no nnx.Param, and the other way round. Raises MigrateError."""
   findings = []
   for entry in plan.entries:
     for leaf in entry.targets if entry.sources else ():
@@ -223,7 +249,8 @@ def _check_types(plan: Plan, targets: Mapping[Path, Any]) -> None:
     raise plan_error(findings)
 
 
-def _write(targets: Mapping[Path, Any], values: list[tuple[Path, Any]]) -> None:
+def write_values(targets: Mapping[Path, Any], values: list[tuple[Path, Any]]) -> None:
+  """Sets Variables, as jax arrays with the sharding of what they held."""
   by_key = {key(p): v for p, v in targets.items()}
   for path, value in values:
     variable = by_key[key(path)]

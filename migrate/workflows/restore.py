@@ -1,0 +1,156 @@
+"""Checkpoints straight into live NNX objects, and live NNX objects into what a Linen program restores."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path as FilePath
+from typing import Any
+
+import jax
+import numpy as np
+from flax import serialization
+
+from migrate.checkpoint.atomic import check_destination, whole_or_nothing
+from migrate.checkpoint.detect import FORMATS, open_checkpoint, write_checkpoint
+from migrate.checkpoint.orbax import write_orbax
+from migrate.core.entries import Plan, plan_error
+from migrate.core.paths import Path
+from migrate.core.plan import make_plan
+from migrate.core.report import refuse
+from migrate.core.training import TrainingState, is_nnx, split_linen, split_nnx
+from migrate.core.translate import read, translate
+from migrate.core.tree import NOTHING, flatten
+from migrate.workflows.convert_forward import plan_state, saved_step
+from migrate.workflows.mapping import load_mapping
+from migrate.workflows.state import check_types, optimizer_to_linen, specs, to_linen, variable_leaves, write_values
+
+
+def restore(
+  path: str | os.PathLike[str], model: Any, optimizer: Any = None, mapping: Any = None, *, item: str | None = None
+) -> Any:
+  """Fills an NNX model, and its optimizer, from a Linen or an NNX checkpoint of any format.
+
+  Args:
+    path: Orbax (tree, step, or CheckpointManager root), msgpack, safetensors or npz.
+    model: an nnx.Module, live or abstract; leaves take the shardings that it has. Its RNG state is left alone, and
+      so are the targets that the mapping calls `fresh`.
+    optimizer: an nnx.Optimizer to fill from the checkpoint's optimizer state and step.
+    mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
+    item: the item of a composite checkpoint.
+
+  Returns:
+    The model, or (model, optimizer) where an optimizer was given.
+
+  Raises:
+    MigrateError: naming everything that does not fit. Nothing is changed then.
+  """
+  stored = open_checkpoint(path, item)
+  targets = variable_leaves(model)
+  opt_targets = {} if optimizer is None else variable_leaves(optimizer)
+  if is_nnx(stored.leaves):
+    state = split_nnx(stored.leaves, stored.empty)
+    plan, opt_plan = _plan_same(state, targets, opt_targets)
+    step = None if state.step is None else int(np.asarray(read(state.step)))
+  else:
+    state = split_linen(stored.leaves, stored.empty)
+    if optimizer is None:
+      state = dataclasses.replace(state, opt_state=None)
+    mapping = None if mapping is None else load_mapping(mapping)
+    plan, opt_plan = plan_state(state, mapping, model, optimizer, fresh=True)
+    check_types(plan, targets)
+    step, _ = saved_step(state, stored.step)
+  if optimizer is not None and (opt_plan is None or step is None):
+    raise refuse(
+      str(path), "has no optimizer state", "opt_state and step", "restore the model alone: leave optimizer out"
+    )
+  variables = {("model", *p): v for p, v in state.variables.items()} if is_nnx(stored.leaves) else state.variables
+  values = list(translate(plan, variables))
+  opt_values: list[tuple[Path, Any]] = []
+  if opt_plan is not None:
+    found = ((p, v) for p, v in translate(opt_plan, _opt_source(state, stored.leaves)) if v is not NOTHING)
+    opt_values = [(("opt_state", *p), v) for p, v in found]
+    opt_values.append((("step",), np.asarray(step).astype(opt_targets[("step",)].get_value().dtype)))
+  write_values(targets, values)
+  write_values(opt_targets, opt_values)
+  return model if optimizer is None else (model, optimizer)
+
+
+def _opt_source(state: TrainingState, leaves: Any) -> dict[Path, Any]:
+  opt_state = state.opt_state or {}
+  if not is_nnx(leaves):
+    return opt_state
+  return {("opt_state", *p): v for p, v in opt_state.items() if v is not NOTHING}
+
+
+def _plan_same(
+  state: TrainingState, targets: dict[Path, Any], opt_targets: dict[Path, Any]
+) -> tuple[Plan, Plan | None]:
+  """The plans from an NNX checkpoint: every path is its own."""
+  plan = make_plan({("model", *p): v for p, v in state.variables.items()}, specs(targets), None, strict=False)
+  findings = list(plan.findings)
+  opt_plan = None
+  if opt_targets and state.opt_state is not None:
+    below = {p[1:]: v for p, v in specs(opt_targets).items() if p[0] == "opt_state"}
+    opt_plan = make_plan(_opt_source(state, {("model", "")}), below, None, strict=False)
+    findings += opt_plan.findings
+  if findings:
+    raise plan_error(findings)
+  return plan, opt_plan
+
+
+def save_linen(
+  path: str | os.PathLike[str],
+  model: Any,
+  optimizer: Any = None,
+  mapping: Any = None,
+  *,
+  opt_state: Any = None,
+  step: int | None = None,
+  format: str = "orbax",
+  overwrite: bool = False,
+) -> None:
+  """Writes what a Linen program restores: `{"step", "params", "opt_state", "batch_stats"...}`.
+
+  Args:
+    path: what to make.
+    model: the NNX model.
+    optimizer: its nnx.Optimizer, whose state becomes the Optax state for Linen parameters.
+    mapping: the mapping that leads from Linen to this model.
+    opt_state: what the transformation's `init` gives for the Linen parameters; only where the optimizer's own
+      transformation cannot be asked (masks and labels that want an nnx.State).
+    step: the step to write, the optimizer's where None.
+    format: `orbax`, `msgpack`, `safetensors` or `npz`.
+    overwrite: replace an existing destination.
+
+  Raises:
+    MigrateError: where something does not fit; nothing is then written.
+  """
+  if format not in FORMATS:
+    raise refuse(format, "no such format", ", ".join(FORMATS), "choose one of them")
+  target = FilePath(path).absolute()
+  check_destination(target.parent / ".linen2nnx-none", target, overwrite)
+  tree: dict[str, Any] = to_linen(model, mapping)
+  if optimizer is not None:
+    if opt_state is None:
+      opt_state = _linen_state(optimizer, tree.get("params", {}))
+    tree["opt_state"] = optimizer_to_linen(optimizer, opt_state, mapping)
+    step = int(optimizer.step.get_value()) if step is None else step
+  if step is not None:
+    tree["step"] = step
+  with whole_or_nothing(target, overwrite) as temporary:
+    if format == "orbax":
+      write_orbax(temporary, tree)
+    elif format == "msgpack":
+      temporary.write_bytes(serialization.to_bytes(tree))
+    else:
+      write_checkpoint(format, temporary, flatten(serialization.to_state_dict(tree)))
+
+
+def _linen_state(optimizer: Any, params: Any) -> Any:
+  try:
+    return jax.eval_shape(optimizer.tx.init, params)
+  except Exception as error:
+    said = f"its transformation does not take Linen parameters: {type(error).__name__}: {error!s:.120}"
+    do = "give opt_state=tx.init(params) of the Linen program's own transformation"
+    raise refuse("optimizer", said, "a transformation for both sides", do) from error

@@ -1,0 +1,59 @@
+"""Proof of a converted checkpoint, and what it catches."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import orbax.checkpoint as ocp
+import pytest
+
+from migrate.core.report import MigrateError
+from migrate.workflows.convert import convert
+from migrate.workflows.verify_checkpoint import verify_checkpoint
+from tests.workflows.small import MAPPING, fields, save, trained
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.mark.parametrize("form", ["orbax", "npz"])
+def test_conversion_is_proven(tmp_path, form):
+  source = save(tmp_path / "linen", fields(trained()))
+  convert(source, tmp_path / "nnx", MAPPING, format=form)
+  for against in (None, source):
+    found = verify_checkpoint(tmp_path / "nnx", against)
+    assert found.proven, found.findings
+    assert found.compared == len(jax.tree.leaves(fields(trained())))
+
+
+def test_changed_leaf_is_named(tmp_path):
+  source = save(tmp_path / "linen", fields(trained()))
+  convert(source, tmp_path / "nnx", MAPPING)
+  with ocp.StandardCheckpointer() as c:
+    tree = c.restore(tmp_path / "nnx")
+    manifest = (tmp_path / "nnx" / "linen2nnx.json").read_text()
+    tree["model"]["head"]["bias"]["value"] += 1e-6
+    c.save(tmp_path / "nnx", tree, force=True)
+  (tmp_path / "nnx" / "linen2nnx.json").write_text(manifest)
+  for against in (None, source):
+    found = verify_checkpoint(tmp_path / "nnx", against)
+    assert [f.where for f in found.findings] == ["params/head/bias"]
+
+
+def test_without_a_manifest_there_is_nothing_to_prove(tmp_path):
+  source = save(tmp_path / "linen", fields(trained()))
+  convert(source, tmp_path / "nnx", MAPPING)
+  (tmp_path / "nnx" / "linen2nnx.json").unlink()
+  with pytest.raises(MigrateError, match="no manifest"):
+    verify_checkpoint(tmp_path / "nnx")
+
+
+def test_damaged_manifest_is_an_error(tmp_path):
+  source = save(tmp_path / "linen", fields(trained()))
+  convert(source, tmp_path / "nnx", MAPPING)
+  place = tmp_path / "nnx" / "linen2nnx.json"
+  good = json.loads(place.read_text())
+  for bad in ("", "[]", json.dumps({**good, "plan": 3}), json.dumps({**good, "sha256": {}}), "[" * 100_000):
+    place.write_text(bad)
+    with pytest.raises(MigrateError):
+      verify_checkpoint(tmp_path / "nnx")
