@@ -46,7 +46,7 @@ MAPPING = LayerMapping(
   example=_samples,
 )
 
-STOCK = LayerMapping(
+_STOCK = LayerMapping(
   linen="flax.linen.OptimizedLSTMCell",
   nnx="flax.nnx.OptimizedLSTMCell",
   source=_SOURCE,
@@ -78,4 +78,4 @@ STOCK = LayerMapping(
   example=_samples,
 )
 
-ALTERNATIVES = (STOCK,)
+ALTERNATIVES = (_STOCK,)

@@ -332,13 +332,29 @@ class TransformMapping:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerMapping:
-  """Which fields of an Optax state mirror the parameters, and which are scalars."""
+  """Which fields of an Optax state mirror the parameters, and which are scalars.
+
+  Attributes:
+    state: the state's full name, `optax.ScaleByAdamState`.
+    like_params: fields that hold a tree like the parameters, whatever the shape of its leaves.
+    scalars: fields with one array that belongs to no parameter (counts, keys, measurements).
+    inner: fields with the state of what is wrapped, or a structure of their own.
+    made_by: functions of Optax whose update this describes, where the state does not tell (`EmptyState`).
+    per_tensor: the update of one number depends on the others of its tensor (norms, factors, orthogonalisation),
+      so that joining or splitting parameters changes it.
+    by_order: the update depends on the order of the parameters (random draws, one flat vector), so that renaming
+      may change it.
+    source: where the facts were read.
+    note: shown in the support table.
+  """
 
   state: str
   like_params: tuple[str, ...] = ()
   scalars: tuple[str, ...] = ()
   inner: tuple[str, ...] = ()
+  made_by: tuple[str, ...] = ()
   per_tensor: bool = False
+  by_order: bool = False
   source: str = ""
   note: str = ""
 

@@ -49,9 +49,11 @@ def declarations(package: str) -> dict[str, Any]:
   out: dict[str, Any] = {}
   for module in modules(package):
     for name, value in vars(module).items():
+      if name.startswith("_"):
+        continue
       if isinstance(value, KINDS):
         out[f"{module.__name__}:{name}"] = value
-      elif isinstance(value, tuple) and name.isupper():
+      elif isinstance(value, tuple):
         out |= {f"{module.__name__}:{name}[{i}]": v for i, v in enumerate(value) if isinstance(v, KINDS)}
   return out
 

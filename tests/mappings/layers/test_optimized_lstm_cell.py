@@ -1,4 +1,4 @@
-from mappings.layers.optimized_lstm_cell import MAPPING, STOCK
+from mappings.layers.optimized_lstm_cell import ALTERNATIVES, MAPPING
 from migrate.verify.conformance import assert_conforms, check
 
 
@@ -7,4 +7,4 @@ def test_conforms():
 
 
 def test_stock_holds_the_same_weights():
-  assert_conforms(check(STOCK))
+  assert_conforms(check(ALTERNATIVES[0]))

@@ -1,0 +1,103 @@
+"""Every public state of Optax has a record that accounts for each field, and says what the update depends on."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import optax.contrib
+import pytest
+
+from migrate.core.per_tensor import changed_by_joining, changed_by_order, functions_of
+from migrate.core.registry import load_optimizers
+from tests.mappings.optimizers import cases
+
+ALSO = {"GradientTransformation", "GradientTransformationExtraArgs", "GaLoreDimensionNumbers", "MuonDimensionNumbers"}
+
+
+def full_name(cls):
+  for module in (optax, optax.contrib):
+    if getattr(module, cls.__name__, None) is cls:
+      return f"{module.__name__}.{cls.__name__}"
+  return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def public_states():
+  for module in (optax, optax.contrib):
+    for name, cls in vars(module).items():
+      if inspect.isclass(cls) and issubclass(cls, tuple) and hasattr(cls, "_fields") and name not in ALSO:
+        yield cls
+
+
+def states_in(tree):
+  if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+    yield tree
+  inside = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (tuple, list)) else ()
+  for one in inside:
+    yield from states_in(one)
+
+
+PARAMS = {"a": {"kernel": jnp.ones((8, 6)), "bias": jnp.ones(6)}, "b": {"kernel": jnp.ones((6, 6))}}
+
+
+def test_every_public_state_has_a_record():
+  assert {full_name(cls) for cls in public_states()} - set(load_optimizers()) == set()
+
+
+@pytest.mark.parametrize("name", cases.NAMES)
+def test_every_field_has_one_fate(name):
+  state = cases.make(name).init(PARAMS)
+  for one in states_in(state):
+    record = load_optimizers()[full_name(type(one))]
+    fates = [*record.like_params, *record.scalars, *record.inner]
+    assert sorted(fates) == sorted(one._fields)
+    for field in record.scalars:
+      assert len(jax.tree.leaves(getattr(one, field))) == 1
+
+
+def test_what_there_is_no_case_for_is_said():
+  assert all(cases.WITHOUT.values())
+
+
+def updates_of(name, tree, grads):
+  tx = optax.with_extra_args_support(cases.make(name))
+  state, extra = tx.init(tree), {"value": jnp.float32(0.7)}
+  if name in ("lbfgs", "scale_by_zoom_linesearch", "scale_by_backtracking_linesearch"):
+    extra |= {"grad": grads, "value_fn": cases.loss}
+  if name == "sophia":
+    extra = {"obj_fn": cases.loss}
+
+  @jax.jit
+  def step(grads, state, tree):
+    return tx.update(grads, state, tree, **extra)
+
+  for factor in (1.0, 0.7):
+    updates, state = step(jax.tree.map(lambda g, f=factor: g * f, grads), state, tree)
+  return updates
+
+
+# Global sums run over other shapes; what is a bisection or a quotient of such sums magnifies that.
+UNDECIDED = {"sophia", "noisy_sgd", "add_noise", "dpsgd", "differentially_private_aggregate", "flatten"}
+
+
+@pytest.mark.parametrize("name", sorted(set(cases.NAMES) - UNDECIDED))
+def test_joining_two_kernels_changes_the_update_exactly_where_the_records_say(name):
+  rng = np.random.default_rng(0)
+  kernels, grads = (
+    {k: jnp.asarray(rng.normal(size=(6, 4)) * scale, jnp.float32) for k, scale in (("a", 1.0), ("b", 5.0))}
+    for _ in range(2)
+  )
+  apart = updates_of(name, kernels, grads)
+  joined = updates_of(name, *({"ab": jnp.concatenate([t["a"], t["b"]], 1)} for t in (kernels, grads)))["ab"]
+  split = jnp.concatenate([apart["a"], apart["b"]], 1)
+  distance = float(jnp.max(jnp.abs(split - joined)) / (jnp.max(jnp.abs(split)) + 1e-30))
+  assert bool(changed_by_joining(cases.make(name))) == (distance > 1e-3), distance
+
+
+def test_wrapped_transformations_are_found():
+  inside = optax.multi_transform({"a": optax.MultiSteps(optax.lamb(0.1), 2)}, lambda p: "a")
+  assert "scale_by_trust_ratio" in functions_of(optax.chain(optax.clip(1.0), inside))
+  assert changed_by_joining(optax.apply_if_finite(optax.inject_hyperparams(optax.lars)(learning_rate=0.1), 3))
+  assert not changed_by_joining(optax.adamw(0.1))
+  assert changed_by_order(optax.noisy_sgd(0.1)) == ("add_noise",)
