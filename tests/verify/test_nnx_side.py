@@ -1,0 +1,63 @@
+"""The NNX side: the same calls on the filled model."""
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from migrate.core.report import MigrateError
+from migrate.verify.linen_side import record_linen
+from migrate.verify.nnx_side import build_model, record_nnx
+from migrate.workflows.bridge import StateBridge
+from tests.verify import pairs
+
+
+@pytest.fixture(scope="module")
+def linen():
+  return record_linen(pairs.two_inputs_example())
+
+
+def test_each_stream_has_its_own_tag():
+  model = build_model(lambda rngs: pairs.NormsNnx(rngs=rngs), ("params", "noise"), "m")
+  assert model.drop.rngs.tag == "dropout"
+
+
+@pytest.mark.parametrize(
+  ("build", "words"), [(lambda rngs: 1 / 0, "ZeroDivisionError"), (lambda rngs: 3, "returned int")]
+)
+def test_build_that_fails_is_refused(build, words):
+  with pytest.raises(MigrateError, match=words):
+    build_model(build, (), "m")
+
+
+def test_model_without_the_method_is_refused(linen):
+  linen.plans[0].method = "encode"
+  try:
+    with pytest.raises(MigrateError, match="no method encode"):
+      record_nnx(linen, pairs.TwoInputsNnx(rngs=nnx.Rngs(0)), StateBridge(pairs.TWO_INPUTS))
+  finally:
+    linen.plans[0].method = None
+
+
+class GivesVariable(pairs.TwoInputsNnx):
+  """Returns a Variable, sows, and keeps a raw array."""
+
+  def __init__(self, *, rngs):
+    super().__init__(rngs=rngs)
+    self.table = jnp.arange(3.0)
+
+  def __call__(self, a, b):
+    return super().__call__(a, b), self.dense.bias
+
+
+def test_variables_in_outputs_and_raw_arrays(linen):
+  call = record_nnx(linen, GivesVariable(rngs=nnx.Rngs(0)), StateBridge(pairs.TWO_INPUTS)).calls[0]
+  assert sorted(call.outputs) == ["0", "1"]
+  assert sorted(call.grads) == [("params", "dense", "bias"), ("params", "dense", "kernel")]
+
+
+def test_model_is_not_changed_by_a_call():
+  linen = record_linen(pairs.norms_example())
+  record = record_nnx(linen, pairs.NormsNnx(rngs=nnx.Rngs(0, params=1, dropout=2)), StateBridge(pairs.NORMS))
+  mean = ("batch_stats", "norm", "mean")
+  assert (record.calls[0].after[mean] == linen.variables[mean]).all()
+  assert (record.calls[1].after[mean] != linen.variables[mean]).any()
