@@ -111,7 +111,7 @@ def _entries(folder: FilePath, metadata: Mapping[str, Any]) -> Iterator[tuple[Pa
       path = tuple(int(k) if t == 1 else k for k, t in keys)
     except (KeyError, TypeError, ValueError) as error:
       raise damaged(folder, f"{METADATA}: {entry!r:.120}") from error
-    if not path or not all(isinstance(k, str) for k, _ in keys) or not isinstance(kind, str):
+    if not path or not all(isinstance(k, str) and t in (1, 2) for k, t in keys) or not isinstance(kind, str):
       raise damaged(folder, f"{METADATA}: {entry!r:.120}")
     yield path, kind
 
