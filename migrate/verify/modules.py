@@ -17,14 +17,14 @@ def pair_modules(
 
   Args:
     entries: (Linen leaf paths without their collection, NNX leaf paths) of each translation.
-    given: NNX path -> Linen path, as the codemod's ledger says; it wins.
+    given: Linen path -> NNX path, as the codemod's ledger says; it wins.
   """
   theirs = _complete([sources for sources, _ in entries])
   ours = _complete([targets for _, targets in entries])
   pairs: dict[Path, Path] = {}
   for below, paths in theirs.items():
     pairs.update(zip(paths, ours.get(below, ())))
-  for attribute, linen in (given or {}).items():
+  for linen, attribute in (given or {}).items():
     pairs[tuple(p for p in linen.split("/") if p)] = tuple(p for p in attribute.split("/") if p)
   pairs[()] = ()
   return pairs

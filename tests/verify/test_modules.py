@@ -29,5 +29,5 @@ def test_module_with_a_part_of_a_fused_leaf_is_not_paired():
 
 
 def test_ledger_wins():
-  pairs = pair_modules([one("a/kernel", "x/kernel")], {"drop": "Dropout_0"})
+  pairs = pair_modules([one("a/kernel", "x/kernel")], {"Dropout_0": "drop"})
   assert pairs["Dropout_0",] == ("drop",)
