@@ -133,7 +133,7 @@ class Builder:
       if arg.fate == "convert":
         source = join(*self._converted(arg.code, source))
       if (arg.nnx or name).startswith("*"):
-        stars.append(source.with_expression(f"*{source.expression}"))
+        stars.append(source.with_expression(f"*{source.expression.removeprefix('*')}"))
       else:
         found[arg.nnx or name] = source
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
-from migrate.codemod.names import nnx_name, spell
+from migrate.codemod.names import spell
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.sites import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
@@ -132,6 +132,9 @@ class Calls:
     site = self.site_of(node.func)
     if site is not None:
       return self.call_site(node, site)
+    tied = self._applied(node)
+    if tied is not None:
+      return tied
     modules = self._modules_called(node)
     if modules:
       return self._call_module(node, modules, self.text(node.func), None)
@@ -139,9 +142,36 @@ class Calls:
       first, second = [self.text(a) for a in node.args[1:3]]
       return f"({first} if {first} is not None else {second})"
     full = self.resolve(node.func)
-    if full is not None and full.startswith("flax.linen.") and nnx_name(full) is None and full not in _KEPT:
+    if full is not None and full.startswith("flax.linen.") and not self.has_counterpart(node.func):
       self.leave(node, f"{full} has no NNX counterpart here")
     return self.compose(node, self.text)
+
+  def _applied(self: Unit, node: ast.Call) -> str | None:
+    """`layer.apply({"params": {...}}, x)` of a submodule calls it with other parameters."""
+    if not (isinstance(node.func, ast.Attribute) and node.func.attr == "apply" and node.args):
+      return None
+    owners = [e.value for e in self.events(node.func.value)]
+    if owners and not all(isinstance(o, nn.Module) for o in owners):
+      return None
+    given = node.args[0]
+    if not owners and not (dotted(node.func.value) or "").startswith(f"{self.self_name}."):
+      return None
+    if isinstance(given, ast.Dict) and len(given.keys) == 1 and isinstance(given.keys[0], ast.Constant) and given.keys[0].value == "params":
+      values = self.text(given.values[0])
+    else:
+      values = f'{self.text(given)}["params"]'
+    rest = [self.argument_text(a) for a in [*node.args[1:], *node.keywords]]
+    function = self.template("template:call_with.call_with")
+    self._modules_called_with(node, owners)
+    return f"{function}({', '.join([self.text(node.func.value), values, *rest])})"
+
+  def _modules_called_with(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
+    """The call tells the sizes of a layer of `setup`, though its parameters are not used."""
+    for site in self.setup_sites:
+      if any(self.same_origin(m, modules) or any(m is o for o in modules) for _, _, m in site.made):
+        for need in site.needs:
+          values = self._flow_candidates(site, need, ast.Call(node.func, node.args[1:], node.keywords), need.values)
+          site.flow.setdefault(need.parameter, []).extend(values)
 
   def suggest(self: Unit, node: ast.Call) -> str:
     """A readable attribute name for a layer: its `name=`, else its class."""
@@ -389,7 +419,7 @@ class Calls:
     named.pop("unbox", None)
     constant = name.value if isinstance(name, ast.Constant) else None
     hint = str(constant) if constant is not None else self.fixed_part(name)
-    if not self.events(node):
+    if all(e.activation.extra for e in self.events(node)):
       return self._late_variable(node, collection, hint, maker, arguments, named)
     attr = self.iterator or self.attribute(hint, prefer=True)
     self.readable.add(attr)
@@ -431,9 +461,6 @@ class Calls:
   def env_variable(self: Unit, node: ast.Call) -> None:
     """Marks the expression as one that gives a Variable."""
     self.variable_nodes.add(node)
-
-
-_KEPT: set[str] = set()
 
 
 def snake(name: str) -> str:

@@ -39,7 +39,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
   body, _ = prune(unit.block)
   setup_text = [_fill_sites(unit, line) for line in setup_lines]
   init_lines = render(body, "", unit.step)
-  needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or unit.late)
+  bases = [unit.results[b] for b in info.cls.__mro__[1:] if b in unit.results]
+  needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
   sizes, rename = _size_arguments(unit, "\n".join([*setup_text, *init_lines]))
   inherited = _inherited_sizes(unit)
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
@@ -315,6 +316,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return None if len(unit.info.methods["setup"].body) == 1 else unit.own_lines(node, source.code(node))
   if isinstance(node, ast.Pass):
     return None
+  if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and unit.resolve(node.value.func) == "flax.linen.share_scope":
+    return None
   if isinstance(node, ast.Expr) and source.code(node.value).replace(" ", "") in ("super().setup()", "super().__init__()"):
     return None
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -323,14 +326,14 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     start, at = source.span(node)[0], source.span(node.value)[0]
     head = source.between(start, at)
     if isinstance(node, ast.AnnAssign):
-      head = f"{source.code(node.target)}: {unit.text(node.annotation)} = "
+      head = f"{source.code(node.target)}: {unit.text(node.annotation)} = {unit.around(node, node.value)[0]}"
     for target in targets:
       for name in ast.walk(target):
         if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
           unit.env[name.id] = Local("static", node.value, residue=unit.residue_of(node.value))
         if isinstance(name, ast.Attribute) and isinstance(name.ctx, ast.Store):
           unit.readable.add(name.attr)
-    return unit.own_lines(node, head + value)
+    return unit.own_lines(node, head + value + unit.around(node, node.value)[1])
   if isinstance(node, ast.If | ast.For | ast.While | ast.With):
     for name in ast.walk(node):
       if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
@@ -604,12 +607,16 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
   step = unit.step
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
-  rows += [([], f"{s.name}: {_size_type(s)}", "") for s in [*inherited, *sizes]]
+  known = [s for s in [*inherited, *sizes] if any(v is not None for v in s.values.values())]
+  unknown = [s for s in [*inherited, *sizes] if s not in known]
+  rows += [([], f"{s.name}: {_size_type(s)}", "") for s in known]
   keyword_rows: list[tuple[list[str], str, str]] = []
   seen_default = False
   for field in fields:
-    annotation = unit.text(field.node.annotation)
-    default = _default(unit, field)
+    home = next((i for i in unit.project.classes.values() if field in i.fields), unit.info)
+    with unit.reading(home):
+      annotation = unit.text(field.node.annotation)
+      default = _default(unit, field)
     text = f"{field.name}: {annotation}" + (f" = {default}" if default is not None else "")
     comments = unit.source.comments_above(field.node) if field.name in own else []
     trailing = unit.source.trailing_comment(field.node) if field.name in own else ""
@@ -619,6 +626,7 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
   unit.need_import("from flax import nnx")
+  keyword_rows += [([], f"{s.name}: int | None = None", "") for s in unknown]
   rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
   plain = not any(c or t for c, _, t in rows)
   line = f"{indent}def __init__({', '.join(t for _, t, _ in rows)}):"

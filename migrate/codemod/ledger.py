@@ -49,18 +49,19 @@ def linen_visits(project: Project, fact: Facts, run: int) -> list[Visit]:
     inside = None
     if call.method == "setup":
       continue
-    record = project.record(call.cls)
+    cls = project.plain(call.cls)
+    record = project.record(cls)
     if record is not None:
       record = record.choose(fields_of(call.module))
       if not transparent(record):
         inside = call.depth
-    elif call.cls not in project.classes:
+    elif cls not in project.classes:
       continue
-    if (call.path, call.cls) in seen:
+    if (call.path, cls) in seen:
       continue
-    seen.add((call.path, call.cls))
-    kind = record.nnx.rpartition(".")[2] if record is not None else call.cls.__name__
-    visits.append(Visit(call.path, kind, record, call.cls, call.module))
+    seen.add((call.path, cls))
+    kind = record.nnx.rpartition(".")[2] if record is not None else cls.__name__
+    visits.append(Visit(call.path, kind, record, cls, call.module))
   return visits
 
 
@@ -69,24 +70,27 @@ def transparent(record: LayerMapping) -> bool:
   return bool(record.children) or record.linen == "flax.linen.Sequential"
 
 
+_TAG = "linen2nnx_path"
+
+
 class _Watch:
   """Notes calls of modules of the ported model."""
 
-  def __init__(self, paths: Mapping[int, Path], containers: set[str]):
-    self.paths = paths
+  def __init__(self, containers: set[str]):
     self.containers = containers
     self.visits: list[Visit] = []
-    self._seen: set[int] = set()
+    self._seen: set[Path] = set()
     self._inside = 0
 
   def call(self, method: Any, module: Any, args: Any, kwargs: Any) -> Any:
     """Runs a method, noting the module on its first call."""
     stock = type(module).__module__.startswith("flax.nnx") or getattr(type(module), "_linen2nnx_layer", False)
     name = type(module).__name__
-    if not self._inside and id(module) not in self._seen and id(module) in self.paths:
-      self._seen.add(id(module))
-      self.visits.append(Visit(self.paths[id(module)], name, None, type(module), module))
-    closes = stock and name not in self.containers
+    path = module.__dict__.get(_TAG)
+    if not self._inside and path is not None and path not in self._seen:
+      self._seen.add(path)
+      self.visits.append(Visit(path, name, None, type(module), module))
+    closes = stock and name not in self.containers and not name.startswith("Vmap")
     self._inside += closes
     try:
       return method(module, *args, **kwargs)
@@ -124,14 +128,16 @@ class _Watch:
 
 def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str], templates: set[str]) -> list[Visit]:
   """Modules of the ported model in order of their first call, from an abstract run."""
+  for path, module in nnx.iter_modules(model):
+    if _TAG not in module.__dict__ and not isinstance(module, nnx.List | nnx.Dict):
+      setattr(module, _TAG, _path(path))
   graphdef, state = nnx.split(model)
   arrays, rebuild = split_static((tuple(call.args), dict(call.kwargs)))
   found: list[Visit] = []
 
   def run(state: Any, arrays: Any) -> Any:
     live = nnx.merge(graphdef, state)
-    paths = {id(m): _path(p) for p, m in nnx.iter_modules(live)}
-    watch = _Watch(paths, {"Sequential", "RNN", "Bidirectional"})
+    watch = _Watch({"Sequential", "RNN", "Bidirectional", "Stacked"})
     classes = {type(m) for _, m in nnx.iter_modules(live)}
     for cls in classes:
       if cls.__module__.rpartition(".")[2] in templates:
@@ -199,11 +205,31 @@ def derive(
       rules += _layer_rules(theirs, mine, variables, named)
     else:
       rules += _class_rules(project, fact, results, theirs, mine, variables, named)
+  rules += _unused(model, rules, pairs.values(), variables)
   metadata = {
     "rng_paths": {_show(m.path): _show(t.path) for t, m in pairs.values()},
     "modules": {_show(t.path): _show(m.path) for t, m in pairs.values()},
   }
   return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
+
+
+def _unused(model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]) -> list[Rule]:
+  """Variables of modules for which Linen made none, because no example runs them with parameters of their own."""
+  filled = {tuple(map(str, t)) for r in rules for t in r.target}
+  have = {tuple(map(str, m.path)) for t, m in pairs if any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)}
+  found = []
+  state = nnx.state(model, nnx.Not(nnx.RngState))
+  for path, leaf in nnx.to_flat_state(state):
+    names = tuple(map(str, path))
+    if names in filled:
+      continue
+    owners = [h for h in have if names[: len(h)] == h]
+    own = [h for h in owners if h]
+    constant = not isinstance(leaf, nnx.Variable)
+    if constant or not own or names[:-1] not in have:
+      because = "a constant that __init__ makes" if constant else "no example runs this module, so Linen made no variables for it"
+      found.append(Rule("fresh", (), (_literal(_path(path)),), (), because))
+  return found
 
 
 def _layer_rules(theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]) -> list[Rule]:

@@ -121,6 +121,12 @@ class Project:
       return self.layers[name]
     return None
 
+  def plain(self, cls: type) -> type:
+    """The class behind one that a transform made (`nn.remat(Block)`)."""
+    if cls in self.classes or not cls.__module__.startswith("flax.linen.transforms"):
+      return cls
+    return next((b for b in cls.__mro__[1:] if b in self.classes or self.record(b) is not None), cls)
+
   def info(self, cls: type) -> ClassInfo | None:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)

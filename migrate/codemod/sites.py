@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,15 @@ class Site:
   flow: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
+_REQUIRED = {"in_features", "num_features"}  # without these no layer can be made
+
+
+def follow_name(full: str) -> Any:
+  """The object of a full name in a loaded module, re-exports followed."""
+  module, _, name = full.rpartition(".")
+  return getattr(sys.modules.get(module), name, None)
+
+
 def parameters_of(cls: type, method: str) -> list[str]:
   """Names of a method's parameters, without `self`."""
   try:
@@ -125,7 +135,16 @@ class Sites:
     """Whether this expression makes a module."""
     if not isinstance(node, ast.Call):
       return False
-    return bool(self.made_at(node)) or self.untraced_layer(node) is not None
+    return bool(self.made_at(node)) or self.untraced_layer(node) is not None or bool(self.untraced_class(node))
+
+  def untraced_class(self: Unit, node: ast.Call) -> list[type]:
+    """The rewritten class that a constructor call names which no example has reached."""
+    if self.events(node):
+      return []
+    full = self.resolve(node.func)
+    if full is None:
+      return []
+    return [c for c, i in self.project.classes.items() if f"{i.module}.{i.name}" == full or follow_name(full) is c]
 
   def untraced_layer(self: Unit, node: ast.Call) -> LayerMapping | None:
     """The record of a layer constructor that no example has reached."""
@@ -139,7 +158,7 @@ class Sites:
   def site(self: Unit, node: ast.Call, attr: str) -> Site:
     """Reads a construction: which layers, which sizes they need, which fields the call must give."""
     made = self.made_at(node)
-    classes = list(dict.fromkeys(type(m) for _, _, m in made))
+    classes = list(dict.fromkeys(self.project.plain(type(m)) for _, _, m in made)) or self.untraced_class(node)
     record = self.project.record(classes[0]) if classes else self.untraced_layer(node)
     if record is not None and made:
       record = record.choose(fields_of(made[0][2]))
@@ -153,6 +172,8 @@ class Sites:
                            "a class to be rewritten", f"add --include {classes[0].__module__.partition('.')[0]}")  # fmt: skip
       for cls in classes:
         for size in self.project_sizes(cls):
+          if all(v is None for v in size.values.values()):
+            continue  # no example reaches the layer that it is for
           values = [size.values.get(self.instance_key(a, m)) for a, _, m in made]
           if all(n.parameter != size.name for n in site.needs):
             site.needs.append(Need(size.name, values, size.parameter, size.axis if size.parameter else None))
@@ -183,7 +204,9 @@ class Sites:
     needs = []
     for name in wanted:
       values = [c.get(name) for c in computed]
-      if made and all(v is None for v in values):
+      if made and all(v is None for v in values) and name not in _REQUIRED:
+        continue
+      if not made and name not in _REQUIRED:
         continue
       axis = 1 if record.inputs.split()[-1:] == [name] else None
       needs.append(Need(name, values, parameter, axis))
@@ -233,9 +256,6 @@ class Sites:
       return recent
     if owned and owned[0][0] >= 2:
       return owned[0][1]
-    if not site.made:
-      raise self.refusal(site.node, "a layer that no example has reached, and whose input is not known", "its input size",
-                         "give an example that reaches it")  # fmt: skip
     return self.hoist(site, f"{need.parameter}{suffix}", values)
 
   def _flow_candidates(self: Unit, site: Site, need: Need, call: ast.Call, values: list[Any]) -> list[str]:
@@ -385,7 +405,7 @@ class Sites:
 
   def given_arguments(self: Unit, site: Site) -> list[tuple[str, ast.expr]]:
     """(field, expression) of every argument of the Linen call."""
-    cls = type(site.made[0][2]) if site.made else None
+    cls = type(site.made[0][2]) if site.made else next(iter(self.untraced_class(site.node)), None)
     if cls is not None:
       order = [f.name for f in cls.__dataclass_fields__.values() if f.init and not f.kw_only and f.name not in ("parent", "name")]
     else:
@@ -409,7 +429,7 @@ class Sites:
     """Whether a field may be given in the call instead."""
     if site.record is not None:
       return field in site.record.call_fields
-    return bool(site.made) and self.project.info(type(site.made[0][2])) is not None and field != "**"
+    return bool(site.made) and self.project.info(self.project.plain(type(site.made[0][2]))) is not None and field != "**"
 
   def write_site(self: Unit, site: Site, indent: str) -> str:
     """The NNX constructor call."""
@@ -500,7 +520,7 @@ class Sites:
 
   @staticmethod
   def _star(text: str) -> str:
-    stripped = text.strip()
+    stripped = text.strip().removeprefix("*")
     if stripped[:1] in "[(" and stripped[-1:] in ")]":
       try:
         tree = ast.parse(stripped, mode="eval").body
@@ -508,7 +528,7 @@ class Sites:
           return stripped[1:-1].strip().rstrip(",")
       except SyntaxError:
         pass
-    return f"*{text}"
+    return f"*{stripped}"
 
   def layer_callee(self: Unit, site: Site, record: LayerMapping) -> tuple[str, Any]:
     """(what to call, the NNX class): the stock layer, a template, or the local or field that holds it."""
@@ -527,12 +547,7 @@ class Sites:
 
   def callee(self: Unit, site: Site) -> str:
     """The text of what is called, for `__init__`."""
-    function = site.node.func
-    if isinstance(function, ast.Call) and self.resolve(function.func) in _TRANSPARENT:
-      inner = function.args[0] if function.args else None
-      if inner is not None:
-        return self.static(inner)
-    return self.static(function)
+    return self.static(site.node.func)
 
   def emit(self: Unit, site: Site, comments: tuple[str, ...] = ()) -> None:
     """Adds the statement that makes the layer to `__init__`."""
@@ -557,9 +572,6 @@ def _atoms(need: Need) -> list[tuple[str, list[Any]]]:
   if isinstance(whole, tuple) and need.axis is None and len({len(v) for v in need.values if v is not None}) == 1:
     return [(f"_{i}", [v[i] if v else None for v in need.values]) for i in range(len(whole))]
   return [("", need.values)]
-
-
-_TRANSPARENT = {"flax.linen.remat", "flax.linen.checkpoint", "flax.linen.jit"}
 
 
 def first_call(node: ast.AST) -> str | None:

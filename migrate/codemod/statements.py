@@ -62,6 +62,17 @@ class Statements:
     rest = self.source.between(end, stop)
     return self.source.indent(statement) + text + (rest if rest.endswith("\n") else rest + "\n")
 
+  def around(self: Unit, statement: ast.stmt, value: ast.AST) -> tuple[str, str]:
+    """The parentheses that stand around a statement's value."""
+    start, end = self.source.span(value)
+    stop = self.source.span(statement)[1]
+    before = self.source.between(self.source.span(statement)[0], start)
+    cut = len(before)
+    while cut and before[cut - 1] in "( \n\t\\":
+      cut -= 1
+    opening = before[cut:]
+    return (opening.lstrip(" ") if "(" in opening else "", self.source.between(end, stop))
+
   def statement(self: Unit, node: ast.stmt) -> str | None:
     """One statement for the method, or None where nothing of it is left."""
     if isinstance(node, ast.If):
@@ -78,7 +89,10 @@ class Statements:
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
       return self._assign(node)
     if isinstance(node, ast.Return):
-      text = "return" if node.value is None else f"return {self.text(node.value)}"
+      text = "return"
+      if node.value is not None:
+        opening, closing = self.around(node, node.value)
+        text = f"return {opening}{self.text(node.value)}{closing}"
       if node.value is not None:
         self.note_output(node.value)
       if self.conditions and all(self.conditions) and not self.loops and not self.function_depth:
@@ -110,6 +124,8 @@ class Statements:
       owner, local = value.func.value.id, self.env.get(value.func.value.id)
       if local is not None and value.func.attr in ("append", "extend", "insert", "update", "add") and local.kind in ("static", "arrays", "modules"):
         return self._grow(node, value, owner, local)
+    if isinstance(value, ast.Call) and self.resolve(value.func) == "flax.linen.share_scope":
+      return None  # where Linen keeps the variables is the mapping's business
     text = self.text(value)
     if self.creates(value):
       return None
@@ -170,7 +186,7 @@ class Statements:
     head = self.source.between(start, at)
     if isinstance(node, ast.AnnAssign) or any(not isinstance(t, ast.Name | ast.Tuple) for t in targets):
       head = self._heads(node, start, at)
-    return self.own_lines(node, head + text)
+    return self.own_lines(node, head + text + self.around(node, node.value)[1])
 
   def _heads(self: Unit, node: ast.AST, start: int, stop: int) -> str:
     text, at = "", start
@@ -220,21 +236,27 @@ class Statements:
       self.env[name] = Local("variable", value)
       return self.own_lines(node, f"{name} = {text}")
     arrays = events and any(has_array(e.value) for e in events)
-    self.rebinding(name)
+    opening, closing = self.around(node, value)
     if not arrays:
       static = self.try_static(value)
+      self.rebinding(name)
       if static is not None:
-        text = self.text(value)
+        text = f"{opening}{self.text(value)}{closing}"
+        static = f"{opening}{static}{closing}"
         residue = self.residue_of(value)
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, residue=residue)
         return self.own_lines(node, f"{self._target_text(node)} = {text}")
     elif events and all(hasattr(e.value, "shape") for e in events):
       static = self.try_static(value)
-      text = self.text(value)
+      text = f"{opening}{self.text(value)}{closing}"
       dims = self.dims(value)
+      self.rebinding(name)
+      dims = self._dims.get(value, dims)
       self.env[name] = Local("array", value, dims)
+      self.static_arrays.discard(name)
       if static is not None:
+        static = f"{opening}{static}{closing}"
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.static_arrays.add(name)
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
@@ -286,13 +308,18 @@ class Statements:
         if other is not None and local.dims is not None and len(other) > len(local.dims):
           local.dims = other
     start, _ = self.source.span(node)
-    return self.own_lines(node, self.source.between(start, self.source.span(node.value)[0]) + text)
+    closing = self.around(node, node.value)[1]
+    return self.own_lines(node, self.source.between(start, self.source.span(node.value)[0]) + text + closing)
 
   def bind(self: Unit, target: ast.AST, value: ast.AST) -> None:
     """Notes what names hold after an assignment that stays in the method."""
     if isinstance(target, ast.Name):
+      dims = self.dims(value) if self.array_events(value) else None
       self.rebinding(target.id)
+      self.static_arrays.discard(target.id)
       events = self.array_events(value)
+      if dims is not None:
+        self._dims.setdefault(value, dims)
       if events:
         self.env[target.id] = Local("array", value, self.dims(value))
       elif isinstance(value, ast.Call) and value in self.variable_nodes:
@@ -311,6 +338,7 @@ class Statements:
     for name in names:
       if name is not None:
         self.rebinding(name)
+        self.static_arrays.discard(name)
     if isinstance(value, ast.Attribute) and value.attr == "shape":
       dims = self.dims(value.value)
       if dims is not None:
@@ -343,6 +371,10 @@ class Statements:
       for name in names:
         self.env[str(name)] = Local("static", None)
       return
+    if static is not None and values and all(names):
+      text = self.source.code(target)
+      self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
+      self.static_arrays.update(str(n) for n in names)
     for i, name in enumerate(names):
       if name is None:
         continue

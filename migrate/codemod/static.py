@@ -96,6 +96,8 @@ class Statics:
           return _atom(text)
       if local.kind in ("site", "modules") and local.target is not None:
         return self.site_reference(local.target) if local.kind == "site" else str(local.target)
+      if local.kind == "array" and name in self.static_arrays:
+        return name
       raise NotStatic(name)
     if name == self.self_name:
       return name

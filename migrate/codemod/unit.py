@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flax import linen as nn
@@ -27,6 +28,16 @@ from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Activation, ArraySpec
 from migrate.trace.instrument import Position
 from migrate.trace.recorder import origin_of
+
+# transforms of classes, as templates with the same arguments
+TRANSFORMS = {
+  "flax.linen.remat": "template:remat.remat",
+  "flax.linen.checkpoint": "template:remat.remat",
+  "flax.linen.partitioning.remat": "template:remat.remat",
+  "flax.linen.transforms.remat": "template:remat.remat",
+  "flax.linen.vmap": "template:vmap.vmap",
+  "flax.linen.transforms.vmap": "template:vmap.vmap",
+}
 
 RESERVED = {"train", "eval", "sow", "perturb", "rngs", "set_attributes", "iter_modules", "self"}
 
@@ -134,6 +145,18 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     """Indentation of statements of `__init__`, for deciding what fits on a line."""
     return self.source.indent(self.info.node) + self.step * (2 + len(self.loops) + len(self.conditions))
 
+  @contextlib.contextmanager
+  def reading(self, info: ClassInfo) -> Iterator[None]:
+    """While active, text comes from another class's file."""
+    saved = self.source, self.names
+    if info.source is not self.source:
+      self.source = info.source
+      self.names = Names(info.source.text, info.module, info.source.path.endswith("__init__.py"))
+    try:
+      yield
+    finally:
+      self.source, self.names = saved
+
   def events(self, node: ast.AST) -> list[Event]:
     """The values of an expression; inside a layer-making function, those of the call being read."""
     events = self.project.events(self.source, node)
@@ -172,7 +195,11 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
 
   def leave(self, node: ast.AST, why: str) -> None:
     """Notes something that stays as it was."""
-    self.note(Finding(self.where(node), f"left as it was: {why}", "a construct with a rewriting", "rewrite it by hand", "error", "L2N100"))
+    if self.events(node):
+      self.note(Finding(self.where(node), f"left as it was: {why}", "a construct with a rewriting", "rewrite it by hand", "error", "L2N100"))
+    else:
+      self.note(Finding(self.where(node), f"left as it was, where no example comes: {why}", "a construct with a rewriting",
+                        "rewrite it by hand, or give an example that reaches it", "eye", "L2N103"))  # fmt: skip
 
   def resolve(self, node: ast.AST) -> str | None:
     """The full name an expression refers to at module level."""
@@ -190,6 +217,8 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     text = self.source.code(node)
     if full is None or not (full == "flax.linen" or full.startswith("flax.linen.")):
       return text
+    if full in TRANSFORMS:
+      return self.template(TRANSFORMS[full])
     record = self.project.layers.get(f"flax.linen.{full.rpartition('.')[2]}")
     if record is not None and full.count(".") == 2:
       if record.nnx.startswith("template:"):
@@ -211,7 +240,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     full = self.resolve(node)
     if full is None or not full.startswith("flax.linen."):
       return True
-    return full in self.project.layers or nnx_name(full) is not None
+    return full in self.project.layers or full in TRANSFORMS or nnx_name(full) is not None
 
   def need_import(self, statement: str) -> None:
     """Remembers an import for the file."""

@@ -53,7 +53,7 @@ class ValueWriter:
     write_module: Callable[[Any], Source | None] | None = None,
     *,
     reserved: Iterable[str] = (),
-    small: int = 64,
+    small: int = 32,
   ):
     """Sets up a writer.
 

@@ -83,16 +83,16 @@ def array_text(value: Any, small: int) -> ArrayText | None:
     maker = f"np.{type(value).__name__}" if array.dtype.kind in "SU" else dtype[0]
     return ArrayText(f"{maker}({_item(array)})", frozenset(imports)) if literal else None
   maker = "jnp.array" if is_jax else "np.array"
+  if literal and array.ndim and array.size > min(small, 8) and (constant := _constant(array)) is not None:
+    filled = maker.replace("array", "zeros" if constant == "zeros" else "full")
+    fill = "" if constant == "zeros" else f", {constant}"
+    return ArrayText(f"{filled}({array.shape!r}{fill}, dtype={dtype[0]})", frozenset(imports))
   if literal and array.size <= small:
     text = _nested(_shortest(array))
     if array.size == 0 and array.ndim != 1:
       return ArrayText(f"{maker.replace('array', 'zeros')}({array.shape!r}, dtype={dtype[0]})", frozenset(imports))
     if _reads_back(array):
       return ArrayText(f"{maker}({text}, dtype={dtype[0]})", frozenset(imports))
-  if literal and array.ndim and array.size > small and (constant := _constant(array)) is not None:
-    filled = maker.replace("array", "zeros") if constant == "zeros" else maker.replace("array", "full")
-    fill = "" if constant == "zeros" else f", {constant}"
-    return ArrayText(f"{filled}({array.shape!r}{fill}, dtype={dtype[0]})", frozenset(imports))
   return _stored(array, dtype, is_jax, imports)
 
 

@@ -19,7 +19,7 @@ from migrate.codemod.values_functions import factory_call, function_text
 from migrate.codemod.values_names import constant_name, importable_name, public_name
 from migrate.codemod.values_objects import rebuild
 from migrate.codemod.values_same import same, state
-from migrate.codemod.values_source import Source, Writer, join
+from migrate.codemod.values_source import Source, Unwritable, Writer, join
 
 _WITH_ATTRIBUTES = '''def with_attributes(made, attributes):
   """Sets attributes that the constructor does not take."""
@@ -242,11 +242,19 @@ def _object(writer: Writer, value: Any, where: str) -> Source:
     return _of_jax(writer, value, where)
   if isinstance(value, types.FunctionType) or "Tracer" in type(value).__name__:
     raise writer.refuse(where, value, "it cannot be written")
+  try:
+    return _rebuilt(writer, value, where)
+  except Unwritable:
+    # the last resort: a variable of a module holds it
+    constant = constant_name(value)
+    if constant is None or constant[0].startswith("flax.linen"):
+      raise
+    return writer.reference(*constant)
+
+
+def _rebuilt(writer: Writer, value: Any, where: str) -> Source:
   cls = _reference(writer, type(value), where)
   found = rebuild(value)
-  constant = constant_name(value) if found is None else None
-  if constant is not None and not constant[0].startswith("flax.linen"):
-    return writer.reference(*constant)
   if found is None:
     because = "no constructor call gives an equal one"
     if state(value) is None:
@@ -255,8 +263,9 @@ def _object(writer: Writer, value: Any, where: str) -> Source:
   if found.bare:
     made = join(f"object.__new__({cls.expression})", (cls,))
   else:
+    maker = cls if found.factory is None else writer.write(found.factory, where)
     args = [writer.write(a, f"{where}[{i}]") for i, a in enumerate(found.args)]
-    made = writer.call(cls, args, {k: writer.write(v, f"{where}.{k}") for k, v in found.kwargs.items()})
+    made = writer.call(maker, args, {k: writer.write(v, f"{where}.{k}") for k, v in found.kwargs.items()})
   if not found.attributes:
     return made
   attributes = _mapping(writer, found.attributes, where)

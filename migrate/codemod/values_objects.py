@@ -11,19 +11,23 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from migrate.codemod.values_same import same, state
+from migrate.codemod.values_same import recipe, same, state
 
 _MISSING = object()
 
 
 @dataclasses.dataclass(frozen=True)
 class Rebuild:
-  """`cls(*args, **kwargs)`, then `attributes` set on it; `bare` makes it without calling the constructor."""
+  """`cls(*args, **kwargs)`, then `attributes` set on it.
+
+  `factory` stands for the class where it is given; `bare` makes the object without calling the constructor.
+  """
 
   args: tuple[Any, ...]
   kwargs: dict[str, Any]
   attributes: dict[str, Any]
   bare: bool = False
+  factory: Any = None
 
 
 def rebuild(value: Any) -> Rebuild | None:
@@ -44,7 +48,7 @@ def rebuild(value: Any) -> Rebuild | None:
           return _positional(cls, _shrink(cls, kwargs, lambda m: same(m, value)))
         built.append((kwargs, made))
     if attributes is None:
-      return None
+      return _reduced(value)
     for kwargs, made in built:
       if _equal_by_own_rule(made, value):
         return _positional(cls, kwargs)
@@ -152,6 +156,21 @@ def _equal_by_own_rule(made: Any, value: Any) -> bool:
     return made == value and bool(made == value)
   except Exception:
     return False
+
+
+def _reduced(value: Any) -> Rebuild | None:
+  """The recipe that a class without visible state gives for its instances (`__reduce__`), tested by its own words."""
+  found = recipe(value)
+  if found is None:
+    return None
+  factory, args, attributes = found
+  try:
+    made = factory(*args)
+    for name, inner in attributes.items():
+      object.__setattr__(made, name, inner)
+  except Exception:
+    return None
+  return Rebuild(args, {}, attributes, factory=factory) if same(recipe(made), found) else None
 
 
 def _patched(cls: type, built: list[tuple[dict[str, Any], Any]], attributes: dict[str, Any]) -> Rebuild | None:

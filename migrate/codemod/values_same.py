@@ -48,7 +48,10 @@ def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
     return False
   state_a, state_b = state(a), state(b)
   if state_a is None or state_b is None:
-    return _equal(a, b)
+    if _equal(a, b):
+      return True
+    told = recipe(a)
+    return told is not None and _same(told, recipe(b), set())
   return state_a.keys() == state_b.keys() and all(_same(v, state_b[k], seen) for k, v in state_a.items())
 
 
@@ -104,10 +107,13 @@ def _content(cell: types.CellType) -> Any:
 def state(value: Any) -> dict[str, Any] | None:
   """The attributes that make an object what it is; None where it has none that can be seen.
 
-  A dataclass is its fields; values that `functools.cached_property` keeps are left out.
+  A dataclass is its fields; values that `functools.cached_property` keeps and private attributes that call
+  themselves a cache are left out.
   """
   if dataclasses.is_dataclass(value) and not isinstance(value, type):
     return {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+  if _is_native(type(value)):
+    return None
   found: dict[str, Any] = {}
   known = False
   for cls in type(value).__mro__:
@@ -123,4 +129,41 @@ def state(value: Any) -> dict[str, Any] | None:
     known = True
     found.update(vars(value))
   cached = {n for c in type(value).__mro__ for n, v in vars(c).items() if isinstance(v, functools.cached_property)}
-  return {k: v for k, v in found.items() if k not in cached} if known else None
+  return {k: v for k, v in found.items() if k not in cached and not _is_cache(k)} if known else None
+
+
+def _is_native(cls: type) -> bool:
+  """Whether compiled code may keep state in its instances that no attribute shows."""
+  python_made = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+  return (
+    any(not base.__flags__ & python_made for base in cls.__mro__[:-1])
+    or (isinstance(cls.__new__, types.BuiltinFunctionType) and cls.__new__ is not object.__new__)
+    or any(base.__basicsize__ > 32 + 8 * _slot_count(cls) for base in cls.__mro__)
+  )
+
+
+def _slot_count(cls: type) -> int:
+  slots = [base.__dict__.get("__slots__", ()) for base in cls.__mro__]
+  return sum(1 if isinstance(s, str) else len(s) for s in slots)
+
+
+def _is_cache(name: str) -> bool:
+  return isinstance(name, str) and name.startswith("_") and "cache" in name.lower()
+
+
+def recipe(value: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+  """What a class says about building its instance again (`__reduce__`): callable, arguments, attributes.
+
+  None where it says nothing of its own, or keeps more than attributes.
+  """
+  cls = type(value)
+  if cls.__reduce__ is object.__reduce__ and cls.__reduce_ex__ is object.__reduce_ex__:
+    return None
+  try:
+    found = value.__reduce_ex__(2)
+  except Exception:
+    return None
+  if not isinstance(found, tuple) or len(found) < 2 or any(part is not None for part in found[3:]):
+    return None
+  attributes = (found[2] or {}) if len(found) > 2 else {}
+  return (found[0], found[1], attributes) if isinstance(attributes, dict) else None

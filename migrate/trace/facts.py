@@ -34,6 +34,7 @@ class Activation:
     events: position -> values, in order.
     orders: position -> event numbers, as `events`.
     arguments: local names at entry.
+    extra: whether it ran in a call that the example does not make, with a flag turned over.
   """
 
   number: int
@@ -48,6 +49,7 @@ class Activation:
   events: dict[Position, list[Any]] = dataclasses.field(default_factory=dict)
   orders: dict[Position, list[int]] = dataclasses.field(default_factory=dict)
   arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+  extra: bool = False
 
 
 @dataclasses.dataclass(eq=False)

@@ -33,6 +33,7 @@ class Recorder:
     self.created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]] = {}
     self.initializing = False
     self.run = 0
+    self.extra = False
     self._by_frame: dict[types.FrameType, Activation] = {}
     self._clock = 0
     self._depth = 0
@@ -75,6 +76,8 @@ class Recorder:
           call_position = (line, column or 0, end or line, end_column or 0)
         break
       up = up.f_back
+    if module is None and parent is not None:
+      module = parent.module  # a function that a method calls works for the method's module
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     arguments = {n: summary(frame.f_locals[n]) for n in names if n in frame.f_locals}
     activation = Activation(
@@ -88,6 +91,7 @@ class Recorder:
       parent,
       call_position,
       arguments=arguments,
+      extra=self.extra,
     )
     self.activations.append(activation)
     self._by_frame[frame] = activation
@@ -184,12 +188,12 @@ def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
   def wrap(method: Any) -> Any:
     def wrapped(module: Any, *args: Any, **kwargs: Any) -> Any:
       note()
+      meet(type(module))
       return method(module, *args, **kwargs)
 
     return wrapped
 
-  def seen(run: Any, args: Any, kwargs: Any, context: Any) -> Any:
-    cls = type(context.module)
+  def meet(cls: type) -> None:
     if cls not in reached.classes:
       for base in cls.__mro__:
         file = class_file(base)
@@ -197,6 +201,9 @@ def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
           reached.files.setdefault(file, names[file])  # type: ignore[arg-type, index]
       if any(_included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):
         reached.classes.append(cls)
+
+  def seen(run: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    meet(type(context.module))
     return run(*args, **kwargs)
 
   for name, method in saved.items():

@@ -124,12 +124,9 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
     for call in _flipped(example):
       try:
         abstract_call(example, variables, call)
-      except Exception:
-        try:
-          abstract_init(dataclasses.replace(example, init_args=call.args, init_kwargs=call.kwargs))
-        except Exception as error:
-          notes.append(f"a call with a flipped flag does not run: {type(error).__name__}")
-          continue
+      except Exception as error:
+        notes.append(f"a call with a flipped flag does not run: {type(error).__name__}")
+        continue
       flips.append(call)
   recorder = Recorder(set(reached.files))
   with instrumented(reached.files, recorder.record), recorder.listening():
@@ -141,12 +138,8 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
       abstract_call(example, variables, call)
     for call in flips:
       recorder.run += 1
-      try:
-        abstract_call(example, variables, call)
-      except Exception:
-        recorder.initializing = True
-        abstract_init(dataclasses.replace(example, init_args=call.args, init_kwargs=call.kwargs))
-        recorder.initializing = False
+      recorder.extra = True
+      abstract_call(example, variables, call)
   return Facts(
     name,
     example,
