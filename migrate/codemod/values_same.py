@@ -148,7 +148,7 @@ def _slot_count(cls: type) -> int:
 
 
 def _is_cache(name: str) -> bool:
-  return isinstance(name, str) and name.startswith("_") and "cache" in name.lower()
+  return isinstance(name, str) and name.startswith("_") and ("cache" in name.lower() or name == "_hash")
 
 
 def recipe(value: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:

@@ -1,5 +1,8 @@
 import ast
 import collections
+import datetime
+import decimal
+import fractions
 import functools
 import importlib
 import math
@@ -195,6 +198,7 @@ def test_random_keys():
     (float("inf"), 'float("inf")'),
     (flax.core.freeze({"a": {"b": 1}}), "{'a': {'b': 1}}"),
     (samples.SENTINEL, "SENTINEL"),
+    (samples.CONSTANT, "CONSTANT"),
     (samples.State(3), "State(step=3)"),
     (samples.Config(width=4), "Config(width=4)"),
     (samples.Config(), "Config()"),
@@ -226,6 +230,10 @@ def test_other_containers():
     samples.NAMESPACE,
     samples.Pair(1, samples.Pair(2)),
     jnp,
+    datetime.timedelta(seconds=3),
+    datetime.datetime(2024, 5, 6, 7),
+    decimal.Decimal("0.10"),
+    fractions.Fraction(1, 3),
   ):
     made = back(value)
     assert made == value
@@ -333,7 +341,9 @@ def test_what_cannot_be_written_is_named_with_its_place():
   cycle.append(cycle)
   exec_made: dict = {}
   exec("def f(x): return x", exec_made)
-  for value in (cycle, exec_made["f"], np.array([object()]), iter([1]), nn.Dense(3), nn.Dense, (x for x in [1])):
+  generator = (x for x in [1])
+  values = (cycle, exec_made["f"], samples.Native(), np.array([object()]), nn.Dense(3), nn.Dense, generator)
+  for value in values:
     with pytest.raises(Unwritable) as caught:
       ValueWriter().write({"a": [1, value]}, "model")
     assert caught.value.findings[0].where.startswith("model['a'][1]")
@@ -368,4 +378,5 @@ def test_same_sees_differences():
   assert not same({"a": 1}, {"a": 2})
   assert not same(np.zeros(2, np.float32), np.zeros(2))
   assert not same(samples.Odd(1), samples.Odd(2))
+  assert not same(samples.Native(), samples.Native())  # what a base in C keeps cannot be seen
   assert isinstance(back(nnx.Param), type)

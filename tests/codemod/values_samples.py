@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import enum
 import functools
+import random
 import types
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ class Odd:
   """Its constructor cannot be guessed."""
 
   def __init__(self, secret):
-    self.total = secret + 1
+    self.total = secret + 1 if isinstance(secret, int) else secret
     self.parts = [secret]
 
 
@@ -100,7 +101,12 @@ class Count(collections.Counter):
   pass
 
 
+class Native(random.Random):
+  pass
+
+
 SENTINEL = object()
+CONSTANT = Odd([Native()])
 NAMESPACE = types.SimpleNamespace(a=1, b=[1, 2])
 
 
