@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+from migrate.checkpoint.legacy import modernise
 from migrate.checkpoint.stored import Stored, listed
 from migrate.core.paths import Path
 from migrate.core.report import refuse
@@ -34,7 +35,14 @@ def detect(path: str | os.PathLike[str]) -> str:
 
 
 def open_checkpoint(path: str | os.PathLike[str], item: str | None = None) -> Stored:
-  """The tree of a checkpoint of any format, without reading its arrays. Raises MigrateError."""
+  """The tree of a checkpoint of any format, without reading its arrays. Raises MigrateError.
+
+  An optimizer of `flax.optim` is given as the Optax state that continues it.
+  """
+  return modernise(_open(path, item))
+
+
+def _open(path: str | os.PathLike[str], item: str | None) -> Stored:
   form, place = detect(path), FilePath(path)
   if form == "orbax":
     from migrate.checkpoint.orbax import open_tree

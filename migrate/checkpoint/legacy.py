@@ -1,0 +1,61 @@
+"""Checkpoints of `flax.optim`, the optimizers before Optax: read as a training state of today.
+
+`{"target": params, "state": {"step", "param_states"}}` becomes `{"params", "opt_state", "step"}`, the state being that
+of the Optax transformation that continues it to the bit: Adam and its kin `(ScaleByAdamState(count, mu, nu), ...)`,
+Momentum and LARS `(TraceState(trace), ...)`. What has no such place keeps its old path and is refused by name later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from migrate.checkpoint.stored import Stored, StoredLeaf
+from migrate.core.paths import Path
+
+_FIELDS = {"grad_ema": "mu", "grad_sq_ema": "nu", "momentum": "trace"}
+
+
+def is_legacy(stored: Stored) -> bool:
+  """Whether the tree holds an optimizer of `flax.optim`."""
+  return _root(stored) is not None
+
+
+def _root(stored: Stored) -> Path | None:
+  """Where target and state are: at the top, or in a field of a training state."""
+  for path in stored.leaves:
+    for start in (0, 1):
+      if path[start : start + 2] == ("state", "step") and len(path) == start + 2:
+        root = path[:start]
+        if any(p[: start + 1] == (*root, "target") for p in stored.leaves):
+          return root
+  return None
+
+
+def modernise(stored: Stored) -> Stored:
+  """The tree with today's names; others stay as they are."""
+  root = _root(stored)
+  if root is None:
+    return stored
+  size = len(root)
+  target, state = (*root, "target"), (*root, "state")
+  nested = all(p[size + 1] == "params" for p in stored.leaves if p[: size + 1] == target)
+  leaves: dict[Path, StoredLeaf] = {}
+  for path, leaf in stored.leaves.items():
+    if path[: size + 1] == target:
+      leaves[path[size + 1 :] if nested else ("params", *path[size + 1 :])] = leaf
+    elif path == (*state, "step"):
+      leaves[("step",)] = leaf
+    elif path[: size + 2] == (*state, "param_states"):
+      param = path[size + 2 : -1]
+      field = _FIELDS.get(str(path[-1]))
+      short = param[1:] if nested and param[:1] == ("params",) else param
+      leaves[("opt_state", 0, field, *short) if field else path] = leaf
+    elif path[:1] == ("model_state",):
+      leaves[path[1:]] = leaf
+    elif path != ("step",):
+      leaves[path] = leaf
+  if any(p[:3] == ("opt_state", 0, "mu") for p in leaves):
+    leaves[("opt_state", 0, "count")] = leaves[("step",)]
+  numbers = frozenset({("step",)} if (*state, "step") in stored.numbers else ())
+  note = "flax.optim, read as Optax state"
+  return dataclasses.replace(stored, leaves=leaves, empty=(), numbers=numbers, note=note)
