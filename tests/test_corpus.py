@@ -78,6 +78,15 @@ def test_scoreboard_counts_by_library_and_cause(corpus):
   assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {4, 6}
 
 
-def test_scoreboard_holds_no_folder_of_the_machine(corpus):
-  finding = {"where": "/somewhere/lib/python3.11/site-packages/pkg/mod.py:3", "found": "x"}
-  assert corpus["scoreboard"].short(finding) == "pkg/mod.py:3: x"
+@pytest.mark.parametrize(
+  ("where", "shown"),
+  [
+    ("/somewhere/lib/python3.11/site-packages/pkg/mod.py:3", "pkg/mod.py:3: x"),
+    ("/somewhere/.work/corpus/case/.out-ab12/ported.py:3", "ported.py:3: x"),
+    ("/somewhere/else/mod.py:3", "mod.py:3: x"),
+    ("pkg_nnx/mod.py:3", "pkg_nnx/mod.py:3: x"),
+    ("params/Dense_0/kernel", "params/Dense_0/kernel: x"),
+  ],
+)
+def test_scoreboard_holds_no_folder_of_the_machine(corpus, where, shown):
+  assert corpus["scoreboard"].short({"where": where, "found": "x"}) == shown

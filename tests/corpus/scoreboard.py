@@ -16,7 +16,9 @@ def short(finding: dict[str, Any]) -> str:
   """A finding in one line, without what would break a table."""
   found = str(finding.get("found", "")).strip()
   text = f"{finding.get('where', '')}: {found.splitlines()[0] if found else ''}"
-  text = re.sub(r"(?:/[\w.+-]+)+/site-packages/", "", text).replace("|", "/").replace("`", "'")
+  text = re.sub(r"(?:/[\w.+-]+)+/(?:site-packages|out|\.out-\w+)/", "", text)
+  text = re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "", text)  # what folders the machine has says nothing
+  text = text.replace("|", "/").replace("`", "'")
   return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
