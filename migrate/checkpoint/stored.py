@@ -108,3 +108,18 @@ def _listed(node: Any) -> Any:
   if made and all(type(k) is int for k in made) and max(made) < 1000:
     return [made.get(i) for i in range(max(made) + 1)]
   return {str(k): v for k, v in made.items()}
+
+
+def ordered(flat: Mapping[Path, Any]) -> dict[Path, Any]:
+  """The flat tree of `listed`: lists in order and without gaps."""
+  out: dict[Path, Any] = {}
+  _flat(listed(flat), (), out)
+  return out
+
+
+def _flat(node: Any, path: Path, out: dict[Path, Any]) -> None:
+  if isinstance(node, dict | list) and node:
+    for name, child in node.items() if isinstance(node, dict) else enumerate(node):
+      _flat(child, (*path, name), out)
+  else:
+    out[path] = node

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from migrate.checkpoint.atomic import check_destination, whole_or_nothing
+from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
+from migrate.checkpoint.by_reference import Reference, link_tree, why_not
 from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
 from migrate.checkpoint.stored import Stored
 from migrate.core.entries import Plan
@@ -17,6 +19,7 @@ from migrate.core.paths import Path, key, pattern
 from migrate.core.report import refuse
 from migrate.workflows.convert_back import plan_back
 from migrate.workflows.convert_forward import Work, plan_forward
+from migrate.workflows.manifest import checksum as sum_of
 from migrate.workflows.manifest import manifest_path, write_manifest
 from migrate.workflows.mapping import mapping_to_json
 
@@ -69,6 +72,8 @@ def convert(
   item: str | None = None,
   dry_run: bool = False,
   overwrite: bool = False,
+  copy: bool = False,
+  checksum: bool = False,
 ) -> Converted:
   """Converts a checkpoint; see `convert_checkpoint` for what it makes of a Linen training state.
 
@@ -84,6 +89,9 @@ def convert(
     item: the item of a composite checkpoint.
     dry_run: make and check the plan, write nothing.
     overwrite: replace an existing destination.
+    copy: write every leaf anew. Else leaves that are only renamed share their data files with an OCDBT source on
+      the same file system (hard links of write-once files); they are then not read, and have no checksum.
+    checksum: read them all the same, for their checksums.
 
   Raises:
     MigrateError: naming everything that is wrong; nothing is then written.
@@ -117,7 +125,7 @@ def convert(
     work.notes,
   )
   if target is not None:
-    _write(target, overwrite, form, work, done)
+    done = _write(target, overwrite, form, work, done, stored, copy, checksum)
   return dataclasses.replace(done, seconds=time.perf_counter() - started)
 
 
@@ -155,11 +163,30 @@ def _only(stored: Stored, only: Sequence[str]) -> Stored:
   return dataclasses.replace(stored, leaves=kept, empty=tuple(p for p in stored.empty if wanted(p)))
 
 
-def _write(target: FilePath, overwrite: bool, form: str, work: Work, done: Converted) -> None:
+def _write(
+  target: FilePath, overwrite: bool, form: str, work: Work, done: Converted, stored: Stored, copy: bool, checked: bool
+) -> Converted:
   sums: dict[str, str] = {}
+  linked: list[str] = []
+  reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
   beside = None if form == "orbax" else manifest_path(target)
   with whole_or_nothing(target, overwrite) as temporary:
-    write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
+    if not reason:
+      leaves = dict(work.leaves(form, sums, linked=True))
+      linked = [leaf.origin for leaf in leaves.values() if isinstance(leaf, Reference)]
+      if checked:
+        by_name = {leaf.name: leaf for leaf in stored.leaves.values()}
+        sums |= {v.origin: sum_of(by_name[v.name].read()) for v in leaves.values() if isinstance(v, Reference)}
+      try:
+        link_tree(stored, temporary, leaves)
+      except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+          raise
+        reason, linked = f"the file system does not link: {error.strerror}", []
+        remove(temporary)
+        sums.clear()
+    if reason:
+      write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
     data = {
       "source": done.source,
       "direction": work.model.direction,
@@ -169,9 +196,14 @@ def _write(target: FilePath, overwrite: bool, form: str, work: Work, done: Conve
       "plan": {"model": work.model.to_json(), "optimizer": work.optimizer.to_json() if work.optimizer else None},
       "layout": work.layout,
       "sha256": sums,
+      "by_reference": linked,
     }
     if beside is None:
       write_manifest(manifest_path(temporary), data)
   if beside is not None:
     with whole_or_nothing(beside, True) as temporary:
       write_manifest(temporary, data)
+  note = (
+    f"{len(linked)} leaves share their data files with the source" if linked else f"every leaf was written: {reason}"
+  )
+  return dataclasses.replace(done, notes=(*done.notes, note))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.by_reference import Reference
 from migrate.checkpoint.stored import Stored
 from migrate.core.derive import derive_source
 from migrate.core.entries import Plan
@@ -28,30 +29,38 @@ from migrate.workflows.mapping import load_mapping
 class BackWork(Work):
   """A planned conversion to Linen."""
 
-  def leaves(self, form: str, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+  def leaves(self, form: str, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the leaves of the Linen training state under the names and kinds that its layout notes."""
     origin = {key(a): tuple(b) for a, b in self.layout.get("origin", [])}
     numbers = {key(p) for p in self.layout.get("numbers", [])}
     done: set[Path] = set()
-    for path, value in self.standard(sums):
+    for path, value in self.standard(sums, linked):
       place = origin.get(key(path), path)
       done.add(place)
-      yield place, np.asarray(value).item() if key(place) in numbers else value
+      if key(place) in numbers:
+        value = np.asarray(self.read_reference(value) if isinstance(value, Reference) else value).item()
+      yield place, value
     for path in self.layout.get("empty", []):
       if tuple(path) not in done:
         yield tuple(path), None
 
-  def standard(self, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
+  def standard(self, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the leaves as `params/...`, `opt_state/...`, `step`; `sums` gets the checksum of every leaf read."""
-    yield from translate(self.model, self.summed("model", self.state.variables, sums))
+    yield from translate(self.model, self.sources("model", self.state.variables, sums, self.model, linked))
     if self.optimizer is None or self.state.opt_state is None:
       return
-    for path, value in translate(self.optimizer, self.summed("optimizer/opt_state", self.state.opt_state, sums)):
+    moments = self.sources("optimizer/opt_state", self.state.opt_state, sums, self.optimizer, linked)
+    for path, value in translate(self.optimizer, moments):
       if value is not NOTHING:
         yield ("opt_state", *(path if "origin" in self.layout else self._positions(path))), value
     kind = self.layout.get("step")
     if kind is not None and self.step is not None:
       yield ("step",), np.asarray(self.step).astype(numpy_dtype(kind["dtype"]))
+
+  def read_reference(self, reference: Reference) -> Any:
+    """The array that a reference names."""
+    every = (*self.state.variables.values(), *(self.state.opt_state or {}).values())
+    return next(leaf.read() for leaf in every if getattr(leaf, "name", None) == reference.name)
 
   def _positions(self, path: Path) -> Path:
     """The path with numbers before the parameter's own part as positions of a tuple."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.stored import Stored
+from migrate.checkpoint.by_reference import Reference
+from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
 from migrate.core.paths import Path, key, show
@@ -32,26 +33,50 @@ class Work:
   state: TrainingState
   layout: dict[str, Any]
   mapping: Any
+  numbers: frozenset[Path] = frozenset()
 
-  def leaves(self, form: str, sums: dict[str, str]) -> Iterator[tuple[Path, Any]]:
-    """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read."""
+  def leaves(self, form: str, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
+    """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read.
+
+    Where `linked`, a leaf that is only renamed is given as a `Reference` instead of being read.
+    """
     end = ("value",) if form == "orbax" else ()
-    for path, value in translate(self.model, self.summed("", self.state.variables, sums)):
+    for path, value in translate(self.model, self.sources("", self.state.variables, sums, self.model, linked)):
       yield ("model", *map(str, path), *end), value
     if self.optimizer is None or self.state.opt_state is None:
       return
     model = {key(t.path) for e in self.model.entries for t in e.targets}
-    for path, value in translate(self.optimizer, self.summed("opt_state", self.state.opt_state, sums)):
+    moments = self.sources("opt_state", self.state.opt_state, sums, self.optimizer, linked)
+    for path, value in translate(self.optimizer, moments):
       name = key(path)
       yield ("optimizer", "opt_state", *(with_value(name, model) if end else name)), None if value is NOTHING else value
     if self.state.step is not None:
       Summed(self.state.step, "step", sums).read()
     yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
 
-  def summed(self, prefix: str, leaves: dict[Path, Any], sums: dict[str, str]) -> dict[Path, Any]:
-    """The leaves, which note their checksums when they are read."""
+  def sources(
+    self, prefix: str, leaves: dict[Path, Any], sums: dict[str, str], plan: Plan, linked: bool
+  ) -> dict[Path, Any]:
+    """The leaves to translate: references where they may be, else such as note their checksums when they are read."""
     head = (prefix,) if prefix else ()
-    return {p: v if v == NOTHING else Summed(v, show(self.state.place((*head, *p))), sums) for p, v in leaves.items()}
+    ties = {t.path for e in plan.entries if e.fate == "tie" for t in e.targets}
+    renamed = {
+      s.path
+      for e in plan.entries
+      if not e.ops and e.fate != "tie"
+      for s in e.sources
+      if e.targets[:1] and e.targets[0].path not in ties
+    }
+    out: dict[Path, Any] = {}
+    for path, leaf in leaves.items():
+      place = self.state.place((*head, *path))
+      if leaf == NOTHING:
+        out[path] = leaf
+      elif linked and path in renamed and isinstance(leaf, StoredLeaf) and place not in self.numbers:
+        out[path] = Reference(show(place), leaf.name, leaf.shape, leaf.dtype)
+      else:
+        out[path] = Summed(leaf, show(place), sums)
+    return out
 
 
 def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form: str, *, partial: bool) -> Work:
@@ -75,7 +100,7 @@ def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form:
     "numbers": numbers,
     "step": kind,
   }
-  return Work(plan, optimizer_plan, step, notes, state, layout, mapping)
+  return Work(plan, optimizer_plan, step, notes, state, layout, mapping, stored.numbers)
 
 
 def _leaf_kind(stored: Stored, path: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Verified:
     compared: how many of the source's leaves were found in the checkpoint, bit for bit.
     against: `manifest`, or the source that was read again.
     dropped: leaves of the source that the conversion left out.
+    unread: leaves that share their data files with the source and have no checksum; `against` compares them too.
     findings: what differs.
   """
 
@@ -32,11 +33,12 @@ class Verified:
   against: str
   dropped: tuple[str, ...]
   findings: tuple[Finding, ...]
+  unread: tuple[str, ...] = ()
 
   @property
   def proven(self) -> bool:
-    """Whether something was compared and all of it agrees."""
-    return self.compared > 0 and not self.findings
+    """Whether something was compared, all of it agrees, and nothing was left uncompared."""
+    return self.compared > 0 and not self.findings and not self.unread
 
   def to_json(self) -> dict[str, Any]:
     """A plain dict."""
@@ -47,6 +49,7 @@ class Verified:
       "against": self.against,
       "dropped": list(self.dropped),
       "findings": found,
+      "unread": list(self.unread),
     }
 
 
@@ -72,12 +75,16 @@ def verify_checkpoint(path: str | os.PathLike[str], against: str | os.PathLike[s
   work = plan_back(stored, None, None)
   findings: list[Finding] = []
   seen: set[str] = set()
+  # what shares its bytes with the source was not read when it was made
+  linked = set(map(str, manifest.get("by_reference", []))) - set(wanted) if against is None else set()
   places = {key(a): tuple(b) for a, b in work.layout.get("origin", [])}
   compared = 0
   try:
     for standard, value in work.standard({}):
       name = show(places.get(key(standard), standard))
       seen.add(name)
+      if name in linked:
+        continue
       if name not in wanted:
         findings.append(Finding(name, "is not in the source", "a leaf of the source", "convert it again"))
       elif checksum(value) != wanted[name]:
@@ -90,12 +97,18 @@ def verify_checkpoint(path: str | os.PathLike[str], against: str | os.PathLike[s
   for name in sorted(set(wanted) - seen - set(dropped)):
     if not any(name.startswith(("opt_state/", "step")) and d.partition("/")[2] in name for d in dropped):
       findings.append(Finding(name, "is not in the checkpoint", "every leaf of the source", "convert it again"))
-  return Verified(compared, "manifest" if against is None else os.fspath(against), tuple(dropped), tuple(findings))
+  return Verified(
+    compared,
+    "manifest" if against is None else os.fspath(against),
+    tuple(dropped),
+    tuple(findings),
+    tuple(sorted(linked)),
+  )
 
 
 def _sums(manifest: dict[str, Any]) -> dict[str, str]:
   sums = manifest.get("sha256")
-  if not isinstance(sums, dict) or not sums:
+  if not isinstance(sums, dict) or not (sums or manifest.get("by_reference")):
     raise refuse("manifest", "has no checksums", "a checksum of every leaf", "give the source with --against")
   return sums
 
