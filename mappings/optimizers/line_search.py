@@ -12,9 +12,7 @@ MAPPINGS = (
   OptimizerMapping(
     "optax.ScaleByZoomLinesearchState", like_params=("grad",), scalars=("learning_rate", "value"), inner=("info",)
   ),
-  OptimizerMapping(
-    "optax._src.linesearch.ZoomLinesearchInfo", scalars=("num_linesearch_steps", "decrease_error", "curvature_error")
-  ),
+  OptimizerMapping("optax.ZoomLinesearchInfo", scalars=("num_linesearch_steps", "decrease_error", "curvature_error")),
   OptimizerMapping(
     "optax.ScaleByBacktrackingLinesearchState",
     like_params=("grad",),

@@ -23,6 +23,6 @@ MAPPINGS = (
   OptimizerMapping(
     "optax.EmaState", like_params=("ema",), scalars=("count",), note="measure_with_ema keeps one number there"
   ),
-  OptimizerMapping("optax._src.transform.ApplyEvery", like_params=("grad_acc",), scalars=("count",)),
+  OptimizerMapping("optax.ApplyEvery", like_params=("grad_acc",), scalars=("count",)),
   OptimizerMapping("optax.ZeroNansState", like_params=("found_nan",)),
 )

@@ -30,6 +30,7 @@ MAPPINGS = (
     note="its parameters are optax.LookaheadParams, a pair of trees",
   ),
   OptimizerMapping("optax.LookaheadParams", like_params=("fast", "slow")),
+  OptimizerMapping("optax.schedules._inject.WrappedScheduleState", scalars=("count",)),
   OptimizerMapping("optax.ScaleByScheduleState", scalars=("count",)),
   OptimizerMapping("optax.SnapshotState", inner=("measurement",)),
   OptimizerMapping("optax.MonitorState", inner=("measurements", "measure_states")),
