@@ -37,7 +37,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
       continue
     texts[name] = _method(unit, info.methods[name], name in compact)
   body, _ = prune(unit.block)
-  setup_text = [_fill_sites(unit, line) for line in setup_lines]
+  setup_text = [_fill_sites(unit, line) for line in _fill_lists(unit, "\n".join(setup_lines)).split("\n")] if setup_lines else []
   init_lines = render(body, "", unit.step)
   bases = [unit.results[b] for b in info.cls.__mro__[1:] if b in unit.results]
   needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
@@ -54,7 +54,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
                        "Python", "report this class") from error  # fmt: skip
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
-                     unit.templates, [s.name for s in sizes if s.parameter is None])  # fmt: skip
+                     unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines))  # fmt: skip
 
 
 def _renamed(text: str, rename: dict[str, str]) -> str:
@@ -362,6 +362,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   code = unit.source.code(value.func) if isinstance(value, ast.Call) else ""
   if isinstance(value, ast.Call) and code in (f"{unit.self_name}.param", f"{unit.self_name}.variable"):
     return _setup_variable(unit, targets, value)
+  if own and len(targets) == 1 and isinstance(value, ast.ListComp) and len(value.generators) == 1 and not value.generators[0].ifs:
+    if unit.creates(value.elt):
+      return _setup_list(unit, own[0].attr, value)
   text = unit.static(value)
   if own:
     events = unit.events(value)
@@ -373,6 +376,44 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     elif not any(holds) and isinstance(value, ast.List | ast.ListComp) and not events:
       return f"nnx.List({text})" if "SITE__" in text else text
   return text
+
+
+def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
+  """`self.layers = [Block(...) for ...]`: kept as it is unless a size goes from layer to layer."""
+  before = len(unit.setup_sites)
+  text = unit.static(value)
+  unit.need_import("from flax import nnx")
+  outer = unit.setup_sites[-1] if len(unit.setup_sites) > before and unit.source.code(value.elt) else None
+  if outer is None or outer.node is not value.elt:
+    return f"nnx.List({text})"
+  outer.attr, outer.listed, outer.looped = attr, True, True
+  generator = value.generators[0]
+  bound = frozenset(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
+  unit.comprehensions.append((outer, text, unit.source.code(generator.target), unit.static(generator.iter), unit.static(value.elt, bound)))
+  unit.setup_sites.pop()  # rendering the element again made its site a second time
+  return f"COMP__{len(unit.comprehensions) - 1}__"
+
+
+def _fill_lists(unit: Unit, text: str) -> str:
+  """Lists of layers: comprehensions, or loops where the layers' sizes differ."""
+
+  def fill(match: re.Match[str]) -> str:
+    site, comprehension, target, iterable, element = unit.comprehensions[int(match.group(3))]
+    unit.settle(site, None)
+    varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
+    if not varies:
+      return f"{match.group(1)}{match.group(2)}nnx.List({comprehension})"
+    indent, step = match.group(1), unit.step
+    lines = [f"{indent}self.{site.attr} = nnx.List([])"]
+    if site.chain is not None:
+      lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
+    lines.append(f"{indent}for {target} in {iterable}:")
+    lines.append(f"{indent}{step}self.{site.attr}.append({element})")
+    if site.chain is not None:
+      lines.append(f"{indent}{step}{site.chain.name} = {site.chain.step}")
+    return "\n".join(lines)
+
+  return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
 
 
 def _container(unit: Unit, text: str, events: list) -> str:
@@ -516,13 +557,8 @@ def names_in_all(text: str) -> set[str]:
 
 def _inherited_sizes(unit: Unit) -> list[SizeArg]:
   found: list[SizeArg] = []
-  if "setup" in unit.info.methods and not _calls_super_setup(unit) or unit.info.compact_methods():
-    return found
-  for base in unit.info.cls.__mro__[1:]:
-    result = unit.results.get(base)
-    if result is not None:
-      return list(result.sizes)
-  return found
+  base = _base_with_init(unit)
+  return list(base.sizes) if base is not None else found
 
 
 def _calls_super_setup(unit: Unit) -> bool:
@@ -697,12 +733,12 @@ def _default(unit: Unit, field: Any) -> str | None:
 
 def _base_with_init(unit: Unit) -> ClassResult | None:
   """The nearest rewritten base whose `__init__` this class must run."""
-  if ("setup" in unit.info.methods and not _calls_super_setup(unit)) or unit.info.compact_methods():
+  if "setup" in unit.info.methods and not _calls_super_setup(unit):
     return None
   for base in unit.info.cls.__mro__[1:]:
     result = unit.results.get(base)
     if result is not None and "def __init__(" in result.text:
-      return result
+      return None if result.compact_sites and unit.info.compact_methods() else result
   return None
 
 

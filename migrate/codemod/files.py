@@ -76,7 +76,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       _share_residues(unit, residues)
     if before == (residues, field_residues):
       break
-  _write_files(project, rewriting)
+  _write_files(project, rewriting, names)
   return rewriting
 
 
@@ -96,8 +96,9 @@ def _children_first(project: Project) -> list[ClassInfo]:
     for made in fact.created.values():
       for activation, _, module in made:
         owner = type(activation.module) if activation.module is not None else None
-        if owner in needs and type(module) in needs and type(module) is not owner:
-          needs[owner].append(type(module))
+        owner, made_class = project.plain(owner) if owner else None, project.plain(type(module))
+        if owner in needs and made_class in needs and made_class is not owner:
+          needs[owner].append(made_class)
   done: list[type] = []
   open_: set[type] = set()
 
@@ -114,13 +115,14 @@ def _children_first(project: Project) -> list[ClassInfo]:
   return [project.classes[c] for c in done]
 
 
-def _write_files(project: Project, rewriting: Rewriting) -> None:
+def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]) -> None:
   for path, source in project.sources.items():
     module = project.modules[path]
     mine = [r for r in rewriting.results.values() if r.info.file == path]
     if not mine:
       continue
-    text = _replace(source, mine)
+    top = _top_level(project, source, names[path], mine, rewriting)
+    text = _replace(source, mine, top)
     added = set().union(*(r.imports for r in mine))
     rewriting.templates |= set().union(*(r.templates for r in mine))
     rewriting.imports[module] = added
@@ -128,14 +130,42 @@ def _write_files(project: Project, rewriting: Rewriting) -> None:
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}
 
 
-def _replace(source: Source, results: Sequence[ClassResult]) -> str:
+def _top_level(project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting) -> dict[ast.stmt, str]:
+  """Functions and constants at the top of a file that speak of Linen, without it."""
+  unit = Unit(project, mine[0].info, names, rewriting.results, {}, {}, False)
+  unit.self_name = ""
+  found: dict[ast.stmt, str] = {}
+  for node in source.tree.body:
+    unit.env, unit.parameters = {}, set()
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+      text = unit.compose(node, unit.text)
+      target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+      if isinstance(target, ast.Name) and text.replace(" ", "") == f"{target.id}={target.id}":
+        text = ""
+    elif isinstance(node, ast.FunctionDef):
+      unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+      unit.parameters |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+      text = unit.plain_function(node)
+    else:
+      continue
+    if text.strip() != source.code(node).strip() or not text:
+      found[node] = text
+  rewriting.templates |= unit.templates
+  mine[0].imports.update(unit.imports)
+  return found
+
+
+def _replace(source: Source, results: Sequence[ClassResult], top: dict[ast.stmt, str]) -> str:
   data = source.data
-  for result in sorted(results, key=lambda r: -r.info.node.lineno):
-    node = result.info.node
+  texts: list[tuple[ast.stmt, str]] = [(r.info.node, r.text) for r in results] + list(top.items())
+  for node, text in sorted(texts, key=lambda t: -t[0].lineno):
     start = source.offset(source.first_line(node), 0)
     last = node.end_lineno or node.lineno
     stop = source.offset(last, 0) + len(source.line(last).encode())
-    data = data[:start] + result.text.encode() + data[stop:]
+    if text and not text.endswith("\n"):
+      end = source.span(node)[1]
+      text += source.between(end, stop)
+    data = data[:start] + text.encode() + data[stop:]
   return data.decode()
 
 

@@ -99,7 +99,7 @@ class Inlining:
       self.env.pop(name, None)
     self.parameters = before | names | stored
     try:
-      text = self._plain_function(node)
+      text = self.plain_function(node)
     finally:
       self.env, self.parameters = saved, before
     self.env[node.name] = Local("dynamic", node)
@@ -109,7 +109,8 @@ class Inlining:
       self.env[node.name] = Local("static", None)
     return text
 
-  def _plain_function(self: Unit, node: ast.FunctionDef) -> str:
+  def plain_function(self: Unit, node: ast.FunctionDef) -> str:
+    """A function that makes no layers, without Linen."""
     return self.own_lines(node, self.compose(node, self.text)) if not node.decorator_list else (
       "".join(self.source.indent(node) + "@" + self.text(d) + "\n" for d in node.decorator_list)
       + self.own_lines(node, self._without_decorators(node))
@@ -142,7 +143,7 @@ class Inlining:
     for inner in ast.walk(node):
       if isinstance(inner, ast.Name | ast.Attribute) and not self.has_counterpart(inner):
         return None
-    text = self._plain_function(node)
+    text = self.plain_function(node)
     return textwrap.dedent(text).rstrip("\n")
 
   def run_helper(self: Unit, node: ast.Call, helper: Helper) -> str:

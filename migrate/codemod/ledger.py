@@ -216,7 +216,7 @@ def derive(
 def _unused(model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]) -> list[Rule]:
   """Variables of modules for which Linen made none, because no example runs them with parameters of their own."""
   filled = {tuple(map(str, t)) for r in rules for t in r.target}
-  have = {tuple(map(str, m.path)) for t, m in pairs if any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)}
+  have = {tuple(map(str, m.path)) for t, m in pairs if t.path and any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)}
   found = []
   state = nnx.state(model, nnx.Not(nnx.RngState))
   for path, leaf in nnx.to_flat_state(state):
@@ -225,9 +225,10 @@ def _unused(model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visi
       continue
     owners = [h for h in have if names[: len(h)] == h]
     own = [h for h in owners if h]
-    constant = not isinstance(leaf, nnx.Variable)
-    if constant or not own or names[:-1] not in have:
-      because = "a constant that __init__ makes" if constant else "no example runs this module, so Linen made no variables for it"
+    if not isinstance(leaf, nnx.Variable):
+      continue  # a constant array that __init__ makes, not a variable
+    if not own or names[:-1] not in have:
+      because = "no example runs this module, so Linen made no variables for it"
       found.append(Rule("fresh", (), (_literal(_path(path)),), (), because))
   return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import operator
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,22 @@ class Need:
   values: list[Any]
   call_parameter: str | None = None
   axis: int | None = None
+  method: str = "__call__"
+
+
+@dataclasses.dataclass
+class Chain:
+  """A size that each layer of a list takes from the one before.
+
+  Attributes:
+    name: the local of `__init__` that carries it.
+    first: what it is at first.
+    step: what it is after each layer.
+  """
+
+  name: str
+  first: str
+  step: str
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,6 +99,8 @@ class Site:
   reference: str = ""
   arguments: dict[str, str] = dataclasses.field(default_factory=dict)
   flow: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+  chain: Chain | None = None
+  listed: bool = False
 
 
 _REQUIRED = {"in_features", "num_features"}  # without these no layer can be made
@@ -91,6 +110,31 @@ def follow_name(full: str) -> Any:
   """The object of a full name in a loaded module, re-exports followed."""
   module, _, name = full.rpartition(".")
   return getattr(sys.modules.get(module), name, None)
+
+
+def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:
+  """The value of an expression over `self.field`, sizes and integers, or None where it is not that simple."""
+
+  def walk(node: ast.AST) -> Any:
+    if isinstance(node, ast.Constant):
+      return node.value
+    if isinstance(node, ast.Name):
+      return module if node.id == "self" else sizes.get(node.id)
+    if isinstance(node, ast.Attribute):
+      return getattr(walk(node.value), node.attr, None)
+    if isinstance(node, ast.BinOp):
+      left, right = walk(node.left), walk(node.right)
+      work = _OPERATORS.get(type(node.op))
+      return work(left, right) if work and type(left) is int and type(right) is int and right else None
+    return None
+
+  try:
+    return walk(ast.parse(text, mode="eval").body)
+  except SyntaxError:
+    return None
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv}
 
 
 def parameters_of(cls: type, method: str) -> list[str]:
@@ -176,7 +220,7 @@ class Sites:
             continue  # no example reaches the layer that it is for
           values = [size.values.get(self.instance_key(a, m)) for a, _, m in made]
           if all(n.parameter != size.name for n in site.needs):
-            site.needs.append(Need(size.name, values, size.parameter, size.axis if size.parameter else None))
+            site.needs.append(Need(size.name, values, size.parameter, size.axis if size.parameter else None, size.method))
     return site
 
   def _layer_needs(self: Unit, record: LayerMapping, made: Sequence[tuple[Activation, int, Any]]) -> list[Need]:
@@ -256,9 +300,72 @@ class Sites:
       return recent
     if owned and owned[0][0] >= 2:
       return owned[0][1]
+    if all(v is None for v in values):
+      guess = self._guess(site)
+      if guess is not None:
+        return guess
+    chain = self._chain(site, values, flow)
+    if chain is not None:
+      return chain
     return self.hoist(site, f"{need.parameter}{suffix}", values)
 
+  def _guess(self: Unit, site: Site) -> str | None:
+    """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
+    found = site.arguments.get("features")
+    if found is None:
+      owners = [a.module for a, _, _ in site.made if a.module is not None]
+      likely = self.likely_sizes(owners[0]) if owners else []
+      found = likely[0] if likely else None
+    if found is not None and self.readable_at(site, found):
+      self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{found}`", "an example that runs it",
+                        "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
+      return found
+    return None
+
+  def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
+    """In a list of layers, the size that the layer before gives."""
+    if not site.listed or not site.made or site.chain is not None:
+      return site.chain.name if site.chain is not None else None
+    by_owner: dict[int, list[tuple[Any, Any]]] = {}
+    for (activation, _, module), value in zip(site.made, values, strict=True):
+      outputs = [c.output for c in self.project.calls_of(module) if isinstance(c.output, ArraySpec) and c.output.shape]
+      by_owner.setdefault(id(activation), []).append((value, outputs[0].shape[-1] if outputs else None))
+    for pairs in by_owner.values():
+      if any(later[0] != before[1] or later[0] is None for before, later in zip(pairs, pairs[1:], strict=False)):
+        return None
+    step = site.arguments.get("features") or self._step_of(site)
+    if step is None:
+      return None
+    firsts = [(a, m, v) for pos, ((a, _, m), v) in enumerate(zip(site.made, values, strict=True))
+              if pos == 0 or site.made[pos - 1][0] is not a]  # fmt: skip
+    owned = self.matches([(a.module, v) for a, _, v in firsts if a.module is not None])
+    start = next((c for c in self.chain_starts(firsts) if self.readable_at(site, c)), None)
+    start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
+    name = f"{site.attr or 'layer'}_features"
+    if start is None:
+      head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
+      start = self.hoist(head, "in_features", [v for _, _, v in firsts])
+    site.chain = Chain(name, start, step)
+    self.bound_names = self.bound_names | {name}
+    return name
+
+  def _step_of(self: Unit, site: Site) -> str | None:
+    """The last axis of what a rewritten class returns, in terms of what it is made with."""
+    promised = self.promised_of(site)
+    return promised[-1][0] if promised and promised[-1] else None
+
+  def chain_starts(self: Unit, firsts: list[tuple[Activation, Any, Any]]) -> list[str]:
+    """Sizes of call arguments that are what the first layer of a list was given, in every instance."""
+    found = []
+    for token, sizes in self.token_values.items():
+      if all(sizes.get(self.owner_key(a)) == v for a, _, v in firsts) and token.endswith("__1"):
+        found.append(token)
+    return found
+
   def _flow_candidates(self: Unit, site: Site, need: Need, call: ast.Call, values: list[Any]) -> list[str]:
+    called = call.func.attr if isinstance(call.func, ast.Attribute) and self._is_method_call(call, site) else "__call__"
+    if site.record is None and (need.call_parameter is None or called != need.method):
+      return []
     node = self.argument(call, site, need.call_parameter)
     if node is None:
       return []
@@ -281,8 +388,26 @@ class Sites:
       seen = {e.value.shape[-j] for e in events}
       wanted = {v for v in values if v is not None}
       if j == need.axis or (fits and seen == wanted):
-        found += [c for c in dims[-j] if c not in found]
+        found += [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
     return found
+
+  def _is_method_call(self: Unit, call: ast.Call, site: Site) -> bool:
+    assert isinstance(call.func, ast.Attribute)
+    owners = self.events(call.func.value)
+    return bool(owners) and any(e.value is m or self.same_origin(m, [e.value]) for e in owners[:1] for _, _, m in site.made)
+
+  def holds(self: Unit, site: Site, text: str, values: list[Any]) -> bool:
+    """Whether an expression over fields and sizes has the wanted value in every instance; locals are not checked."""
+    if not closed(text):
+      return True
+    for (activation, _, _), wanted in zip(site.made, values, strict=True):
+      if wanted is None:
+        continue
+      sizes = {t: v.get(self.owner_key(activation)) for t, v in self.token_values.items()}
+      found = evaluate(text, activation.module, sizes)
+      if found is not None and found != wanted:
+        return False
+    return True
 
   def argument(self: Unit, call: ast.Call, site: Site, parameter: str | None) -> ast.expr | None:
     """The expression that a call gives for one of the layer's call parameters."""
@@ -298,9 +423,9 @@ class Sites:
     for keyword in call.keywords:
       if keyword.arg is not None and keyword.arg == parameter:
         return keyword.value
+    if parameter is not None and parameter not in order and site.record is None:
+      return None
     index = order.index(parameter) if parameter in order else 0
-    if parameter is None or parameter not in order:
-      index = 0
     if index < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: index + 1]):
       return call.args[index]
     return None

@@ -168,7 +168,11 @@ class Sizes:
   def _promised(self: Unit, node: ast.AST) -> Dims | None:
     """Sizes of what a rewritten class returns, in terms of what it is made with here."""
     site = self._site_called(node)
-    if site is None or site.record is not None or not site.made:
+    return self.promised_of(site) if site is not None else None
+
+  def promised_of(self: Unit, site: Any) -> Dims | None:
+    """As `_promised`, for a construction site."""
+    if site.record is not None or not site.made:
       return None
     cls = type(site.made[0][2])
     if len({type(m) for _, _, m in site.made}) != 1:
@@ -201,6 +205,19 @@ class Sizes:
         continue
       if isinstance(child, ast.Name) or child in self._dims or isinstance(child, ast.Attribute | ast.Subscript | ast.BinOp):
         yield child
+
+  def likely_sizes(self: Unit, module: Any) -> list[str]:
+    """Fields and attributes of configs that sound like a number of features, likeliest first."""
+    found: list[tuple[int, str]] = []
+    for name in self.field_names:
+      value = getattr(module, name, None)
+      if type(value) is int:
+        found.append((_likeness(name), f"self.{name}"))
+      elif _is_config(value):
+        for attribute in _attributes(value):
+          if type(_attribute(value, attribute)) is int:
+            found.append((_likeness(attribute), f"self.{name}.{attribute}"))
+    return [text for rank, text in sorted(found, key=lambda f: -f[0]) if rank > 0]
 
   def matches(self: Unit, wanted: Sequence[tuple[Any, int]]) -> list[tuple[int, str]]:
     """(rank, expression) of fields and attributes of configs that equal the wanted size in every instance.

@@ -222,6 +222,10 @@ class Statements:
       site.reference = name if site.looped or self.assigned[name] > 1 else site.reference
       self.env[name] = local
       return text
+    if isinstance(value, ast.ListComp) and len(value.generators) == 1 and not value.generators[0].ifs and self.creates(value.elt):
+      if not self.loops and self.try_static(value.generators[0].iter) is not None:
+        self._list_of_layers(name, value)
+        return ""
     if events and all(_all_modules(e.value) for e in events) and not isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
       static = self.try_static(value)
       if static is not None and not self.loops:
@@ -261,6 +265,31 @@ class Statements:
         self.static_arrays.add(name)
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
     return None
+
+  def _list_of_layers(self: Unit, name: str, value: ast.ListComp) -> None:
+    """`layers = [nn.Dense(f) for f in self.features]`: a loop of `__init__` that appends."""
+    generator = value.generators[0]
+    static, target = self.static(generator.iter), self.source.code(generator.target)
+    outer, saved = self.block, dict(self.env)
+    self.block = []
+    for inner in ast.walk(generator.target):
+      if isinstance(inner, ast.Name):
+        self.env[inner.id] = Local("static", None)
+    loop = Loop(None)
+    self.loops.append(loop)
+    assert isinstance(value.elt, ast.Call)
+    site = self.make(value.elt, name)
+    site.listed = True
+    self.loops.pop()
+    inner_block, self.block = self.block, outer
+    self.env = saved
+    chain = f"{site.attr}_features"
+    self.block.append(Stmt(lambda: f"{chain} = {site.chain.first}" if site.chain else f"{chain} = 0", frozenset({chain})))
+    inner_block.append(Stmt(lambda: f"{chain} = {site.chain.step}" if site.chain else f"{chain} = 0", frozenset({chain})))
+    self.block += loop.before
+    self.block.append(Block([(lambda: f"for {target} in {static}:", inner_block)], loop=True))
+    self.env[name] = Local("modules", value, target=f"self.{site.attr}")
+    site.reference = f"self.{site.attr}"
 
   def _target_text(self: Unit, node: ast.stmt) -> str:
     if isinstance(node, ast.AnnAssign):

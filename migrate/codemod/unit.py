@@ -56,6 +56,7 @@ class ClassResult:
     imports: import statements that the text needs.
     templates: template files that the text needs.
     hoisted: names of hoisted arguments.
+    compact_sites: whether compact methods make layers, which a subclass's own would not.
   """
 
   info: ClassInfo
@@ -67,6 +68,7 @@ class ClassResult:
   imports: set[str]
   templates: set[str]
   hoisted: list[str]
+  compact_sites: bool = False
 
 
 class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
@@ -124,6 +126,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
+    self.comprehensions: list[tuple[Site, str, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
     self.iterator = ""
@@ -227,6 +230,9 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
       self.need_import(statement)
       return name
     target = nnx_name(full)
+    if full == "flax.linen":
+      self.need_import("from flax import nnx")
+      return "nnx"
     if target is None:
       if full != "flax.linen":
         self.leave(node, f"{full} has no NNX counterpart")
@@ -487,6 +493,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     state = {n: type(getattr(self, n))(getattr(self, n)) for n in names}
     for n in ("findings", "inner_sites", "produced", "variable_sites", "loops", "conditions"):
       state[n] = list(getattr(self, n))
+    state["flows"] = [(site, {k: list(v) for k, v in site.flow.items()}) for site in self.setup_sites]
     state["loop_state"] = [(loop, list(loop.before), list(loop.iterators)) for loop in self.loops]
     state["env"] = {n: dataclasses.replace(v) for n, v in self.env.items()}
     return state
@@ -495,6 +502,8 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     """Undoes a trial run."""
     for loop, before, iterators in state.pop("loop_state"):
       loop.before, loop.iterators = before, iterators
+    for site, flow in state.pop("flows"):
+      site.flow = flow
     for name, value in state.items():
       setattr(self, name, value)
 
