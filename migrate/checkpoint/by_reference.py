@@ -170,16 +170,18 @@ def _write_metadata(source: FilePath, folder: FilePath, metadata: dict[str, Any]
     keys = [{"key": str(s), "key_type": 1 if type(s) is int else 2} for s in path]
     entries[str(tuple(map(str, path)))] = {"key_metadata": keys, "value_metadata": value}
   (folder / METADATA).write_text(json.dumps({**metadata, "tree_metadata": entries}), encoding="utf-8")
-  names = {leaf.name: _name(path) for path, leaf in leaves.items() if isinstance(leaf, Reference)}
+  names: dict[str, list[str]] = {}
+  for path, leaf in leaves.items():
+    if isinstance(leaf, Reference):
+      names.setdefault(leaf.name, []).append(_name(path))
   sharding = folder / "_sharding"
   if sharding.is_file():
     known = {base64.b64decode(k).decode(): v for k, v in json.loads(sharding.read_bytes()).items()}
-    new = {base64.b64encode(names[k].encode()).decode(): v for k, v in known.items() if k in names}
-    _replace(sharding, new)
+    _replace(sharding, {base64.b64encode(n.encode()).decode(): v for k, v in known.items() for n in names.get(k, ())})
   for file in (folder / "array_metadatas").glob("*") if (folder / "array_metadatas").is_dir() else ():
-    known = json.loads(file.read_bytes())["array_metadatas"]
-    kept = [e["array_metadata"] for e in known if e["array_metadata"]["param_name"] in names]
-    _replace(file, {"array_metadatas": [{"array_metadata": {**e, "param_name": names[e["param_name"]]}} for e in kept]})
+    known = [e["array_metadata"] for e in json.loads(file.read_bytes())["array_metadatas"]]
+    kept = [{**e, "param_name": n} for e in known for n in names.get(e["param_name"], ())]
+    _replace(file, {"array_metadatas": [{"array_metadata": e} for e in kept]})
 
 
 def _replace(file: FilePath, data: Any) -> None:
