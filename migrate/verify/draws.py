@@ -229,13 +229,17 @@ def cast(
 def _by_path(
   ours: list[Draw], theirs: list[str], rng_paths: Mapping[str, str]
 ) -> tuple[dict[str, list[int]], list[Draw], list[str]]:
-  """The draws that `rng_paths` settles, and the rest of both sides."""
+  """The draws that `rng_paths` settles, and the rest of both sides.
+
+  A stream that draws another number of times than the scope of its path does is shared by several modules: order
+  must tell.
+  """
   tables: dict[str, list[int]] = {}
   for owner in dict.fromkeys(theirs):
     keys = [k for k in rng_paths if owner == k or owner.startswith(k + "/") or not k]
     linen = rng_paths[max(keys, key=len)] if keys else None
     hashes = [d.hash for d in ours if d.path == linen]
-    if hashes:
+    if len(hashes) == theirs.count(owner):
       tables[owner] = hashes
       ours = [d for d in ours if d.path != linen]
       theirs = [o for o in theirs if o != owner]

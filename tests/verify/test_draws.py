@@ -155,6 +155,13 @@ def test_given_paths_beat_the_order():
   assert casting.tables == {"second/rngs": (2,), "first/rngs": (1, 3)}
 
 
+def test_shared_stream_is_cast_by_order_whatever_its_path():
+  log = [("dropout", "first/rngs/dropout")] * 3
+  casting = cast(DRAWS, log, {"first": "a", "second": "b"})
+  assert casting.tables == {"first/rngs/dropout": (1, 2, 3)}
+  assert not casting.problems
+
+
 def test_uneven_draws_are_told():
   casting = cast(DRAWS, [("dropout", "x")])
   assert "Linen draws 3 numbers of 'dropout' (a 2x, b 1x), NNX 1 (x 1x)" in casting.problems
