@@ -117,3 +117,51 @@ def test_time_limit_ends_both_processes(ported):
   assert report.seconds < 20
 
 
+LINEN_NET = """
+import dataclasses
+from flax import linen as nn
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  factor: float = 2.0
+
+class Net(nn.Module):
+  @nn.compact
+  def __call__(self, x, config):
+    return nn.Dense(4)(x) * config.factor
+"""
+
+NNX_NET = """
+import dataclasses
+from flax import nnx
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  factor: float = 2.0
+
+class Net(nnx.Module):
+  def __init__(self, *, rngs):
+    self.dense = nnx.Linear(3, 4, rngs=rngs)
+
+  def __call__(self, x, config):
+    return self.dense(x) * config.factor
+"""
+
+
+def test_overlay_shadows_the_original_modules(tmp_path):
+  package, over = tmp_path / "l2n_owner", tmp_path / "over"
+  for folder in (package, over / "l2n_owner"):
+    folder.mkdir(parents=True)
+  (package / "__init__.py").write_text("from l2n_owner.net import Net\n")
+  (package / "net.py").write_text(LINEN_NET)
+  (over / "l2n_owner" / "net.py").write_text(NNX_NET)
+  (over / "ported.py").write_text("from l2n_owner import Net\n\ndef build_small(rngs):\n  return Net(rngs=rngs)\n")
+  (tmp_path / "small.py").write_text(
+    "import numpy as np, migrate\nfrom l2n_owner.net import Config, Net\n\n"
+    "def small():\n  return migrate.Example(Net(), (np.ones((2, 3), 'float32') / 3, Config(3.0)))\n"
+  )
+  mapping = ModelMapping(tuple(move(f"params/Dense_0/{p}", f"dense/{p}") for p in ("kernel", "bias")))
+  save_mapping(mapping, over / "mapping.json")
+  spec = f"{tmp_path / 'small.py'}:small"
+  report = verify_ported(spec, over, "build_small", over / "mapping.json", layout="overlay", timeout_s=120)
+  assert report.verdict == "identical", report.findings
