@@ -163,7 +163,7 @@ def run_port(options: argparse.Namespace) -> int:
   check_free("--out", str(options.out), options.overwrite)
   check_free("--checkpoint-out", options.checkpoint_out, options.overwrite)
 
-  from migrate.terminal import Progress, console, show_report
+  from migrate.terminal import Progress, console, shortened, show_report
   from migrate.workflows.port import port
 
   out = console(stderr=options.json == "-")
@@ -184,7 +184,7 @@ def run_port(options: argparse.Namespace) -> int:
   write_json(document, options.json)
   if not options.quiet:
     show_report(document, out)
-    out.print(f"{'proven' if report.ok else 'not proven'}: {options.out}", markup=False)
+    out.print(f"{'proven' if report.ok else 'not proven'}: {shortened(str(options.out))}", markup=False)
   return report.exit_code
 
 

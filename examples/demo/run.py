@@ -26,18 +26,19 @@ NAMES = {"resnet": "a residual network with BatchNorm", "transformer": "a transf
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
 
 
-def run(*command: str | Path) -> int:
-  """Runs Python with these arguments and returns its exit code; what it prints is shown."""
+def start(*command: str | Path) -> subprocess.Popen[bytes]:
+  """Starts Python with these arguments; what it prints is shown."""
   environment = {"JAX_PLATFORMS": "cpu", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore", **os.environ}
   environment["PYTHONPATH"] = str(HERE)
-  return subprocess.run([sys.executable, *map(str, command)], env=environment, cwd=ROOT).returncode
+  return subprocess.Popen([sys.executable, *map(str, command)], env=environment, cwd=ROOT)
 
 
-def must(*command: str | Path) -> None:
-  """Runs it, and stops the demo where it fails."""
-  code = run(*command)
-  if code:
-    sys.exit(f"{' '.join(map(str, command))} exited {code}")
+def must(*commands: tuple[str | Path, ...]) -> None:
+  """Runs them side by side, and stops the demo where one fails."""
+  running = [(command, start(*command)) for command in commands]
+  for command, process in running:
+    if process.wait():
+      sys.exit(f"{' '.join(map(str, command))} exited {process.returncode}")
 
 
 def losses(folder: Path, name: str) -> list[float]:
@@ -53,7 +54,7 @@ def demonstrate(name: str) -> bool:
   folder.mkdir(parents=True)
   console.rule(f"{name}: {NAMES[name]}")
   console.print(f"Linen: {task.BEFORE} steps of AdamW, then an Orbax checkpoint")
-  must(HERE / "linen_training.py", name, "begin", folder / "linen", folder / "before.json")
+  must((HERE / "linen_training.py", name, "begin", folder / "linen", folder / "before.json"))
   before = losses(folder, "before")
   console.print(f"loss {before[0]:.4f} -> {before[-1]:.4f}\n")
 
@@ -61,15 +62,14 @@ def demonstrate(name: str) -> bool:
   shown = f"linen2nnx port {spec} --out {folder.relative_to(ROOT)}/ported"
   console.print(f"$ {shown} --checkpoint ... --checkpoint-out ...", markup=False)
   moved = ("--checkpoint", folder / "linen", "--checkpoint-out", folder / "nnx")
-  if run("-m", "migrate.cli", "port", spec, "--out", folder / "ported", *moved):
+  if start("-m", "migrate.cli", "port", spec, "--out", folder / "ported", *moved).wait():
     console.print("[red]the port was not proven: see above[/red]")
     return False
 
-  for mode in ("no-dropout", "dropout"):
-    must(HERE / "linen_training.py", name, "continue", folder / "linen", folder / f"linen_{mode}.json", mode)
-    must(HERE / "nnx_training.py", name, folder / "ported", folder / "nnx", folder / f"nnx_{mode}.json", mode)
-    if name == "resnet":
-      break
+  for mode in ("no-dropout", "dropout") if name == "transformer" else ("no-dropout",):
+    linen = (HERE / "linen_training.py", name, "continue", folder / "linen", folder / f"linen_{mode}.json", mode)
+    nnx = (HERE / "nnx_training.py", name, folder / "ported", folder / "nnx", folder / f"nnx_{mode}.json", mode)
+    must(linen, nnx)
   return show(name, folder)
 
 
@@ -102,9 +102,10 @@ def show(name: str, folder: Path) -> bool:
 def main() -> int:
   """Runs both; exit code 0 only where both ports were proven and training went on alike."""
   sys.path.insert(0, str(HERE))
+  names = sys.argv[1:] or list(NAMES)
   shutil.rmtree(WORK, ignore_errors=True)
   started = time.monotonic()
-  good = [demonstrate(name) for name in NAMES]
+  good = [demonstrate(name) for name in names]
   took = time.monotonic() - started
   console.print(
     f"{sum(good)} of {len(good)} proven in {took:.0f} s. The ported source is in {WORK.relative_to(ROOT)}/*/ported."
