@@ -1,6 +1,6 @@
 """Ports every case of the corpus, a process each, and writes the scoreboard.
 
-  python tests/corpus/run.py [-k PART]... [--package NAME]... [--jobs 2] [--timeout 300]
+  python tests/corpus/run.py [-k PART]... [--package NAME]... [--jobs 2] [--timeout 300] [--resume]
 
 Results go to `.work/corpus/`: `results.json`, and for each case its ported package, its report and its log.
 Only a run of all cases rewrites `docs/scoreboard.md`.
@@ -130,21 +130,22 @@ def main() -> int:
   parser.add_argument("--package", action="append", default=[], help="only cases of this library")
   parser.add_argument("--jobs", type=int, default=2)
   parser.add_argument("--timeout", type=float, default=300.0, help="seconds a case may take")
+  parser.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
   options = parser.parse_args()
   todo = chosen(options.k, options.package)
   WORK.mkdir(parents=True, exist_ok=True)
-  results = []
-  with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-    for i, result in enumerate(pool.map(lambda case: run_case(case, options.timeout), todo), 1):
-      results.append(result)
-      first = scoreboard.short(result["findings"][0]) if result["findings"] else ""
-      print(
-        f"{i:3d}/{len(todo)} {result['id']:40s} {result['verdict']:14s} {result['seconds']:6.1f} s  {first}", flush=True
-      )
   whole = len(todo) == len(cases.CASES)
-  (WORK / ("results.json" if whole else "results_part.json")).write_text(
-    json.dumps(results, indent=1), encoding="utf-8"
-  )
+  kept = WORK / ("results.json" if whole else "results_part.json")
+  done = {r["id"]: r for r in json.loads(kept.read_text(encoding="utf-8"))} if options.resume and kept.is_file() else {}
+  with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    left = [case for case in todo if case.id not in done]
+    for result in pool.map(lambda case: run_case(case, options.timeout), left):
+      done[result["id"]] = result
+      kept.write_text(json.dumps(list(done.values()), indent=1), encoding="utf-8")
+      first = scoreboard.short(result["findings"][0]) if result["findings"] else ""
+      place = f"{len(done):3d}/{len(todo)} {result['id']:40s} {result['verdict']:14s} {result['seconds']:6.1f} s"
+      print(f"{place}  {first}", flush=True)
+  results = [done[case.id] for case in todo]
   if whole:
     (ROOT / "docs" / "scoreboard.md").write_text(scoreboard.page(results), encoding="utf-8")
   print(scoreboard.totals(results))
