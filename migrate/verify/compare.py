@@ -169,7 +169,7 @@ def _call_findings(name: str, i: int, ours: CallRecord, theirs: CallRecord) -> l
       Finding(where, f"the Linen model can't be differentiated: {ours.no_gradient}", severity="note")
     )
   if any(p[0] == "intermediates" and p not in theirs.after for p in ours.after):
-    findings.append(Finding(where, "sown intermediates were not compared", severity="note"))
+    findings.append(Finding(where, "some sown intermediates were not compared", severity="note"))
   if ours.opaque:
     findings.append(Finding(where, f"{ours.opaque} outputs hold no arrays and were not compared", severity="note"))
   return findings

@@ -128,9 +128,10 @@ def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Br
   forward, dynamic, seen = _forward(graphdef, plan)
   has_params = not linen.no_gradient and bool(jax.tree_util.tree_leaves(params))
   run, no_gradient = differentiated(forward, has_params, (params, rest, dynamic))
-  (outputs, state), grads = run(params, rest, dynamic)
+  (outputs, state, sown), grads = run(params, rest, dynamic)
   nnx.update(model, state)
   after = A.flatten(bridge.back(model))
+  after.update(_in_linen(sown, bridge.pairs()))
   flat_grads: A.Flat = {}
   if not no_gradient:
     carrier = nnx.merge(graphdef, grads, rest)
@@ -150,10 +151,37 @@ def _forward(graphdef: Any, plan: CallPlan) -> tuple[Callable[..., Any], list[An
     a, k = rebuild(dynamic)
     out = getattr(model, plan.method or "__call__")(*a, **k)
     outputs, seen["plain"], seen["opaque"] = A.named_leaves(_plain(out))
-    nnx.pop(model, nnx.Intermediate)
-    return A.scalar_of(outputs), (outputs, nnx.state(model))
+    sown = _pop_sown(model)
+    return A.scalar_of(outputs), (outputs, nnx.state(model), sown)
 
   return forward, dynamic, seen
+
+
+def _pop_sown(model: nnx.Module) -> A.Flat:
+  """What the call sowed, which is a tuple for each name, taken out of the model: (collection, attributes..., index)."""
+  is_sown = lambda _, v: isinstance(v, nnx.Variable) and isinstance(v.get_value(), tuple)
+  found: A.Flat = {}
+  for path, variable in nnx.to_flat_state(nnx.pop(model, is_sown)):
+    try:
+      collection = nnx.variable_name_from_type(type(variable))
+    except ValueError:
+      collection = type(variable).__name__
+    for i, value in enumerate(variable.get_value()):
+      found.update({(collection, *map(str, path), str(i), *name): x for name, x in A.flatten(value).items()})
+  return found
+
+
+def _in_linen(sown: A.Flat, pairs: Mapping[tuple[str, ...], tuple[str, ...]]) -> A.Flat:
+  """The same under Linen's module paths; what was sown in a module without a partner is left out."""
+  linen = {attribute: path for path, attribute in pairs.items()}
+  found: A.Flat = {}
+  for (collection, *path), value in sown.items():
+    for depth in range(len(path) - 1, -1, -1):
+      module = linen.get(tuple(path[:depth]))
+      if module is not None:
+        found[collection, *module, *path[depth:]] = value
+        break
+  return found
 
 
 def missing_methods(model: nnx.Module, plans: Sequence[CallPlan], where: str) -> tuple[Finding, ...]:

@@ -194,7 +194,7 @@ def train_nnx(
   def loss(model: nnx.Module, dynamic: list[Any]) -> Any:
     a, k = rebuild(dynamic)
     out = getattr(model, plan.method or "__call__")(*a, **k)
-    nnx.pop(model, nnx.Intermediate)
+    nnx.pop(model, lambda _, v: isinstance(v, nnx.Variable) and isinstance(v.get_value(), tuple))
     return A.loss_of(A.named_leaves(out)[0])
 
   @nnx.jit

@@ -1,9 +1,13 @@
 """The NNX side: the same calls on the filled model."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import linen as nn
 from flax import nnx
 
+import migrate
+from migrate.core.declare import ModelMapping
 from migrate.core.report import MigrateError
 from migrate.verify.linen_side import record_linen
 from migrate.verify.nnx_side import build_model, record_nnx
@@ -61,3 +65,49 @@ def test_model_is_not_changed_by_a_call():
   mean = ("batch_stats", "norm", "mean")
   assert (record.calls[0].after[mean] == linen.variables[mean]).all()
   assert (record.calls[1].after[mean] != linen.variables[mean]).any()
+
+
+class Inner(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(3, name="dense")(x)
+    self.sow("intermediates", "features", x)
+    self.sow("losses", "size", (x**2).sum())
+    return x
+
+
+class Sows(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    inner = Inner(name="inner")
+    return inner(inner(x))
+
+
+class InnerNnx(nnx.Module):
+  def __init__(self, factor, *, rngs):
+    self.dense = nnx.Linear(3, 3, rngs=rngs)
+    self.factor = factor
+
+  def __call__(self, x):
+    x = self.dense(x)
+    self.sow(nnx.Intermediate, "features", x * self.factor)
+    self.sow(nnx.variable_type_from_name("losses", allow_register=True), "size", (x**2).sum())
+    return x
+
+
+class SowsNnx(nnx.Module):
+  def __init__(self, factor, *, rngs):
+    self.inner = InnerNnx(factor, rngs=rngs)
+
+  def __call__(self, x):
+    return self.inner(self.inner(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "identical"), (2, "different")])
+def test_sown_values_are_compared(factor, verdict):
+  example = migrate.Example(Sows(), (np.ones((2, 3), np.float32) / 7,), mutable=["intermediates", "losses"])
+  report = migrate.verify(example, lambda rngs: SowsNnx(factor, rngs=rngs), ModelMapping())
+  assert report.verdict == verdict, report.findings
+  collections = report.examples[0].collections
+  assert collections["intermediates"].compared == collections["losses"].compared == 2
