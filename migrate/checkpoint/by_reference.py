@@ -12,7 +12,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -57,13 +57,13 @@ def why_not(stored: Stored, target: FilePath) -> str:
   return ""
 
 
-def link_tree(stored: Stored, folder: FilePath, leaves: Mapping[Path, Any]) -> None:
-  """Makes the checkpoint `{path: Reference, array, number or None}` of the source's data files.
+def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any]]) -> None:
+  """Makes the checkpoint of `(path, Reference, array, number or None)` with the source's data files.
 
   Args:
     stored: the source, an OCDBT checkpoint.
     folder: what to make, on the same file system.
-    leaves: the first segments must not be those of the source's paths.
+    leaves: taken one by one; their first segments must not be those of the source's paths.
 
   Raises:
     OSError: where the file system does not link.
@@ -71,35 +71,35 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Mapping[Path, Any]) -> N
   """
   import tensorstore as ts
 
-  source, leaves = stored.place, ordered(leaves)
-  old_tops, new_tops = {str(p[0]) for p in (*stored.leaves, *stored.empty)}, {str(p[0]) for p in leaves}
-  if old_tops & new_tops:
-    names = ", ".join(sorted(old_tops & new_tops))
-    raise refuse(str(source), f"{names} is a name on both sides", "other names at the top", "convert with copy=True")
+  source = stored.place
   shutil.copytree(source, folder, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("linen2nnx.json"))
   metadata = read_metadata(source)
   driver = "zarr3" if metadata.get("use_zarr3") else "zarr"
   base = {"driver": "ocdbt", "base": f"file://{folder}/"}
   context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+  old = {str(p[0]) for p in (*stored.leaves, *stored.empty)}
+  made: dict[Path, Any] = {}
   try:
+    for batch in _batches(leaves, made, old, source):
+      _write_arrays(batch, driver, base, context)
     store = ts.KvStore.open(base, context=context).result()
     with ts.Transaction() as transaction:
       within = store.with_transaction(transaction)
       copies = [
         (store / f"{leaf.name}/").experimental_copy_range_to(within / f"{_name(path)}/")
-        for path, leaf in leaves.items()
+        for path, leaf in made.items()
         if isinstance(leaf, Reference)
       ]
       for copy in copies:
         copy.result()
-    for batch in _batches(leaves):
-      _write_arrays(batch, driver, base, context)
-    for top in old_tops:
+    for top in old:
       for sign in (".", "/"):
         store.delete_range(_prefix(ts, f"{top}{sign}".encode())).result()
   except (ValueError, RuntimeError) as error:
+    if "No space" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
+      raise OSError(28, "No space left on device") from error
     raise damaged(source, f"its leaves cannot be renamed: {error!s:.200}") from error
-  _write_metadata(source, folder, metadata, leaves)
+  _write_metadata(folder, metadata, ordered(made))
 
 
 def _name(path: Path) -> str:
@@ -118,11 +118,19 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def _batches(leaves: Mapping[Path, Any]) -> Iterator[list[tuple[Path, np.ndarray]]]:
-  """The arrays to write, some megabytes at a time."""
+def _batches(
+  leaves: Iterable[tuple[Path, Any]], made: dict[Path, Any], old: set[str], source: FilePath
+) -> Iterator[list[tuple[Path, np.ndarray]]]:
+  """The arrays to write, some megabytes at a time; `made` gets every leaf, arrays as their dtype."""
   batch: list[tuple[Path, np.ndarray]] = []
   size = 0
-  for path, leaf in leaves.items():
+  for path, leaf in leaves:
+    if str(path[0]) in old:
+      raise refuse(
+        str(source), f"{path[0]} is a name on both sides", "other names at the top", "convert with copy=True"
+      )
+    number = isinstance(leaf, bool | int | float)
+    made[path] = leaf if leaf is None or number or isinstance(leaf, Reference) else leaf.dtype
     if leaf is None or isinstance(leaf, Reference):
       continue
     array = np.asarray(leaf)
@@ -153,7 +161,7 @@ def _write_arrays(batch: list[tuple[Path, np.ndarray]], driver: str, base: Mappi
       write.result()
 
 
-def _write_metadata(source: FilePath, folder: FilePath, metadata: dict[str, Any], leaves: Mapping[Path, Any]) -> None:
+def _write_metadata(folder: FilePath, metadata: dict[str, Any], leaves: Mapping[Path, Any]) -> None:
   """Orbax's own metadata under the new names."""
   values = {
     _name(tuple(k["key"] for k in e["key_metadata"])): e["value_metadata"] for e in metadata["tree_metadata"].values()

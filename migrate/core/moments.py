@@ -98,6 +98,7 @@ class _Lifter:
     for k, leaf in self.source.items():
       if k not in mirrored:
         if leaf.spec != NOTHING:
+          self._check_plain(k, leaf)
           self._put(Entry("same", (leaf,), (Leaf(leaf.path, leaf.spec),)))
         continue
       prefix, param, rest = mirrored[k]
@@ -114,6 +115,14 @@ class _Lifter:
 
   def _say(self, path: Path, found: str, wanted: str, do: str, kind: str) -> None:
     self.findings.append(Finding("optimizer state: " + show(path), found, wanted, do, rule=kind))
+
+  def _check_plain(self, k: Key, leaf: Leaf) -> None:
+    """Refuses what looks like a moment among others that mirror no parameter."""
+    like = next((k[i:] for i in range(len(k) - 1) if k[i:] in self.by_param), None)
+    if like is not None:
+      found = f"looks like a moment of {show(like)}, and others beside it mirror no parameter"
+      do = "give the variables that the optimizer was made for, all of them"
+      self._say(leaf.path, found, "a subtree shaped like the parameters", do, "L2N216")
 
   def _mirror(self, prefix: Key, rest: Key, entry: Entry, members: dict[int, Leaf]) -> None:
     first = members[min(members)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +12,7 @@ from migrate.core.entries import Plan
 from migrate.core.ops import run_ops
 from migrate.core.paths import Path, key, show
 from migrate.core.report import refuse
-from migrate.core.tree import NOTHING, flatten, spec_of
+from migrate.core.tree import NOTHING, Leaf, flatten, spec_of
 
 
 @runtime_checkable
@@ -61,8 +62,7 @@ def translate(plan: Plan, leaves: Any) -> Iterator[tuple[Path, Any]]:
       yield target.path, array
 
 
-def _read(sources: Any, flat: Mapping[Any, Any]) -> list[Any]:
-  out = []
+def _read(sources: Sequence[Leaf], flat: Mapping[Any, Any]) -> list[Any]:
   for leaf in sources:
     k = key(leaf.path)
     if k not in flat:
@@ -70,8 +70,11 @@ def _read(sources: Any, flat: Mapping[Any, Any]) -> list[Any]:
     spec = spec_of(flat[k])
     if spec != leaf.spec:
       raise refuse(show(leaf.path), str(spec), str(leaf.spec), "give the tree that the plan was made from")
-    out.append(read(flat[k]))
-  return out
+  found = [flat[key(leaf.path)] for leaf in sources]
+  if len(found) < 2 or not any(hasattr(leaf, "read") for leaf in found):
+    return [read(leaf) for leaf in found]
+  with ThreadPoolExecutor(4) as threads:  # reading and checksums release the interpreter lock
+    return list(threads.map(read, found))
 
 
 def _same_values(entry: Any, mine: list[Any], others: list[Any]) -> None:

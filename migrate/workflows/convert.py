@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothin
 from migrate.checkpoint.by_reference import Reference, link_tree, why_not
 from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
 from migrate.checkpoint.stored import Stored
+from migrate.checkpoint.streaming import may_copy, stream_tree
 from migrate.core.entries import Plan
-from migrate.core.paths import Path, key, pattern
+from migrate.core.paths import Path, key, pattern, show
 from migrate.core.report import refuse
 from migrate.workflows.convert_back import plan_back
 from migrate.workflows.convert_forward import Work, plan_forward
@@ -167,26 +168,20 @@ def _write(
   target: FilePath, overwrite: bool, form: str, work: Work, done: Converted, stored: Stored, copy: bool, checked: bool
 ) -> Converted:
   sums: dict[str, str] = {}
-  linked: list[str] = []
+  unread: list[str] = []
   reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
   beside = None if form == "orbax" else manifest_path(target)
   with whole_or_nothing(target, overwrite) as temporary:
     if not reason:
-      leaves = dict(work.leaves(form, sums, linked=True))
-      linked = [leaf.origin for leaf in leaves.values() if isinstance(leaf, Reference)]
-      if checked:
-        by_name = {leaf.name: leaf for leaf in stored.leaves.values()}
-        sums |= {v.origin: sum_of(by_name[v.name].read()) for v in leaves.values() if isinstance(v, Reference)}
-      try:
-        link_tree(stored, temporary, leaves)
-      except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
-          raise
-        reason, linked = f"the file system does not link: {error.strerror}", []
-        remove(temporary)
-        sums.clear()
-    if reason:
+      reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), unread))
+    if reason and form == "orbax":
+      unread.clear()
+      leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
+      stream_tree(temporary, _noted(leaves, unread), stored)
+    elif reason:
       write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
+    if checked and unread:
+      sums |= {show(p): sum_of(leaf.read()) for p, leaf in stored.leaves.items() if show(p) in unread}
     data = {
       "source": done.source,
       "direction": work.model.direction,
@@ -196,14 +191,34 @@ def _write(
       "plan": {"model": work.model.to_json(), "optimizer": work.optimizer.to_json() if work.optimizer else None},
       "layout": work.layout,
       "sha256": sums,
-      "by_reference": linked,
+      "unread": [name for name in unread if name not in sums],
+      "linked": not reason,
     }
     if beside is None:
       write_manifest(manifest_path(temporary), data)
   if beside is not None:
     with whole_or_nothing(beside, True) as temporary:
       write_manifest(temporary, data)
-  note = (
-    f"{len(linked)} leaves share their data files with the source" if linked else f"every leaf was written: {reason}"
-  )
+  shared = f"{len(unread)} leaves share their data files with the source"
+  note = f"every leaf was written: {reason}" if reason else shared
   return dataclasses.replace(done, notes=(*done.notes, note))
+
+
+def _noted(leaves: Iterable[tuple[Path, Any]], unread: list[str]) -> Iterator[tuple[Path, Any]]:
+  """The leaves, `unread` getting the origin of each that is not read."""
+  for path, leaf in leaves:
+    if isinstance(leaf, Reference):
+      unread.append(leaf.origin)
+    yield path, leaf
+
+
+def _link(folder: FilePath, stored: Stored, leaves: Iterable[tuple[Path, Any]]) -> str:
+  """Makes the checkpoint by reference; why not, where the file system does not link."""
+  try:
+    link_tree(stored, folder, leaves)
+  except OSError as error:
+    if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+      raise
+    remove(folder)
+    return f"the file system does not link: {error.strerror}"
+  return ""

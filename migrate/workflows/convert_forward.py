@@ -70,7 +70,7 @@ class Work:
     out: dict[Path, Any] = {}
     for path, leaf in leaves.items():
       place = self.state.place((*head, *path))
-      if leaf == NOTHING:
+      if leaf is NOTHING:
         out[path] = leaf
       elif linked and path in renamed and isinstance(leaf, StoredLeaf) and place not in self.numbers:
         out[path] = Reference(show(place), leaf.name, leaf.shape, leaf.dtype)
@@ -159,7 +159,7 @@ def saved_step(state: TrainingState, folder_step: int | None) -> tuple[int | Non
     return None, ()
   if folder_step is not None:
     return folder_step, (f"the step {folder_step} is that of the folder",)
-  opt = {p: v for p, v in state.opt_state.items() if p and p[-1] == "count" and v != NOTHING}
+  opt = {p: v for p, v in state.opt_state.items() if p and p[-1] == "count" and v is not NOTHING}
   counts = [int(np.asarray(read(v))) for v in opt.values() if spec_of(v).shape == ()]
   if not counts:
     found, do = "the checkpoint has an optimizer state and no step", "save the step beside the optimizer state"

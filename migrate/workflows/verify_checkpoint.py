@@ -76,7 +76,7 @@ def verify_checkpoint(path: str | os.PathLike[str], against: str | os.PathLike[s
   findings: list[Finding] = []
   seen: set[str] = set()
   # what shares its bytes with the source was not read when it was made
-  linked = set(map(str, manifest.get("by_reference", []))) - set(wanted) if against is None else set()
+  linked = set(map(str, manifest.get("unread", []))) - set(wanted) if against is None else set()
   places = {key(a): tuple(b) for a, b in work.layout.get("origin", [])}
   compared = 0
   try:
@@ -108,7 +108,7 @@ def verify_checkpoint(path: str | os.PathLike[str], against: str | os.PathLike[s
 
 def _sums(manifest: dict[str, Any]) -> dict[str, str]:
   sums = manifest.get("sha256")
-  if not isinstance(sums, dict) or not (sums or manifest.get("by_reference")):
+  if not isinstance(sums, dict) or not (sums or manifest.get("unread")):
     raise refuse("manifest", "has no checksums", "a checksum of every leaf", "give the source with --against")
   return sums
 
@@ -117,7 +117,7 @@ def _source_sums(path: FilePath) -> dict[str, str]:
   stored = open_checkpoint(path)
   state = split_linen(stored.leaves, stored.empty)
   leaves: dict[Path, Any] = dict(state.variables)
-  leaves |= {("opt_state", *p): v for p, v in (state.opt_state or {}).items() if v != NOTHING}
+  leaves |= {("opt_state", *p): v for p, v in (state.opt_state or {}).items() if v is not NOTHING}
   if state.opt_state is not None and state.step is not None:
     leaves[("step",)] = state.step
   return {show(state.place(p)): checksum(read(v)) for p, v in leaves.items()}

@@ -50,7 +50,7 @@ def test_renamed_leaves_restore_after_the_source_is_gone(source, tmp_path):
   leaves[("list", 2)] = np.ones(2)
   leaves[("number",)] = 4
   assert why_not(source, tmp_path / "nnx") == ""
-  link_tree(source, tmp_path / "nnx", leaves)
+  link_tree(source, tmp_path / "nnx", leaves.items())
   shutil.rmtree(tmp_path / "linen")
   stored = open_tree(tmp_path / "nnx")
   assert set(stored.leaves) == {p for p, v in leaves.items() if v is not None}
@@ -70,7 +70,7 @@ def test_renamed_leaves_restore_after_the_source_is_gone(source, tmp_path):
 def test_data_is_linked_and_the_source_is_untouched(source, tmp_path):
   before = {p: p.read_bytes() for p in (tmp_path / "linen").rglob("*") if p.is_file()}
   leaves = {("model", f"l_{i}", n): reference(source, "params", f"l_{i}", n) for i in range(12) for n in "kh"}
-  link_tree(source, tmp_path / "nnx", leaves)
+  link_tree(source, tmp_path / "nnx", leaves.items())
   assert {p: p.read_bytes() for p in (tmp_path / "linen").rglob("*") if p.is_file()} == before
   linked = [p for p in (tmp_path / "nnx").rglob("*") if p.is_file() and p.stat().st_nlink > 1]
   assert linked
@@ -83,4 +83,4 @@ def test_where_it_cannot_be(source, tmp_path):
   ocp.PyTreeCheckpointer(use_ocdbt=False).save(tmp_path / "zarr", TREE)
   assert "not an OCDBT" in why_not(open_tree(tmp_path / "zarr"), tmp_path / "x")
   with pytest.raises(MigrateError, match="both sides"):
-    link_tree(source, tmp_path / "nnx", {("params", "a"): reference(source, "z")})
+    link_tree(source, tmp_path / "nnx", [(("params", "a"), reference(source, "z"))])

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("form", ["orbax", "npz"])
 def test_conversion_is_proven(tmp_path, form):
   source = save(tmp_path / "linen", fields(trained()))
-  convert(source, tmp_path / "nnx", MAPPING, format=form, copy=True)
+  convert(source, tmp_path / "nnx", MAPPING, format=form, checksum=True, copy=True)
   for against in (None, source):
     found = verify_checkpoint(tmp_path / "nnx", against)
     assert found.proven, found.findings
@@ -39,7 +39,7 @@ def test_leaves_by_reference_are_proven_against_the_source_or_by_checksums(tmp_p
 
 def test_changed_leaf_is_named(tmp_path):
   source = save(tmp_path / "linen", fields(trained()))
-  convert(source, tmp_path / "nnx", MAPPING, copy=True)
+  convert(source, tmp_path / "nnx", MAPPING, checksum=True, copy=True)
   with ocp.StandardCheckpointer() as c:
     tree = c.restore(tmp_path / "nnx")
     manifest = (tmp_path / "nnx" / "linen2nnx.json").read_text()
@@ -61,7 +61,7 @@ def test_without_a_manifest_there_is_nothing_to_prove(tmp_path):
 
 def test_damaged_manifest_is_an_error(tmp_path):
   source = save(tmp_path / "linen", fields(trained()))
-  convert(source, tmp_path / "nnx", MAPPING, copy=True)
+  convert(source, tmp_path / "nnx", MAPPING, checksum=True, copy=True)
   place = tmp_path / "nnx" / "linen2nnx.json"
   good = json.loads(place.read_text())
   for bad in ("", "[]", json.dumps({**good, "plan": 3}), json.dumps({**good, "sha256": {}}), "[" * 100_000):

@@ -1,0 +1,137 @@
+"""Writes an Orbax checkpoint leaf by leaf, in bounded memory.
+
+The arrays go straight into an OCDBT store, some megabytes at a time; leaves that are only renamed are copied as they
+are stored, without decoding. Orbax itself then writes the metadata, from a tree of the same structure and dtypes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+from migrate.checkpoint.by_reference import Reference
+from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, write_orbax
+from migrate.checkpoint.stored import Stored, damaged, listed
+from migrate.core.paths import Path
+
+_BATCH = 64 << 20
+
+
+def may_copy(stored: Stored) -> bool:
+  """Whether stored chunks can be copied as they are: an Orbax source of the same array format."""
+  return stored.format == "orbax" and not read_metadata(stored.place).get("use_zarr3")
+
+
+def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: Stored) -> None:
+  """Makes the checkpoint of `(path, Reference, array, number or None)`.
+
+  Raises:
+    MigrateError: where the source is damaged.
+    OSError: where the destination cannot be written.
+  """
+  writer = _Writer(folder, stored)
+  skeleton: dict[Path, Any] = {}
+  for path, leaf in leaves:
+    if leaf is None or isinstance(leaf, bool | int | float):
+      skeleton[path] = leaf
+    else:
+      skeleton[path] = np.zeros((), leaf.dtype)
+    if leaf is not None:
+      writer.add(".".join(map(str, path)), leaf)
+  writer.flush()
+  _add_metadata(folder, skeleton)
+
+
+class _Writer:
+  def __init__(self, folder: FilePath, stored: Stored):
+    import tensorstore as ts
+
+    self.ts, self.stored = ts, stored
+    self.base = {"driver": "ocdbt", "base": f"file://{folder}/"}
+    self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    folder.mkdir()
+    self.store = ts.KvStore.open(self.base, context=self.context).result()
+    self.source: Any = None
+    self.transaction = ts.Transaction()
+    self.pending: list[Any] = []
+    self.size = 0
+
+  def add(self, name: str, leaf: Any) -> None:
+    """Takes one leaf; writes what has gathered when it is enough."""
+    if isinstance(leaf, Reference):
+      self._copy(name, leaf)
+    else:
+      self._write(name, np.asarray(leaf))
+    if self.size > _BATCH:
+      self.flush()
+
+  def flush(self) -> None:
+    """Writes what has gathered."""
+    try:
+      for one in self.pending:
+        one.result()
+      self.transaction.commit_async().result()
+    except (ValueError, RuntimeError) as error:
+      if "No space" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
+        raise OSError(28, "No space left on device") from error
+      raise OSError(5, f"{error!s:.200}") from error
+    self.transaction, self.pending, self.size = self.ts.Transaction(), [], 0
+
+  def _write(self, name: str, array: np.ndarray) -> None:
+    spec = {
+      "driver": "zarr",
+      "kvstore": {**self.base, "path": f"{name}/"},
+      "metadata": {"compressor": {"id": "zstd", "level": 1}},
+      "store_data_equal_to_fill_value": True,
+    }
+    chunks = self.ts.ChunkLayout(chunk_shape=[max(n, 1) for n in array.shape])
+    opened = self.ts.open(
+      spec,
+      create=True,
+      open=True,
+      context=self.context,
+      transaction=self.transaction,
+      dtype=array.dtype,
+      shape=array.shape,
+      chunk_layout=chunks,
+    ).result()
+    self.pending.append(opened.write(array))
+    self.size += array.nbytes
+
+  def _copy(self, name: str, leaf: Reference) -> None:
+    """Copies the stored chunks, without decoding them."""
+    if self.source is None:
+      place = self.stored.place
+      driver = (
+        {"driver": "ocdbt", "base": f"file://{place}/"}
+        if (place / MANIFEST).is_file()
+        else {"driver": "file", "path": f"{place}/"}
+      )
+      self.source = self.ts.KvStore.open(driver, context=self.context).result()
+    within = self.store.with_transaction(self.transaction)
+    prefix = f"{leaf.name}/".encode()
+    try:
+      keys = self.source.list(self.ts.KvStore.KeyRange(prefix, prefix[:-1] + b"0")).result()
+      found = [(k, self.source.read(k)) for k in keys]
+      for k, value in found:
+        data = value.result().value
+        self.pending.append(within.write(f"{name}/".encode() + k[len(prefix) :], data))
+        self.size += len(data)
+    except (ValueError, RuntimeError) as error:
+      raise damaged(f"{self.stored.place}: {leaf.name}", f"cannot be read: {error!s:.200}") from error
+
+
+def _add_metadata(folder: FilePath, skeleton: dict[Path, Any]) -> None:
+  """Has Orbax write a checkpoint of scalars of the same structure, and takes all but its data."""
+  other = folder / "skeleton.linen2nnx-tmp"
+  write_orbax(other, listed(skeleton))
+  for item in other.iterdir():
+    if item.name not in (MANIFEST, "d", "array_metadatas", "_sharding") and not item.name.startswith("ocdbt.process_"):
+      item.rename(folder / item.name)
+  shutil.rmtree(other)
+  if not (folder / METADATA).is_file():
+    raise OSError(5, "Orbax wrote no metadata")
