@@ -451,6 +451,8 @@ class Calls:
     kind = self.variable_type(collection)
     pieces = [self.text(a) for a in arguments] + [f"{k}={self.text(v)}" for k, v in named.items()]
     value = f"{self.text(maker)}({', '.join(pieces)})" if maker is not None else "None"
+    if isinstance(maker, ast.Lambda) and not maker.args.args and not pieces:
+      value = self.text(maker.body)
     if collection == "params":
       self.leave(node, "a parameter that no example makes")
       return self.compose(node, self.text)

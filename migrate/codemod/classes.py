@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import re
 import textwrap
 from collections import Counter
@@ -12,10 +13,11 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.scope import Local, prune, render
-from migrate.codemod.sites import InstanceKey, SizeArg
+from migrate.codemod.sites import InstanceKey, SizeArg, follow_name
 from migrate.codemod.sizes import TOKEN
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import ClassResult, Unit
+from migrate.core.report import Finding
 
 _SITE = re.compile(r"SITE__(\d+)__")
 
@@ -37,7 +39,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
       continue
     texts[name] = _method(unit, info.methods[name], name in compact)
   body, _ = prune(unit.block)
-  setup_text = [_fill_sites(unit, line) for line in _fill_lists(unit, "\n".join(setup_lines)).split("\n")] if setup_lines else []
+  setup_text: list[str] = []
+  for line in _fill_lists(unit, "\n".join(setup_lines)).split("\n") if setup_lines else []:
+    setup_text += _fill_sites(unit, line).split("\n")
   init_lines = render(body, "", unit.step)
   bases = [unit.results[b] for b in info.cls.__mro__[1:] if b in unit.results]
   needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
@@ -184,8 +188,6 @@ def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   text += source.between(at, stop)
   if extra:
     text = _add_parameters(unit, node, text, extra)
-  if inline:
-    text = text.rstrip() + "\n" + source.indent(node) + unit.step if False else text
   return "".join(lines) + text
 
 
@@ -341,7 +343,9 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return _setup_compound(unit, node)
   if isinstance(node, ast.FunctionDef):
     unit.env[node.name] = Local("static", None)
-    return unit.own_lines(node, source.code(node))
+    own = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    own |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    return unit.own_lines(node, unit.static(node, frozenset(own)))
   return unit.own_lines(node, unit.compose(node, write))
 
 
@@ -366,6 +370,12 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if unit.creates(value.elt):
       return _setup_list(unit, own[0].attr, value)
   text = unit.static(value)
+  for site in unit.open_variables:
+    if own:  # variables inside a container take its name
+      site.attr, site.looped = own[0].attr, True
+  unit.open_variables.clear()
+  if own and "nnx.Param(" in text and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
+    return f"nnx.List({text})"
   if own:
     events = unit.events(value)
     holds = [_holds_modules(e.value) for e in events]
@@ -380,17 +390,13 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
 
 def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
   """`self.layers = [Block(...) for ...]`: kept as it is unless a size goes from layer to layer."""
-  before = len(unit.setup_sites)
-  text = unit.static(value)
-  unit.need_import("from flax import nnx")
-  outer = unit.setup_sites[-1] if len(unit.setup_sites) > before and unit.source.code(value.elt) else None
-  if outer is None or outer.node is not value.elt:
-    return f"nnx.List({text})"
-  outer.attr, outer.listed, outer.looped = attr, True, True
   generator = value.generators[0]
   bound = frozenset(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
-  unit.comprehensions.append((outer, text, unit.source.code(generator.target), unit.static(generator.iter), unit.static(value.elt, bound)))
-  unit.setup_sites.pop()  # rendering the element again made its site a second time
+  element = unit.static(value.elt, bound)
+  unit.need_import("from flax import nnx")
+  outer = next(s for s in reversed(unit.setup_sites) if s.node is value.elt)
+  outer.attr, outer.listed, outer.looped = attr, True, True
+  unit.comprehensions.append((outer, unit.source.code(generator.target), unit.static(generator.iter), element))
   return f"COMP__{len(unit.comprehensions) - 1}__"
 
 
@@ -398,12 +404,13 @@ def _fill_lists(unit: Unit, text: str) -> str:
   """Lists of layers: comprehensions, or loops where the layers' sizes differ."""
 
   def fill(match: re.Match[str]) -> str:
-    site, comprehension, target, iterable, element = unit.comprehensions[int(match.group(3))]
+    site, target, iterable, element = unit.comprehensions[int(match.group(3))]
     unit.settle(site, None)
     varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
-    if not varies:
-      return f"{match.group(1)}{match.group(2)}nnx.List({comprehension})"
     indent, step = match.group(1), unit.step
+    if not varies:
+      inner = indent + "    "
+      return f"{indent}{match.group(2)}nnx.List([\n{inner}{element}\n{inner}for {target} in {iterable}\n{indent}])"
     lines = [f"{indent}self.{site.attr} = nnx.List([])"]
     if site.chain is not None:
       lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
@@ -488,19 +495,16 @@ def _setup_compound(unit: Unit, node: Any) -> str:
 
 
 def _fill_sites(unit: Unit, line: str) -> str:
-  indent = unit.source.indent(unit.info.node) + unit.step * 2 + line[: len(line) - len(line.lstrip())]
+  indent = line[: len(line) - len(line.lstrip())]
+  base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
 
   def fill(match: re.Match[str]) -> str:
     site = unit.setup_sites[int(match.group(1))]
     if not site.attr:
       site.attr = _assigned_attr(line) or "layer"
     unit.settle(site, None)
-    text = unit.write_site(site, indent + " " * (match.start() if len(line) < 60 else 0))
-    if "\n" in text:
-      base = unit.source.indent(unit.info.node) + unit.step * 2
-      text = text.replace("\n" + indent, "\n" + indent[len(base) :])
-      text = "\n".join(t[len(base) :] if i and t.startswith(base) else t for i, t in enumerate(text.split("\n")))
-    return text
+    rest = len(line) - (match.end() - match.start())
+    return unit.write_site(site, 100 - base - min(rest, 40), indent)
 
   while _SITE.search(line):
     line = _SITE.sub(fill, line)
@@ -625,6 +629,10 @@ def _class_header(unit: Unit) -> str:
     full = unit.resolve(decorator.func if isinstance(decorator, ast.Call) else decorator)
     if full is not None and full.startswith("flax.linen."):
       continue
+    if _needs_dataclass(full):
+      unit.note(Finding(unit.where(decorator), f"left out: the decorator {full}, which reads dataclass fields", "a decorator for any class",
+                        "put it back once it takes an NNX module", "eye", "L2N105"))  # fmt: skip
+      continue
     text += f"{source.indent(node)}@{unit.text(decorator)}\n"
   start, first = source.offset(node.lineno, 0), node.body[0]
   stop = source.offset(source.lead(first), 0)
@@ -635,6 +643,16 @@ def _class_header(unit: Unit) -> str:
     at = b
   text += source.between(at, stop)
   return re.sub(r",?\s*(kw_only|unsafe_hash|frozen)\s*=\s*(True|False)", "", text)
+
+
+def _needs_dataclass(full: str | None) -> bool:
+  """Whether a class decorator reads what only a dataclass has."""
+  found = follow_name(full) if full else None
+  try:
+    text = inspect.getsource(found) if found is not None else ""
+  except (OSError, TypeError):
+    return False
+  return "dataclass" in text or "__dataclass_fields__" in text or "fields(" in text
 
 
 def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeArg], inherited: list[SizeArg], indent: str) -> str:
@@ -671,8 +689,8 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
   else:
     text = f"{indent}def __init__(\n"
     for comments, row, trailing in rows:
-      text += "".join(f"{indent}{step}{step}{c}\n" for c in comments)
-      text += f"{indent}{step}{step}{row},{'  ' + trailing if trailing else ''}\n" if row != "self" else f"{indent}{step}{step}self,\n"
+      text += "".join(f"{indent}    {c}\n" for c in comments)
+      text += f"{indent}    {row},{'  ' + trailing if trailing else ''}\n"
     text += f"{indent}):\n"
   lines: list[str] = []
   base = _base_with_init(unit)
@@ -685,7 +703,7 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
   else:
     lines += [f"self.{f.name} = {_stored(unit, f)}" for f in fields]
   if unit.needs_rngs:
-    lines.append("self.rngs = rngs.fork()" if False else "self.rngs = rngs")
+    lines.append("self.rngs = rngs.fork()")
   lines += setup
   lines += init
   if not lines:

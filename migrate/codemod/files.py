@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from migrate.codemod.classes import rewrite_class
 from migrate.codemod.imports import Names, tidy_imports
+from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.source import Source
 from migrate.codemod.static import NotStatic
@@ -126,8 +127,25 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     added = set().union(*(r.imports for r in mine))
     rewriting.templates |= set().union(*(r.templates for r in mine))
     rewriting.imports[module] = added
+    text = _without_replaced(text, added)
     rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source))
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}
+
+
+def _without_replaced(text: str, added: set[str]) -> str:
+  """Drops names that Linen was imported for and that another import gives now."""
+  bound = {a.asname or a.name for s in added for n in ast.parse(s).body if isinstance(n, ast.ImportFrom) for a in n.names}
+  tree, data = ast.parse(text), text.encode()
+  at = Positions(data)
+  edits = []
+  for node in tree.body:
+    if isinstance(node, ast.ImportFrom) and node.module and (node.module + ".").startswith("flax.linen."):
+      dead = [a for a in node.names if (a.asname or a.name) in bound]
+      if len(dead) == len(node.names):
+        edits.append(remove_statement(node, data, at))
+      elif dead:
+        edits += drop_aliases(node, dead, data, at)
+  return apply_edits(data, edits).decode() if edits else text
 
 
 def _top_level(project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting) -> dict[ast.stmt, str]:
@@ -136,16 +154,24 @@ def _top_level(project: Project, source: Source, names: Names, mine: Sequence[Cl
   unit.self_name = ""
   found: dict[ast.stmt, str] = {}
   for node in source.tree.body:
-    unit.env, unit.parameters = {}, set()
+    unit.env, unit.parameters, unit.self_name = {}, set(), ""
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
       text = unit.compose(node, unit.text)
       target = node.targets[0] if isinstance(node, ast.Assign) else node.target
       if isinstance(target, ast.Name) and text.replace(" ", "") == f"{target.id}={target.id}":
         text = ""
     elif isinstance(node, ast.FunctionDef):
+      if unit.makes_layers(node, source):
+        if node.name in {n.id for r in mine for n in ast.walk(r.info.node) if isinstance(n, ast.Name)}:
+          rewriting.findings.append(Finding(f"{source.path}:{node.lineno}", f"left as it was: {node.name}, a function that makes layers",
+                                            "layers made by a class", "make it a Module, or a method", "error", "L2N106"))  # fmt: skip
+        continue
       unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
       unit.parameters |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-      text = unit.plain_function(node)
+      try:
+        text = unit.plain_function(node)
+      except (NotStatic, MigrateError):
+        continue  # it makes layers: what calls it is told
     else:
       continue
     if text.strip() != source.code(node).strip() or not text:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.source import Source, dotted, key
 from migrate.codemod.statements import Loop
+from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -129,22 +130,14 @@ class Inlining:
     return text + self.source.between(at, end)
 
   def _static_function(self: Unit, node: ast.FunctionDef, own: set[str]) -> str | None:
-    import textwrap
-
-    for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} - own:
-      local = self.env.get(name)
-      if (local is not None and local.kind != "static") or (local is None and name in self.parameters and name != self.self_name):
-        return None
-      if name == self.self_name:
-        for inner in ast.walk(node):
-          if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == name:
-            if inner.attr not in self.readable:
-              return None
-    for inner in ast.walk(node):
-      if isinstance(inner, ast.Name | ast.Attribute) and not self.has_counterpart(inner):
-        return None
-    text = self.plain_function(node)
-    return textwrap.dedent(text).rstrip("\n")
+    if node.decorator_list:
+      return None
+    try:
+      text = self.static(node, frozenset(own | {node.name}))
+    except NotStatic:
+      return None
+    indent = self.source.indent(node)
+    return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
 
   def run_helper(self: Unit, node: ast.Call, helper: Helper) -> str:
     """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from typing import Any
 
 # functions that moved: full Linen name -> full name outside flax.linen, where meaning and arguments are the same
@@ -12,6 +13,7 @@ MOVED = {
   "flax.linen.dot_product_attention_weights": "flax.nnx.nn.attention.dot_product_attention_weights",
   "flax.linen.initializers.zeros": "flax.nnx.initializers.zeros",
   "flax.linen.initializers.ones": "flax.nnx.initializers.ones",
+  "flax.linen.broadcast": "flax.core.lift.broadcast",
   "flax.linen.FrozenDict": "flax.core.FrozenDict",
   "flax.linen.normalize": "jax.nn.standardize",
   "flax.linen.activation": "flax.nnx",
@@ -44,6 +46,11 @@ def nnx_name(full: str) -> str | None:
   for root in ("jax.nn", "jax.nn.initializers", "jax.numpy", "jax.lax", "jax"):
     if lookup(f"{root}.{tails[-1]}") is value:
       return f"{root}.{tails[-1]}"
+  module, _, name = rest.rpartition(".")
+  if module and callable(value) and not isinstance(value, type):
+    twin = f"flax.nnx.nn.{module.rpartition('.')[2]}.{name}"
+    if _same_signature(lookup(twin), value):
+      return twin
   # written again in NNX with the same arguments: pooling, masks
   if callable(value) and not isinstance(value, type) and rest in _REWRITTEN:
     for root in ("flax.nnx", "flax.nnx.initializers"):
@@ -52,9 +59,16 @@ def nnx_name(full: str) -> str | None:
   return None
 
 
+def _same_signature(a: Any, b: Any) -> bool:
+  try:
+    return a is not None and list(inspect.signature(a).parameters) == list(inspect.signature(b).parameters)
+  except (TypeError, ValueError):
+    return False
+
+
 _REWRITTEN = {
   "avg_pool", "max_pool", "min_pool", "pool", "make_attention_mask", "make_causal_mask", "combine_masks",
-  "standardize", "one_hot", "dot_product_attention", "zeros_init", "ones_init", "initializers.zeros_init",
+  "standardize", "one_hot", "zeros_init", "ones_init", "initializers.zeros_init",
   "initializers.ones_init", "with_partitioning",
 }  # fmt: skip
 

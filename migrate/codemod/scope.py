@@ -105,7 +105,7 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
     lines += [f"{indent}{c}" for c in item.comments]
     if isinstance(item, Stmt):
       text = item.text()
-      lines += [indent + t if t.strip() and i == 0 else t for i, t in enumerate(text.split("\n"))]
+      lines += [indent + t if t.strip() else t for t in text.split("\n")]
       if item.trailing:
         lines[-1] += f"  {item.trailing}"
       continue

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup, spell
+from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.sizes import closed
 from migrate.codemod.source import dotted, layout_call, names_in
@@ -252,7 +253,8 @@ class Sites:
         continue
       if not made and name not in _REQUIRED:
         continue
-      axis = 1 if record.inputs.split()[-1:] == [name] else None
+      single = all(v is None or isinstance(v, int) for v in values)
+      axis = 1 if single and record.inputs.split()[-1:] == [name] else None
       needs.append(Need(name, values, parameter, axis))
     return needs
 
@@ -487,7 +489,7 @@ class Sites:
         raise NotStatic(f"{', '.join(site.residue)} of an inner layer is known only in the call")
       self.settle(site, None)
       self.note_features(site)
-      return self.write_site(site, "      ")
+      return self.write_site(site, 70)
     finally:
       self.bound_names = saved
 
@@ -523,7 +525,7 @@ class Sites:
           site.residue[field] = self.text(value)
           continue
         values = [e.value for e in events]
-        if values and len(values) == len(site.made) and all(isinstance(v, int | float | str | bool | None) for v in values):
+        if values and len(values) == len(site.made) and not any(map(has_array, values)) and not any(callable(v) for v in values):
           site.arguments[field] = self.hoist(site, field, values)
           continue
         raise
@@ -554,9 +556,13 @@ class Sites:
     """Whether a field may be given in the call instead."""
     if site.record is not None:
       return field in site.record.call_fields
+    value = dict(self.given_arguments(site)).get(field)
+    if value is None or not {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & (self.parameters | self.call_fields):
+      if not any(f"{self.self_name}.{f}" in self.source.code(value) for f in self.call_fields if value is not None):
+        return False
     return bool(site.made) and self.project.info(self.project.plain(type(site.made[0][2]))) is not None and field != "**"
 
-  def write_site(self: Unit, site: Site, indent: str) -> str:
+  def write_site(self: Unit, site: Site, width: int, indent: str = "") -> str:
     """The NNX constructor call."""
     sizes = [(n.parameter, site.texts[n.parameter]) for n in site.needs]
     rngs = self.rngs_argument
@@ -571,8 +577,8 @@ class Sites:
         else:
           arguments.append(text if i < count and positional and self._in_order(site, i) else f"{field}={text}")
       arguments.append(f"rngs={rngs}")
-      return layout_call(function, arguments, indent)
-    return self.write_layer(site, site.record, dict(sizes), indent)
+      return layout_call(function, arguments, indent, width)
+    return self.write_layer(site, site.record, dict(sizes), width, indent)
 
   def _in_order(self: Unit, site: Site, index: int) -> bool:
     given = [f for f, _ in self.given_arguments(site)][: index + 1]
@@ -581,7 +587,7 @@ class Sites:
   def _sizes_lead(self: Unit, site: Site) -> bool:
     return True
 
-  def write_layer(self: Unit, site: Site, record: LayerMapping, sizes: Mapping[str, str], indent: str) -> str:
+  def write_layer(self: Unit, site: Site, record: LayerMapping, sizes: Mapping[str, str], width: int, indent: str) -> str:
     """An NNX layer by its record: names, order and defaults as NNX has them."""
     function, target = self.layer_callee(site, record)
     signature = inspect.signature(target.__init__) if target is not None else None
@@ -626,7 +632,7 @@ class Sites:
     arguments += stars
     if record.takes_rngs and (signature is None or "rngs" in signature.parameters):
       arguments.append(f"rngs={self.rngs_argument}")
-    return layout_call(function, arguments, indent)
+    return layout_call(function, arguments, indent, width)
 
   def _half(self: Unit, site: Site) -> bool:
     """Whether the layer computes in less than float32."""
@@ -676,11 +682,11 @@ class Sites:
 
   def emit(self: Unit, site: Site, comments: tuple[str, ...] = ()) -> None:
     """Adds the statement that makes the layer to `__init__`."""
-    indent = self.init_indent
+    width = 100 - len(self.init_indent) - len(site.attr) - (14 if site.looped else 8)
 
     def text() -> str:
       self.settle(site, None)
-      made = self.write_site(site, indent)
+      made = self.write_site(site, width)
       return f"self.{site.attr}.append({made})" if site.looped else f"self.{site.attr} = {made}"
 
     if site.looped and not self.iterator:

@@ -247,16 +247,22 @@ _ELEMENTWISE = {
   "relu", "gelu", "silu", "swish", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "softmax", "asarray", "exp",
   "normalize", "dropout", "activation", "act",
 }  # fmt: skip
-_SIZE_WORDS = ("hidden", "dim", "feature", "channel", "width", "embed", "size", "model", "units", "filters")
-_OTHER_WORDS = ("num_", "n_", "max", "vocab", "head", "layer", "kernel", "position", "patch", "image", "length", "token",
-                "depth", "steps", "batch", "id")  # fmt: skip
+_SIZE_WORDS = {
+  "hidden", "dim", "dims", "feature", "features", "channel", "channels", "width", "embed", "embedding", "size", "model",
+  "units", "filters", "embd", "emb", "inner", "intermediate", "mlp", "ffn", "latent",
+}  # fmt: skip
+_OTHER_WORDS = {
+  "num", "n", "max", "min", "vocab", "head", "heads", "layer", "layers", "kernel", "position", "positions", "patch",
+  "image", "length", "len", "token", "tokens", "type", "depth", "steps", "batch", "id", "groups", "ratio", "stride",
+}  # fmt: skip
 
 
 def _likeness(name: str) -> int:
   """How much a name sounds like a number of features."""
-  low = name.lower()
-  good = max((len(_SIZE_WORDS) - i for i, w in enumerate(_SIZE_WORDS) if w in low), default=0)
-  return (2 if good else 0) - 3 * sum(w in low or low.endswith(w.rstrip("_")) for w in _OTHER_WORDS)
+  words = set(re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().split("_"))
+  if name.lower() in ("n_embd", "n_inner", "n_hidden", "n_features", "num_features", "num_filters", "num_channels", "d_model", "n_channels"):
+    return 2
+  return (2 if words & _SIZE_WORDS else 0) - 3 * len(words & _OTHER_WORDS)
 
 
 def _is_config(value: Any) -> bool:

@@ -121,9 +121,9 @@ def names_in(text: str) -> set[str]:
 
 
 def layout_call(function: str, arguments: list[str], indent: str, width: int = 100) -> str:
-  """A call on one line where it fits, else one argument a line."""
+  """A call on one line where it fits `width`, else one argument a line, `indent` before every line but the first."""
   line = f"{function}({', '.join(arguments)})"
-  if len(indent) + len(line) <= width and "\n" not in line:
+  if len(line) <= width and "\n" not in line:
     return line
   if not arguments:
     return line

@@ -333,6 +333,11 @@ class Statements:
         else:
           self.env[name] = Local("dynamic")
       elif local is not None and local.kind == "array":
+        static = self.try_static(node.value) if name in self.static_arrays else None
+        if static is not None:
+          self.block.append(Stmt(lambda: f"{name} {_operator(node)}= {static}", frozenset(), mutates=name))
+        else:
+          self.static_arrays.discard(name)
         other = self.dims(node.value)
         if other is not None and local.dims is not None and len(other) > len(local.dims):
           local.dims = other

@@ -44,7 +44,7 @@ class Statics:
   def static(self: Unit, node: ast.AST, bound: frozenset[str] = frozenset()) -> str:
     """The text for `__init__`. Raises NotStatic where the value is known only in a call."""
     source = self.source
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
     if isinstance(node, ast.Constant):
       return source.code(node)
@@ -56,6 +56,9 @@ class Statics:
     if isinstance(node, ast.Attribute):
       return self._static_attribute(node, bound)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+      base = self._static_base(node.value, bound)
+      if base is not None:
+        return self.compose(node, lambda c: self.static(c, bound))
       dims = self.dims(node.value.value)
       index = _integer(node.slice)
       if dims is not None and index is not None and -len(dims) <= index < len(dims):
@@ -68,8 +71,12 @@ class Statics:
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
       inner = bound | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
       return self.compose(node, lambda c: self.static(c, inner))
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+      return source.code(node)
     if isinstance(node, ast.Lambda):
       return self.compose(node, lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}))
+    if isinstance(node, ast.stmt):
+      return self.compose(node, lambda c: self.static(c, bound))
     if isinstance(node, ast.arg | ast.keyword) or isinstance(node, ast.expr | ast.comprehension):
       if isinstance(node, ast.arg):
         return source.code(node)
@@ -77,6 +84,12 @@ class Statics:
         raise NotStatic(source.code(node))
       return self.compose(node, lambda c: self.static(c, bound))
     raise NotStatic(type(node).__name__)
+
+  def _static_base(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str | None:
+    try:
+      return self.static(node.value, bound)
+    except NotStatic:
+      return None
 
   def pick(self: Unit, candidates: list[str], bound: frozenset[str] = frozenset()) -> str | None:
     """The best candidate that can be evaluated here."""
@@ -107,7 +120,7 @@ class Statics:
 
   def _static_attribute(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str:
     text = dotted(node)
-    if node.attr in ("shape", "ndim", "dtype", "size"):
+    if node.attr in ("shape", "ndim", "dtype", "size") and self._static_base(node, bound) is None:
       events = self.events(node.value)
       if events and all(isinstance(e.value, ArraySpec) for e in events):
         return self._static_of_array(node, events, bound)
@@ -158,6 +171,8 @@ class Statics:
     function = dotted(node.func)
     if function in (f"{self.self_name}.is_initializing",):
       return "True"
+    if self.in_setup and function in (f"{self.self_name}.param", f"{self.self_name}.variable"):
+      return self.setup_variable(node)
     if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
       raise NotStatic(function)
     if function == "len" and len(node.args) == 1:

@@ -35,9 +35,16 @@ TRANSFORMS = {
   "flax.linen.checkpoint": "template:remat.remat",
   "flax.linen.partitioning.remat": "template:remat.remat",
   "flax.linen.transforms.remat": "template:remat.remat",
+  "flax.linen.dot_product_attention": "template:linen_attention.dot_product_attention",
+  "flax.linen.attention.dot_product_attention": "template:linen_attention.dot_product_attention",
   "flax.linen.vmap": "template:vmap.vmap",
   "flax.linen.transforms.vmap": "template:vmap.vmap",
+  "flax.linen.scan": "template:scan.scan",
+  "flax.linen.transforms.scan": "template:scan.scan",
 }
+
+for _home in ("dtypes", "linear", "normalization", "attention", "recurrent"):
+  TRANSFORMS[f"flax.linen.{_home}.promote_dtype"] = "template:dtypes.promote_dtype"
 
 RESERVED = {"train", "eval", "sow", "perturb", "rngs", "set_attributes", "iter_modules", "self"}
 
@@ -126,7 +133,8 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
-    self.comprehensions: list[tuple[Site, str, str, str, str]] = []
+    self.open_variables: list[VariableSite] = []
+    self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
     self.iterator = ""

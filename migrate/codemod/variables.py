@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.project import has_array
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Variables:
         parts = [self.value_at_init(e, site) for e in node.elts]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
       values = [e.value for e in events]
-      if values and all(isinstance(v, int | float | str | bool | tuple) for v in values):
+      if values and not any(map(has_array, values)) and not any(callable(v) for v in values):
         if all(isinstance(v, tuple) for v in values) and len({len(v) for v in values}) == 1 and all(
           isinstance(i, int) for v in values for i in v
         ):
@@ -104,6 +105,17 @@ class Variables:
     pseudo = Site(hint, site, [(e.activation, 0, e.activation.module) for e in events], None, looped=bool(self.loops))
     return self.hoist(pseudo, "size" if index is None else f"dim{index}", values)
 
+  def setup_variable(self: Unit, node: ast.Call) -> str:
+    """`self.param(...)` inside another expression of `setup`: the Variable itself stands there."""
+    before = len(self.block)
+    self.variable_site(node, "params" if self.source.code(node.func).endswith(".param") else None)
+    if len(self.block) == before:
+      raise NotStatic(self.source.code(node))
+    statement = self.block[-1]
+    del self.block[before:]
+    self.open_variables.append(self.variable_sites[-1])
+    return statement.text().partition(" = ")[2]  # type: ignore[union-attr]
+
   def suggest_variable(self: Unit, site: ast.Call) -> str:
     """A name for what belongs to a variable."""
     for argument in [*site.args[:2], *[k.value for k in site.keywords if k.arg == "name"]]:
@@ -120,8 +132,8 @@ class Variables:
       return lambda: body
     try:
       function = self.static(maker)
-    except NotStatic:
-      raise self.refusal(node, "an initial value that only a call knows", "a value known at construction",
+    except NotStatic as error:
+      raise self.refusal(node, f"an initial value that only a call knows (`{error}`)", "a value known at construction",
                          "make it from fields, constants and shapes") from None  # fmt: skip
     if isinstance(maker, ast.Lambda):
       function = f"({function})"

@@ -20,7 +20,7 @@ _ORIGIN = "_linen2nnx_origin"
 
 def origin_of(module: Any) -> Origin | None:
   """The call expression that made this module or the one it is a clone of."""
-  return module.__dict__.get(_ORIGIN)
+  return getattr(module, "__dict__", {}).get(_ORIGIN)
 
 
 class Recorder:
@@ -99,6 +99,8 @@ class Recorder:
 
   def _intercept(self, run: Any, args: Any, kwargs: Any, context: Any) -> Any:
     module = context.module
+    if context.method_name == "<lambda>":
+      return run(*args, **kwargs)  # how a lifted transform enters its class
     number = self.tick()
     self._depth += 1
     depth = self._depth

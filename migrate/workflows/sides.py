@@ -31,7 +31,7 @@ def run_both(
   common = ["--folder", str(folder), "--name", name, *(["--modules", str(modules)] if modules is not None else [])]
   commands = {
     "Linen": ["linen", spec, *common],
-    "NNX": ["nnx", str(ported.resolve()), build, str(mapping.resolve()), "--layout", layout, *common],
+    "NNX": ["nnx", spec, str(ported.resolve()), build, str(mapping.resolve()), "--layout", layout, *common],
   }
   deadline = time.monotonic() + timeout_s
   processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   linen = sides.add_parser("linen")
   linen.add_argument("spec")
   nnx = sides.add_parser("nnx")
-  for argument in ("ported", "build", "mapping"):
+  for argument in ("spec", "ported", "build", "mapping"):
     nnx.add_argument(argument)
   nnx.add_argument("--layout", default="extract")
   for side in (linen, nnx):
@@ -158,6 +158,15 @@ def _nnx_process(options: argparse.Namespace) -> None:
 
   settings = store.load_json(_await(options.folder / "settings.json"))
   sys.path += [p for p in settings["paths"] if p not in sys.path]
+  if options.layout == "extract":
+    # what the example sets up (stand-ins for packages that are not installed, changed defaults) the ported code,
+    # which imports from the same library, may need too; under an overlay the example itself can't be built
+    with contextlib.suppress(Exception):
+      ExampleSpec.parse(options.spec).build()
+  if options.layout == "extract":
+    # the original package stays beside the ported one, and may need what the example sets up first
+    with contextlib.suppress(Exception):
+      ExampleSpec.parse(options.spec).build()
   imports.enter_ported(Path(options.ported), options.layout)
   build = imports.load_build(Path(options.ported), options.build)
   imports.apply_config(settings["config"])

@@ -1,0 +1,90 @@
+"""A class called once for every layer or time step, as `nn.scan` of a class gives it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+
+_TYPES: dict[str, Any] = {
+  "params": nnx.Param,
+  "batch_stats": nnx.BatchStat,
+  "cache": nnx.Cache,
+  "intermediates": nnx.Intermediate,
+}
+
+
+def scan(
+  target: type,
+  variable_axes: Mapping[str, Any] = {},
+  variable_broadcast: Any = (),
+  variable_carry: Any = (),
+  split_rngs: Mapping[str, bool] = {},
+  in_axes: Any = 0,
+  out_axes: Any = 0,
+  length: int | None = None,
+  reverse: bool = False,
+  unroll: int = 1,
+  **_: Any,
+) -> type:
+  """A class whose instances call a module `length` times, from carry to carry.
+
+  Args:
+    target: the NNX class; its call takes `(carry, *inputs)` and returns `(carry, outputs)`.
+    variable_axes: collection -> axis along which its variables are stacked, one for every step.
+    variable_broadcast: collections that all steps share.
+    variable_carry: collections that go from step to step.
+    split_rngs: streams that differ from step to step.
+    in_axes: axis of every input along which the steps lie; None (or Linen's `nn.broadcast`) gives all of it to each.
+    out_axes: likewise of the outputs.
+    length: how many steps.
+    reverse: from the last step to the first.
+    unroll: as `jax.lax.scan`.
+  """
+  stacked = variable_axes.get("params") is not None
+  kinds = {_TYPES[c]: a for c, a in variable_axes.items() if c in _TYPES}
+  shared = (variable_broadcast,) if isinstance(variable_broadcast, str) else tuple(variable_broadcast or ())
+  kinds |= {_TYPES[c]: None for c in shared if c in _TYPES}
+  if stacked:
+    axes = nnx.StateAxes({**kinds, nnx.RngState: 0, ...: 0})
+  else:
+    axes = nnx.StateAxes({**kinds, nnx.Param: None, nnx.RngState: nnx.Carry, ...: nnx.Carry})
+
+  class Scanned(nnx.Module):
+    """`target`, step by step."""
+
+    def __init__(self, *args: Any, rngs: nnx.Rngs, length: int | None = length, **kwargs: Any):
+      self.length = length
+
+      def make(rngs: nnx.Rngs) -> Any:
+        return target(*args, rngs=rngs, **kwargs)
+
+      if stacked:
+        assert length is not None, "give length"
+        self.scanned = nnx.vmap(make, in_axes=0, out_axes=axes)(rngs.fork(split=length))
+      else:
+        self.scanned = make(rngs)
+
+    def __call__(self, carry: Any, *inputs: Any, **kwargs: Any) -> Any:
+      each = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(inputs)
+      each = tuple(a if isinstance(a, int) else None for a in each)
+      scanned = [i for i, x in enumerate(inputs) if jax.tree.leaves(x) and each[i] is not None]
+
+      def step(module: Any, carry: Any, *given: Any) -> Any:
+        filled = list(inputs)
+        for i, value in zip(scanned, given):
+          filled[i] = value
+        return module(carry, *filled, **kwargs)
+
+      run = nnx.scan(
+        step,
+        in_axes=(axes, nnx.Carry, *[each[i] for i in scanned]),
+        out_axes=(nnx.Carry, out_axes),
+        length=self.length if stacked else None,
+        reverse=reverse,
+        unroll=unroll,
+      )
+      return run(self.scanned, carry, *[inputs[i] for i in scanned])
+
+  Scanned.__name__ = f"Scan{target.__name__}"
+  return Scanned
