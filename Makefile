@@ -60,8 +60,8 @@ format: $(READY)  ## what lint asks for, as far as it can be done without thinki
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-corpus: $(CORPUS_READY)  ## ports every case of tests/corpus, writes docs/scoreboard.md; K=part-of-a-case-id, JOBS=2
-	$(CORPUS)/bin/python tests/corpus/run.py --jobs $(JOBS) $(if $(K),-k '$(K)')
+corpus: $(CORPUS_READY)  ## ports every case of tests/corpus, writes docs/scoreboard.md; K=part-of-a-case-id, JOBS=2, RESUME=1
+	$(CORPUS)/bin/python tests/corpus/run.py --jobs $(JOBS) $(if $(K),-k '$(K)') $(if $(RESUME),--resume)
 
 bench: $(READY)  ## the benchmarks, side by side with what they are compared to
 	@set -e; for f in benchmarks/bench_*.py; do test -f $$f || continue; echo "== $$f"; $(BIN)/python $$f; done

@@ -23,7 +23,8 @@ def corpus():
 
 def result(case="a", package="lib", verdict="identical", **more):
   """A result as run.py writes it."""
-  return {"id": case, "package": package, "verdict": verdict, "hoisted": [], "findings": [], **more}
+  fields = {"id": case, "package": package, "verdict": verdict, "hoisted": [], "findings": [], "commit": "a1b2"}
+  return {**fields, **more}
 
 
 def test_every_case_is_an_example_function(corpus):
@@ -65,10 +66,13 @@ def test_scoreboard_counts_by_library_and_cause(corpus):
     result("one"),
     result("two", verdict="equal", hoisted=["Block.in_features"]),
     result("three", package="other", verdict="refused", findings=[found]),
-    result("four", package="other", verdict="incomplete", findings=[other, found]),
+    result("four", package="other", verdict="incomplete", findings=[other, found], commit="c3d4"),
   ]
   page = corpus["scoreboard"].page(results)
-  assert "**2 of 4 proven: 1 identical, 1 equal, 1 incomplete, 1 refused.**" in page
+  assert (
+    "**2 of 4 proven: 1 identical, 1 equal, 1 incomplete, 1 refused.** At commits a1b2 (3 cases), c3d4 (1 cases)."
+    in page
+  )
   assert "| lib | 2 | 2 | 1 | 1 |" in page
   assert "| other | 2 | 0 | 0 | 0 |" in page
   assert "| layer _ has # / shapes | 2 | three |" in page

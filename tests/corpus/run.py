@@ -3,7 +3,7 @@
   python tests/corpus/run.py [-k PART]... [--package NAME]... [--jobs 2] [--timeout 300] [--resume]
 
 Results go to `.work/corpus/`: `results.json`, and for each case its ported package, its report and its log.
-Only a run of all cases rewrites `docs/scoreboard.md`.
+`docs/scoreboard.md` is written when every case has a result; it names the commits that they come from.
 """
 
 from __future__ import annotations
@@ -116,6 +116,13 @@ def summary(report: dict[str, Any], code: int) -> dict[str, Any]:
   }
 
 
+def commit() -> str:
+  """The commit that the results belong to, with a plus where the code was changed since; empty without git."""
+  command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
+  ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+  return ran.stdout.strip()
+
+
 def chosen(parts: list[str], packages: list[str]) -> list[cases.Case]:
   """The cases whose id holds one of the parts and whose library is named; all where nothing is given."""
   return [
@@ -130,24 +137,25 @@ def main() -> int:
   parser.add_argument("--package", action="append", default=[], help="only cases of this library")
   parser.add_argument("--jobs", type=int, default=2)
   parser.add_argument("--timeout", type=float, default=300.0, help="seconds a case may take")
-  parser.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
+  parser.add_argument("--resume", action="store_true", help="leave out cases that have a result of this commit")
   options = parser.parse_args()
   todo = chosen(options.k, options.package)
   WORK.mkdir(parents=True, exist_ok=True)
-  whole = len(todo) == len(cases.CASES)
-  kept = WORK / ("results.json" if whole else "results_part.json")
-  done = {r["id"]: r for r in json.loads(kept.read_text(encoding="utf-8"))} if options.resume and kept.is_file() else {}
+  kept = WORK / "results.json"
+  known = {r["id"]: r for r in json.loads(kept.read_text(encoding="utf-8"))} if kept.is_file() else {}
+  at = commit()
+  left = [case for case in todo if not (options.resume and known.get(case.id, {}).get("commit") == at)]
   with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-    left = [case for case in todo if case.id not in done]
-    for result in pool.map(lambda case: run_case(case, options.timeout), left):
-      done[result["id"]] = result
-      kept.write_text(json.dumps(list(done.values()), indent=1), encoding="utf-8")
+    for i, result in enumerate(pool.map(lambda case: run_case(case, options.timeout), left), 1):
+      known[result["id"]] = {**result, "commit": at}
+      kept.write_text(json.dumps(list(known.values()), indent=1), encoding="utf-8")
       first = scoreboard.short(result["findings"][0]) if result["findings"] else ""
-      place = f"{len(done):3d}/{len(todo)} {result['id']:40s} {result['verdict']:14s} {result['seconds']:6.1f} s"
+      place = f"{i:3d}/{len(left)} {result['id']:40s} {result['verdict']:14s} {result['seconds']:6.1f} s"
       print(f"{place}  {first}", flush=True)
-  results = [done[case.id] for case in todo]
-  if whole:
-    (ROOT / "docs" / "scoreboard.md").write_text(scoreboard.page(results), encoding="utf-8")
+  results = [known[case.id] for case in todo]
+  if all(case.id in known for case in cases.CASES):
+    page = scoreboard.page([known[case.id] for case in cases.CASES])
+    (ROOT / "docs" / "scoreboard.md").write_text(page, encoding="utf-8")
   print(scoreboard.totals(results))
   return 0 if all(r["verdict"] != "not installed" for r in results) else 1
 

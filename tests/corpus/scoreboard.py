@@ -49,7 +49,7 @@ def page(results: list[dict[str, Any]]) -> str:
     "Proven means exit code 0: outputs, collections and gradients agree bitwise (`identical`) or within measured noise (`equal`),",
     "and nothing was left. No case is special-cased.",
     "",
-    f"**{totals(results)}.**",
+    f"**{totals(results)}.** {_commits(results)}",
     "",
     *_libraries(results),
     "",
@@ -70,6 +70,14 @@ def page(results: list[dict[str, Any]]) -> str:
     more = f" and {len(r['findings']) - 1} more" if len(r["findings"]) > 1 else ""
     lines.append(f"| {r['package']} | {r['id']} | {r['verdict']} | {hoisted} | {findings}{more} |")
   return "\n".join(lines) + "\n"
+
+
+def _commits(results: list[dict[str, Any]]) -> str:
+  """Which code the results belong to."""
+  counts = collections.Counter(r["commit"] for r in results if r.get("commit"))
+  if len(counts) <= 1:
+    return "".join(f"At commit {name}." for name in counts)
+  return "At commits " + ", ".join(f"{name} ({count} cases)" for name, count in counts.most_common()) + "."
 
 
 def _name(hoisted: Any) -> str:
