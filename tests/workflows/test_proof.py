@@ -117,6 +117,20 @@ def test_time_limit_ends_both_processes(ported):
   assert report.seconds < 20
 
 
+def test_ported_code_has_what_the_example_sets_up(ported):
+  (ported / "example_of_stub.py").write_text(
+    "import sys, types\nfrom tests.verify.pairs import norms_example\n\n"
+    "def stubbed():\n  sys.modules['l2n_not_installed'] = types.ModuleType('l2n_not_installed')\n"
+    "  return norms_example()\n"
+  )
+  folder = ported / "stub"
+  folder.mkdir()
+  (folder / "ported.py").write_text(f"import l2n_not_installed\n{PORTED}")
+  spec = f"{ported / 'example_of_stub.py'}:stubbed"
+  report = verify_ported(spec, folder, "build_norms_example", ported / "mapping.json", timeout_s=120)
+  assert report.verdict == "identical", report.findings
+
+
 LINEN_NET = """
 import dataclasses
 from flax import linen as nn
