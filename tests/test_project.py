@@ -19,6 +19,13 @@ UNPAIRED = {
   "migrate/core/report.py": "frozen values; test_cli shows them",
 }
 
+# folder -> the test file that goes through every file of it
+TOGETHER = {
+  "mappings/optimizers": "tests/mappings/optimizers/test_records.py",
+  "mappings/templates": "tests/mappings/test_layers.py",
+  "mappings/transforms": "tests/mappings/test_transforms.py",
+}
+
 
 def source_files() -> list[str]:
   """Every Python file of both packages, package markers left out."""
@@ -46,7 +53,8 @@ def test_files(source: str) -> list[str]:
   words = path.stem.split("_")
   stems = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
   folders = [path.parent, Path(*path.parts[1:-1])]
-  return [(Path("tests") / folder / f"test_{stem}.py").as_posix() for stem in stems for folder in folders]
+  own = [(Path("tests") / folder / f"test_{stem}.py").as_posix() for stem in stems for folder in folders]
+  return own + [tests for folder, tests in TOGETHER.items() if path.parent.as_posix() == folder]
 
 
 test_files.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]
