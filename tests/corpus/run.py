@@ -137,14 +137,14 @@ def main() -> int:
   parser.add_argument("--package", action="append", default=[], help="only cases of this library")
   parser.add_argument("--jobs", type=int, default=2)
   parser.add_argument("--timeout", type=float, default=300.0, help="seconds a case may take")
-  parser.add_argument("--resume", action="store_true", help="leave out cases that have a result of this commit")
+  parser.add_argument("--resume", action="store_true", help="leave out cases that have a result")
   options = parser.parse_args()
   todo = chosen(options.k, options.package)
   WORK.mkdir(parents=True, exist_ok=True)
   kept = WORK / "results.json"
   known = {r["id"]: r for r in json.loads(kept.read_text(encoding="utf-8"))} if kept.is_file() else {}
   at = commit()
-  left = [case for case in todo if not (options.resume and known.get(case.id, {}).get("commit") == at)]
+  left = [case for case in todo if not (options.resume and case.id in known)]
   with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
     for i, result in enumerate(pool.map(lambda case: run_case(case, options.timeout), left), 1):
       known[result["id"]] = {**result, "commit": at}
