@@ -30,8 +30,8 @@ class Builder:
     self.new_module = new_module
     self.templates = templates
     self.used: set[str] = set()
-    self.fact: Facts = project.facts[0]
-    names = {f"build_{f.name}" for f in project.facts} | {"rngs"}
+    self.fact: Facts = project.examples[0]
+    names = {f"build_{f.name}" for f in project.examples} | {"rngs"}
     self.writer = ValueWriter(self._class_name, self._module, reserved=names)
 
   def _class_name(self, value: Any) -> tuple[str, str] | None:
@@ -169,7 +169,7 @@ class Builder:
     functions: list[str] = []
     imports: set[str] = {"from flax import nnx"}
     helpers: list[str] = []
-    for fact in self.project.facts:
+    for fact in self.project.examples:
       self.fact = fact
       source = self.writer.write(fact.example.module, fact.name)
       imports |= source.imports

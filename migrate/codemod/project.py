@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,16 @@ class ClassInfo:
 class Project:
   """What is known before anything is rewritten."""
 
-  def __init__(self, facts: list[Facts], layers: Mapping[str, LayerMapping]):
+  def __init__(self, facts: list[Facts], layers: Mapping[str, LayerMapping], variants: Sequence[Facts] = ()):
+    """Indexes the traces.
+
+    Args:
+      facts: of the examples.
+      layers: records by Linen name.
+      variants: of the same models at other sizes; expressions must hold there too.
+    """
+    self.examples = facts
+    facts = [*facts, *variants]
     self.facts = facts
     self.layers = layers
     self.findings: list[Finding] = []

@@ -560,7 +560,8 @@ class Sites:
     if value is None or not {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & (self.parameters | self.call_fields):
       if not any(f"{self.self_name}.{f}" in self.source.code(value) for f in self.call_fields if value is not None):
         return False
-    return bool(site.made) and self.project.info(self.project.plain(type(site.made[0][2]))) is not None and field != "**"
+    cls = self.project.plain(type(site.made[0][2])) if site.made else next(iter(self.untraced_class(site.node)), None)
+    return cls is not None and self.project.info(cls) is not None and field != "**"
 
   def write_site(self: Unit, site: Site, width: int, indent: str = "") -> str:
     """The NNX constructor call."""

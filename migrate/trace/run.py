@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from migrate.example import Call, Example
 from migrate.trace.facts import Facts
 from migrate.trace.instrument import instrumented
 from migrate.trace.recorder import Recorder, class_file, scouting
+from migrate.trace.variants import variants
 
 
 def default_include(module: Any) -> tuple[str, ...]:
@@ -151,6 +153,18 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
     recorder.created,
     notes,
   )
+
+
+def trace_variants(example: Example, *, name: str = "example", include: Sequence[str] = ()) -> list[Facts]:
+  """Traces of the same model at other sizes; those that do not run are left out."""
+  packages = tuple(include) or default_include(example.module)
+  found = []
+  for number, other in enumerate(variants(example), 1):
+    try:
+      found.append(trace(other, name=f"{name}, variant {number}", include=packages))
+    except Exception as error:
+      logging.getLogger(__name__).debug("variant %d of %s does not run: %s", number, name, error)
+  return found
 
 
 def _run(name: str, what: str, run: Any) -> Any:

@@ -31,6 +31,7 @@ from migrate.example import Call, Example, ExampleSpec
 from migrate.trace.facts import Facts
 from migrate.trace.run import default_include
 from migrate.trace.run import trace as run_trace
+from migrate.trace.run import trace_variants
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
 
@@ -91,12 +92,13 @@ def port(
   started = time.monotonic()
   built = [(spec, spec.build()) for spec in specs]
   packages = tuple(include) or tuple(dict.fromkeys(p for _, e in built for p in default_include(e.module)))
-  facts = []
+  facts, others = [], []
   for spec, example in built:
     say(f"trace {spec.name}")
     facts.append(run_trace(example, name=spec.name, include=packages))
+    others += trace_variants(example, name=spec.name, include=packages)
   say("rewrite")
-  project = Project(facts, load_layers())
+  project = Project(facts, load_layers(), others)
   rewriting = rewrite_project(project, exact)
   staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=_existing_parent(target)))
   try:

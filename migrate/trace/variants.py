@@ -1,0 +1,115 @@
+"""The same model at other sizes, so that no size is explained by a coincidence.
+
+A candidate expression must hold in every trace; a second set of sizes makes chance agreements fall away. Variants are
+tried abstractly and left out where the model does not run at those sizes.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from migrate.example import Call, Example
+
+_FEATURES = ("hidden", "dim", "feature", "channel", "width", "embed", "embd", "intermediate", "ffn", "mlp", "filter", "units", "d_model")
+_COUNTS = ("num_", "n_", "max", "vocab", "head", "layer", "kernel", "position", "patch", "depth", "group", "ratio", "stride")
+
+
+def variants(example: Example) -> Iterator[Example]:
+  """Yields the example at other input sizes, and with other numbers of features."""
+  yield _resized(example)
+  scaled = _scaled(example)
+  if scaled is not None:
+    yield scaled
+
+
+def _resized(example: Example) -> Example:
+  sizes: dict[int, int] = {}
+  leaves = jax.tree_util.tree_leaves((example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls]))
+  for leaf in leaves:
+    shape = getattr(leaf, "shape", None)
+    if not isinstance(shape, tuple) or not shape:
+      continue
+    integer = np.issubdtype(np.dtype(getattr(leaf, "dtype", "float32")), np.integer) if not _is_key(leaf) else False
+    inner = shape if integer or len(shape) == 1 else shape[:-1]
+    for axis, size in enumerate(inner):
+      if size < 2 or (len(shape) == 1 and not integer):
+        continue
+      sizes.setdefault(size, size * 2 if axis and len(shape) >= 4 else size + 1 if axis == 0 else size - 1)
+
+  def other(leaf: Any) -> Any:
+    shape = getattr(leaf, "shape", None)
+    if not isinstance(shape, tuple) or not hasattr(leaf, "dtype") or _is_key(leaf) or not shape:
+      return leaf
+    integer = np.issubdtype(np.dtype(leaf.dtype), np.integer)
+    keep_last = not integer and len(shape) > 1
+    new = tuple(s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s) for i, s in enumerate(shape))
+    return leaf if new == shape else jax.ShapeDtypeStruct(new, leaf.dtype)
+
+  def convert(tree: Any) -> Any:
+    return jax.tree_util.tree_map(other, tree)
+
+  def call(c: Call) -> Call:
+    return dataclasses.replace(c, args=convert(tuple(c.args)), kwargs=convert(dict(c.kwargs)))
+
+  return dataclasses.replace(
+    example,
+    args=convert(tuple(example.args)),
+    kwargs=convert(dict(example.kwargs)),
+    init_args=None if example.init_args is None else convert(tuple(example.init_args)),
+    init_kwargs=None if example.init_kwargs is None else convert(dict(example.init_kwargs)),
+    calls=tuple(call(c) for c in example.calls),
+  )
+
+
+def _is_key(leaf: Any) -> bool:
+  dtype = getattr(leaf, "dtype", None)
+  return dtype is not None and (jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) or str(dtype) == "uint32")
+
+
+def _scaled(example: Example) -> Example | None:
+  changes: dict[str, Any] = {}
+  for name in type(example.module).__dataclass_fields__:
+    if name in ("parent", "name"):
+      continue
+    value = getattr(example.module, name, None)
+    if type(value) is int and _counts_features(name) and value > 1:
+      changes[name] = value * 2
+    elif _is_config(value):
+      changed = _scaled_config(value)
+      if changed is not None:
+        changes[name] = changed
+  if not changes:
+    return None
+  return dataclasses.replace(example, module=example.module.clone(**changes))
+
+
+def _counts_features(name: str) -> bool:
+  low = name.lower()
+  return any(w in low for w in _FEATURES) and not any(w in low for w in _COUNTS)
+
+
+def _is_config(value: Any) -> bool:
+  if value is None or callable(value) or isinstance(value, str | int | float | tuple | list | dict | type):
+    return False
+  return isinstance(getattr(value, "__dict__", None), dict) and not hasattr(value, "shape")
+
+
+def _scaled_config(value: Any) -> Any:
+  found = {k: v * 2 for k, v in vars(value).items() if type(v) is int and v > 1 and _counts_features(k)}
+  if not found:
+    return None
+  try:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+      return dataclasses.replace(value, **found)
+    changed = copy.copy(value)
+    for name, number in found.items():
+      setattr(changed, name, number)
+    return changed
+  except Exception:
+    return None
