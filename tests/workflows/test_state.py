@@ -111,7 +111,23 @@ def test_wrong_dtype_is_refused():
     migrate.to_nnx(source, Counter(Own))
 
 
+def matrices(params):
+  return jax.tree.map(lambda x: x.ndim > 1, params)
+
+
+def labels(params):
+  return jax.tree.map(lambda x: "matrix" if x.ndim > 1 else "vector", params)
+
+
 OPTIMIZERS = {
+  "masked": lambda: optax.chain(optax.masked(optax.adam(1e-2), matrices), optax.trace(0.9)),
+  "multi_transform": lambda: optax.multi_transform(
+    {"matrix": optax.adam(1e-2), "vector": optax.sgd(1e-2, momentum=0.9)}, labels
+  ),
+  "muon": lambda: optax.contrib.muon(1e-2),
+  "lars": lambda: optax.lars(1e-2, momentum=0.9),
+  "adan": lambda: optax.adan(1e-2),
+  "prodigy": lambda: optax.contrib.prodigy(),
   "adam": lambda: optax.adam(1e-2),
   "sgd": lambda: optax.sgd(1e-2),
   "momentum": lambda: optax.sgd(1e-2, momentum=0.9, nesterov=True),
@@ -153,7 +169,7 @@ def test_optimizer_goes_on_to_the_bit(name):
   linen = migrate.to_linen(model, MAPPING)["params"]
   grads = jax.grad(loss)(linen)
   probe = migrate.to_nnx({"params": grads, "batch_stats": trained().batch_stats}, CNN(nnx.Rngs(0)), MAPPING)
-  optimizer.update(model, nnx.state(probe, nnx.Param))
+  nnx.jit(lambda optimizer, model, grads: optimizer.update(model, grads))(optimizer, model, nnx.state(probe, nnx.Param))
   updates, opt_state = jax.jit(tx.update)(grads, opt_state, params)
   for a, b in zip(
     jax.tree.leaves(migrate.to_linen(model, MAPPING)["params"]),
