@@ -6,6 +6,7 @@ gets.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +90,7 @@ def _dot_jvp(dimensions, primals, tangents):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _quantize_input(dtype, x, scale, history):
+def _quantize_input(dtype, x, scale, history) -> Any:
   """`x` in 8 bits and its scale; no gradient to `x`, the next values to scale and history."""
   return _quantize_input_forward(dtype, x, scale, history)[0]
 
@@ -170,15 +171,22 @@ class _Fp8(nnx.Module):
   """
 
   def __init__(self, amax_history_length=1024, e4m3_dtype=jnp.float8_e4m3fn, e5m2_dtype=jnp.float8_e5m2):
-    for name in ("input", "kernel", "output_grad"):
-      setattr(self, f"{name}_scale", OverwriteWithGradient(jnp.ones((1,), jnp.float32)))
-      setattr(self, f"{name}_amax_history", OverwriteWithGradient(jnp.zeros((amax_history_length,), jnp.float32)))
+    def scale():
+      return OverwriteWithGradient(jnp.ones((1,), jnp.float32))
+
+    def history():
+      return OverwriteWithGradient(jnp.zeros((amax_history_length,), jnp.float32))
+
+    self.input_scale, self.input_amax_history = scale(), history()
+    self.kernel_scale, self.kernel_amax_history = scale(), history()
+    self.output_grad_scale, self.output_grad_amax_history = scale(), history()
     self.e4m3_dtype = e4m3_dtype
     self.e5m2_dtype = e5m2_dtype
 
   def _direct(self, x, y, dimensions, dtype, compute_dtype):
-    qx, x_scale = _quantize_input(compute_dtype, x, self.input_scale[...], self.input_amax_history[...])
-    qy, y_scale = _quantize_input(compute_dtype, y, self.kernel_scale[...], self.kernel_amax_history[...])
+    first: Any = _quantize_input(compute_dtype, x, self.input_scale[...], self.input_amax_history[...])
+    second: Any = _quantize_input(compute_dtype, y, self.kernel_scale[...], self.kernel_amax_history[...])
+    (qx, x_scale), (qy, y_scale) = first, second
     out = _quantized_dot(
       x, qx, x_scale, y, qy, y_scale, self.output_grad_scale[...], self.output_grad_amax_history[...], dimensions, dtype
     )
@@ -221,7 +229,7 @@ class Fp8Einsum(_Fp8):
   def __call__(self, eqn, lhs, rhs, precision=None, preferred_element_type=None):
     """The einsum; `precision` is disregarded."""
 
-    def dot(x, y, dimensions, precision=None, preferred_element_type=None, **kwargs):
+    def dot(x, y, dimensions, precision=None, preferred_element_type=None, **kwargs) -> Any:
       return self._direct(x, y, dimensions, preferred_element_type, rhs.dtype)
 
     lhs = lhs.astype(rhs.dtype)

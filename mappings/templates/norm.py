@@ -221,3 +221,8 @@ class BatchNorm(_Norm):
       self.mean.set_value(self.momentum * self.mean[...] + (1 - self.momentum) * mean)
       self.var.set_value(self.momentum * self.var[...] + (1 - self.momentum) * variance)
     return _normalize(x, mean, variance, self, axes, features)
+
+  def set_view(self, use_running_average=None):
+    """For `nnx.view`: sets whether running statistics are used."""
+    if use_running_average is not None:
+      self.use_running_average = use_running_average
