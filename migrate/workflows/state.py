@@ -89,6 +89,10 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None) -> Any:
     MigrateError: naming every leaf that does not fit. The model is then unchanged.
   """
   leaves, targets = linen_leaves(variables), variable_leaves(model)
+  tops = sorted({str(p[0]) for p in leaves})
+  if "params" not in tops and any(isinstance(v, nnx.Param) for v in targets.values()):
+    do = "pass {'params': params}, with the other collections beside it"
+    raise refuse("variables", f"{', '.join(tops[:6]) or 'nothing'} at the top, no params", "collections", do)
   plan = make_plan(leaves, specs(targets), _mapping(mapping))
   check_types(plan, targets)
   write_values(targets, list(translate(plan, leaves)))

@@ -77,6 +77,11 @@ def test_model_is_unchanged_where_something_is_wrong():
   np.testing.assert_array_equal(np.asarray(model.conv.kernel.get_value()), before)
 
 
+def test_bare_params_are_told_from_variables():
+  with pytest.raises(MigrateError, match="no params"):
+    migrate.to_nnx(trained().params, CNN(nnx.Rngs(0)), MAPPING)
+
+
 def test_tied_weights_are_one_variable():
   table = jnp.arange(15.0).reshape(5, 3)
   model = migrate.to_nnx({"params": {"embed": {"embedding": table}}}, Tied(nnx.Rngs(0)))
