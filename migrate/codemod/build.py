@@ -17,7 +17,7 @@ from migrate.codemod.unit import ClassResult
 from migrate.codemod.values import Source, ValueWriter
 from migrate.codemod.values_source import join
 from migrate.core.declare import LayerMapping
-from migrate.core.report import refuse
+from migrate.core.report import Finding, MigrateError, refuse
 from migrate.trace.facts import Facts
 
 
@@ -30,6 +30,7 @@ class Builder:
     self.new_module = new_module
     self.templates = templates
     self.used: set[str] = set()
+    self.failures: dict[str, tuple[Finding, ...]] = {}
     self.fact: Facts = project.examples[0]
     names = {f"build_{f.name}" for f in project.examples} | {"rngs"}
     self.writer = ValueWriter(self._class_name, self._module, reserved=names)
@@ -98,7 +99,7 @@ class Builder:
   def _layer(self, value: Any, record: LayerMapping) -> Source:
     kwargs: dict[str, Source] = {}
     calls = [c for c in self.project.calls_of(value) if c.args or c.kwargs]
-    calls = calls or [c for c in self.fact.calls if c.path and type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
+    calls = calls or [c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
     wanted = {a.nnx for a in record.args if a.fate == "infer"}
     for call in calls[:1]:
       given = bound_call(call)
@@ -171,7 +172,11 @@ class Builder:
     helpers: list[str] = []
     for fact in self.project.examples:
       self.fact = fact
-      source = self.writer.write(fact.example.module, fact.name)
+      try:
+        source = self.writer.write(fact.example.module, fact.name)
+      except MigrateError as error:
+        self.failures[fact.name] = error.findings
+        continue
       imports |= source.imports
       helpers += [h for h in source.helpers if h not in helpers]
       cls = type(fact.example.module)

@@ -67,6 +67,18 @@ class Calls:
       return f"{base}[...]" if self._holds_array(node) else f"{base}.get_value()"
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name and node.attr in self.call_fields:
       return node.attr
+    own = isinstance(node.value, ast.Name) and node.value.id == self.self_name
+    if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
+      return f"({self.derived[node.attr]})"
+    if own and node.attr in self.array_attributes and isinstance(node.ctx, ast.Load):
+      return f"self.{node.attr}[...]"
+    if not own and isinstance(node.ctx, ast.Load):
+      owners = self.events(node.value)
+      record = self.project.record(type(owners[0].value)) if owners and all(isinstance(e.value, nn.Module) for e in owners) else None
+      if record is not None:
+        renamed = {a.linen: a.nnx for a in record.args if a.fate == "rename"}
+        if node.attr in renamed:
+          return f"{self.text(node.value)}.{renamed[node.attr]}"
     full = dotted(node)
     if full is not None:
       root = full.partition(".")[0]

@@ -366,6 +366,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   code = unit.source.code(value.func) if isinstance(value, ast.Call) else ""
   if isinstance(value, ast.Call) and code in (f"{unit.self_name}.param", f"{unit.self_name}.variable"):
     return _setup_variable(unit, targets, value)
+  params = [n for n in ast.walk(value) if isinstance(n, ast.Call) and unit.source.code(n.func) == f"{unit.self_name}.param"]
+  if own and params and isinstance(value, ast.BinOp | ast.Call | ast.UnaryOp | ast.Subscript):
+    return _setup_derived(unit, own[0].attr, value, params)
   if own and len(targets) == 1 and isinstance(value, ast.ListComp) and len(value.generators) == 1 and not value.generators[0].ifs:
     if unit.creates(value.elt):
       return _setup_list(unit, own[0].attr, value)
@@ -386,6 +389,27 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     elif not any(holds) and isinstance(value, ast.List | ast.ListComp) and not events:
       return f"nnx.List({text})" if "SITE__" in text else text
   return text
+
+
+def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call]) -> str:
+  """`self.scale = c * self.param(...)`: the parameter is kept, and what is computed from it is computed where it is read."""
+  if len(params) != 1:
+    raise unit.refusal(value, "an attribute computed from several parameters", "one parameter", "give each an attribute of its own")
+  made = unit.setup_variable(params[0])
+  site = unit.open_variables.pop()
+  unit.used.discard(site.attr)
+  site.attr = attr
+  unit.readable.add(attr)
+
+  def write(node: ast.AST) -> str:
+    if node is params[0]:
+      return f"self.{attr}[...]"
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant):
+      return unit.static(node)
+    return unit.compose(node, write)
+
+  unit.derived[attr] = unit.compose(value, write)
+  return made
 
 
 def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:

@@ -69,7 +69,7 @@ def _same_signature(a: Any, b: Any) -> bool:
 _REWRITTEN = {
   "avg_pool", "max_pool", "min_pool", "pool", "make_attention_mask", "make_causal_mask", "combine_masks",
   "standardize", "one_hot", "zeros_init", "ones_init", "initializers.zeros_init",
-  "initializers.ones_init", "with_partitioning",
+  "initializers.ones_init",
 }  # fmt: skip
 
 

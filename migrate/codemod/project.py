@@ -15,7 +15,7 @@ from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation, ArraySpec, CallRecord, Facts
 from migrate.trace.instrument import Position
-from migrate.trace.recorder import class_file, origin_of
+from migrate.trace.recorder import class_file, origin_of, root_of
 
 
 @dataclasses.dataclass
@@ -121,7 +121,8 @@ class Project:
     origin = origin_of(module)
     if origin is not None:
       return self.calls_by_origin.get(origin_key(origin), [])
-    return [c for f in self.facts for c in f.calls if c.module is module]
+    root = root_of(module)
+    return [c for f in self.facts for c in f.calls if c.module is module or root_of(c.module) is root]
 
   def record(self, cls: type) -> LayerMapping | None:
     """The layer record of a Linen class, by its full name."""

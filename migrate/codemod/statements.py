@@ -560,6 +560,10 @@ class Statements:
     shapes = self.shape_comparison(test)
     if shapes is not None:
       return shapes
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+      # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
+      known = [t for t in map(self.static_test, test.values) if t is not None]
+      return " and ".join(t if _plain(t) else f"({t})" for t in known) or None
     try:
       text = self.static(test)
     except NotStatic:
@@ -705,6 +709,10 @@ class Statements:
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)
     return f"next({_iterator(attr)})"
+
+
+def _plain(text: str) -> bool:
+  return " or " not in text and " if " not in text and "lambda" not in text
 
 
 def _iterator(attr: str) -> str:

@@ -39,6 +39,11 @@ TRANSFORMS = {
   "flax.linen.attention.dot_product_attention": "template:linen_attention.dot_product_attention",
   "flax.linen.vmap": "template:vmap.vmap",
   "flax.linen.transforms.vmap": "template:vmap.vmap",
+  "flax.linen.with_logical_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.spmd.with_logical_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.partitioning.with_sharding_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.with_logical_partitioning": "template:sharding.with_logical_partitioning",
+  "flax.linen.with_partitioning": "template:sharding.with_logical_partitioning",
   "flax.linen.scan": "template:scan.scan",
   "flax.linen.transforms.scan": "template:scan.scan",
 }
@@ -133,6 +138,7 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
+    self.derived: dict[str, str] = {}
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}

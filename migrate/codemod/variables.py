@@ -118,10 +118,11 @@ class Variables:
 
   def suggest_variable(self: Unit, site: ast.Call) -> str:
     """A name for what belongs to a variable."""
+    name = "weight"
     for argument in [*site.args[:2], *[k.value for k in site.keywords if k.arg == "name"]]:
       if isinstance(argument, ast.Constant) and str(argument.value).isidentifier():
         name = str(argument.value)
-    return name if site.args or site.keywords else "weight"
+    return name
 
   def initial_value(self: Unit, maker: ast.AST | None, pieces: list[str], collection: str, node: ast.Call) -> Callable[[], str]:
     """The expression that makes the first value."""

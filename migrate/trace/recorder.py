@@ -16,6 +16,12 @@ from migrate.trace.facts import Activation, CallRecord, Origin, summary
 from migrate.trace.instrument import Position
 
 _ORIGIN = "_linen2nnx_origin"
+_ROOT = "_linen2nnx_root"
+
+
+def root_of(module: Any) -> Any:
+  """The module that this one is a clone of, or itself."""
+  return getattr(module, "__dict__", {}).get(_ROOT, module)
 
 
 def origin_of(module: Any) -> Origin | None:
@@ -37,6 +43,7 @@ class Recorder:
     self._by_frame: dict[types.FrameType, Activation] = {}
     self._clock = 0
     self._depth = 0
+    self._busy = False
     self._keep: list[Any] = []
 
   def tick(self) -> int:
@@ -46,7 +53,16 @@ class Recorder:
 
   def record(self, key: Position, value: Any, made: bool = False) -> Any:
     """The hook of instrumented code: notes the value, returns it."""
-    frame = sys._getframe(1)
+    if self._busy:
+      return value  # reading a value's shape ran traced code
+    self._busy = True
+    try:
+      self._note(sys._getframe(1), key, value, made)
+    finally:
+      self._busy = False
+    return value
+
+  def _note(self, frame: types.FrameType, key: Position, value: Any, made: bool) -> None:
     activation = self._by_frame.get(frame) or self._enter(frame)
     values = activation.events.setdefault(key, [])
     activation.orders.setdefault(key, []).append(self.tick())
@@ -57,7 +73,6 @@ class Recorder:
       values.append(value)
     else:
       values.append(summary(value))
-    return value
 
   def _enter(self, frame: types.FrameType) -> Activation:
     code = frame.f_code
@@ -132,6 +147,7 @@ class Recorder:
 
     def clone_with_origin(module: Any, *args: Any, **kwargs: Any) -> Any:
       copy = clone(module, *args, **kwargs)
+      object.__setattr__(copy, _ROOT, module.__dict__.get(_ROOT, module))
       origin = origin_of(module)
       if origin is not None and _ORIGIN not in copy.__dict__:
         object.__setattr__(copy, _ORIGIN, origin)

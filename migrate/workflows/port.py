@@ -150,9 +150,12 @@ def _draft(project: Project, rewriting: Rewriting, facts: Sequence[Facts], layou
   twin = staging / "twin" if layout == "overlay" else staging
   twin.mkdir(exist_ok=True)
   folder = f"{new[top]}.{FOLDER}" if "." in first else f"{new[top]}_layers"
-  files, arrays, used = _extracted(project, rewriting, new, folder)
+  files, arrays, used, failures = _extracted(project, rewriting, new, folder)
+  draft.failures.update(failures)
   write_files(twin, files, arrays)
   for fact in facts:
+    if fact.name in draft.failures:
+      continue
     say(f"derive mapping of {fact.name}")
     try:
       draft.mappings[fact.name] = _mapping(project, rewriting, fact, twin, used)
@@ -167,7 +170,7 @@ def _draft(project: Project, rewriting: Rewriting, facts: Sequence[Facts], layou
   return draft
 
 
-def _extracted(project: Project, rewriting: Rewriting, new: dict[str, str], folder: str) -> tuple[dict[str, str], dict[str, np.ndarray], set[str]]:
+def _extracted(project: Project, rewriting: Rewriting, new: dict[str, str], folder: str) -> tuple[dict[str, str], dict[str, np.ndarray], set[str], dict[str, tuple[Finding, ...]]]:
   def new_module(module: str) -> str:
     top, dot, rest = module.partition(".")
     return f"{new.get(top, top)}{dot}{rest}"
@@ -180,7 +183,7 @@ def _extracted(project: Project, rewriting: Rewriting, new: dict[str, str], fold
   files = {p: _placed(t, folder) for p, t in files.items()}
   files["ported.py"] = text
   files |= _layer_files(used, rewriting, folder)
-  return files, arrays, used
+  return files, arrays, used, builder.failures
 
 
 def _overlaid(project: Project, rewriting: Rewriting, folder: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
