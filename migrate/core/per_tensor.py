@@ -5,11 +5,13 @@ An Optax transformation is a pair of closures; what it was made from is read off
 
 from __future__ import annotations
 
+import types
 from typing import Any
 
 from migrate.core.registry import load_optimizers
 
 DEPTH = 24
+LEAVES = (str, bytes, int, float, type(None), types.ModuleType, type)
 
 
 def functions_of(transformation: Any) -> frozenset[str]:
@@ -20,7 +22,7 @@ def functions_of(transformation: Any) -> frozenset[str]:
 
 
 def _walk(thing: Any, names: set[str], seen: set[int], depth: int) -> None:
-  if depth == 0 or id(thing) in seen or isinstance(thing, (str, bytes, int, float, bool, type(None))):
+  if depth == 0 or id(thing) in seen or isinstance(thing, LEAVES):
     return
   seen.add(id(thing))
   if isinstance(thing, (tuple, list, set, frozenset)):

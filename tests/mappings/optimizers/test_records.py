@@ -9,7 +9,7 @@ import optax
 import optax.contrib
 import pytest
 
-from migrate.core.per_tensor import changed_by_joining, changed_by_order, functions_of
+from migrate.core.per_tensor import changed_by_joining, functions_of
 from migrate.core.registry import load_optimizers
 from tests.mappings.optimizers import cases
 
@@ -116,11 +116,3 @@ def test_joining_two_kernels_changes_the_update_exactly_where_the_records_say(na
     split = jnp.concatenate([apart["a"], apart["b"]], axis)
     distance = max(distance, float(jnp.max(jnp.abs(split - joined)) / (jnp.max(jnp.abs(split)) + 1e-30)))
   assert bool(changed_by_joining(cases.make(name))) == (distance > 1e-3), distance
-
-
-def test_wrapped_transformations_are_found():
-  inside = optax.multi_transform({"a": optax.MultiSteps(optax.lamb(0.1), 2)}, lambda p: "a")
-  assert "scale_by_trust_ratio" in functions_of(optax.chain(optax.clip(1.0), inside))
-  assert changed_by_joining(optax.apply_if_finite(optax.inject_hyperparams(optax.lars)(learning_rate=0.1), 3))
-  assert not changed_by_joining(optax.adamw(0.1))
-  assert changed_by_order(cases.make("noisy_sgd")) == ("add_noise",)
