@@ -83,7 +83,7 @@ def _commits(results: list[dict[str, Any]]) -> str:
 def _name(hoisted: Any) -> str:
   if isinstance(hoisted, dict):
     return ".".join(str(hoisted[key]) for key in ("class", "argument", "name") if key in hoisted)
-  return str(hoisted)
+  return ".".join(str(hoisted).split(".")[-2:])
 
 
 def _libraries(results: list[dict[str, Any]]) -> list[str]:
