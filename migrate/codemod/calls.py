@@ -73,18 +73,24 @@ class Calls:
     if own and node.attr in self.array_attributes and isinstance(node.ctx, ast.Load):
       return f"self.{node.attr}[...]"
     if not own and isinstance(node.ctx, ast.Load):
-      owners = self.events(node.value)
-      record = self.project.record(type(owners[0].value)) if owners and all(isinstance(e.value, nn.Module) for e in owners) else None
-      if record is not None:
-        renamed = {a.linen: a.nnx for a in record.args if a.fate == "rename"}
-        if node.attr in renamed:
-          return f"{self.text(node.value)}.{renamed[node.attr]}"
+      renamed = self.layer_attribute(node)
+      if renamed is not None:
+        return f"{self.text(node.value)}.{renamed}"
     full = dotted(node)
     if full is not None:
       root = full.partition(".")[0]
       if root not in self.env and root not in self.parameters and root != self.self_name:
         return self.global_name(node)
     return self.compose(node, self.text)
+
+  def layer_attribute(self: Unit, node: ast.Attribute) -> str | None:
+    """What NNX calls a field of a layer that is read from outside (`self.conv.features`)."""
+    owners = self.events(node.value)
+    if not owners or not all(isinstance(e.value, nn.Module) for e in owners):
+      return None
+    record = self.project.record(type(owners[0].value))
+    renamed = {a.linen: a.nnx for a in record.args if a.fate == "rename"} if record is not None else {}
+    return renamed.get(node.attr)
 
   def _is_variable(self: Unit, node: ast.AST) -> bool:
     events = self.events(node)
@@ -431,7 +437,8 @@ class Calls:
     named.pop("unbox", None)
     constant = name.value if isinstance(name, ast.Constant) else None
     hint = str(constant) if constant is not None else self.fixed_part(name)
-    if all(e.activation.extra for e in self.events(node)):
+    seen = self.events(node)
+    if all(e.activation.extra for e in seen) and (seen or collection != "params"):
       return self._late_variable(node, collection, hint, maker, arguments, named)
     attr = self.iterator or self.attribute(hint, prefer=True)
     self.readable.add(attr)
@@ -452,7 +459,9 @@ class Calls:
     if looped and not self.iterator:
       self.loops[0].before.append(Stmt(lambda: f"self.{attr} = nnx.List([])", keep=True))
     del indent
-    self.block.append(Stmt(text, keep=True, comments=self.take_comments()))
+    owners = self.variable_sites[-1].names
+    partial = any(k not in owners for k in self.instances)
+    self.block.append(Stmt(text, keep=True, comments=self.take_comments(), partial=partial))
     if collection == "params":
       return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
     self.env_variable(node)

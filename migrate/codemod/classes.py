@@ -12,7 +12,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from migrate.codemod.scope import Local, prune, render
+from migrate.codemod.scope import Block, Local, Stmt, prune, render
 from migrate.codemod.sites import InstanceKey, SizeArg, follow_name
 from migrate.codemod.sizes import TOKEN
 from migrate.codemod.source import names_in
@@ -47,6 +47,10 @@ def rewrite_class(unit: Unit) -> ClassResult:
   needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
   sizes, rename = _size_arguments(unit, "\n".join([*setup_text, *init_lines]))
   inherited = _inherited_sizes(unit)
+  optional = {s.name for s in sizes if s.optional} | {t for t, n in rename.items() if any(s.name == n and s.optional for s in sizes)}
+  if optional:
+    body, _ = prune(_guarded(unit.block, optional))
+    init_lines = render(body, "", unit.step)
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
@@ -59,6 +63,26 @@ def rewrite_class(unit: Unit) -> ClassResult:
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines))  # fmt: skip
+
+
+def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block]:
+  """What needs a size that not every instance has is made only where it is given."""
+  found: list[Stmt | Block] = []
+  for item in block:
+    if isinstance(item, Block):
+      found.append(Block([(h, _guarded(b, optional)) for h, b in item.parts], item.comments, item.loop))
+    elif item.partial and not names_in(item.text()) & optional and found and isinstance(found[-1], Block) and "is not None:" in found[-1].parts[0][0]():
+      found[-1].parts[0][1].append(item)
+    elif item.keep and (missing := sorted(names_in(item.text()) & optional)):
+      test = f"if {missing[0]} is not None:"
+      last = found[-1] if found else None
+      if isinstance(last, Block) and len(last.parts) == 1 and last.parts[0][0]() == test:
+        last.parts[0][1].append(item)
+      else:
+        found.append(Block([(lambda t=test: t, [item])]))
+    else:
+      found.append(item)
+  return found
 
 
 def _renamed(text: str, rename: dict[str, str]) -> str:
@@ -325,6 +349,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     value = _setup_value(unit, targets, node.value)
+    if value == "NOTHING__":
+      return None
     start, at = source.span(node)[0], source.span(node.value)[0]
     head = source.between(start, at)
     if isinstance(node, ast.AnnAssign):
@@ -366,6 +392,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   code = unit.source.code(value.func) if isinstance(value, ast.Call) else ""
   if isinstance(value, ast.Call) and code in (f"{unit.self_name}.param", f"{unit.self_name}.variable"):
     return _setup_variable(unit, targets, value)
+  reads = {n.attr for n in ast.walk(value) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == unit.self_name}
+  if own and len(targets) == 1 and reads & set(unit.derived) and isinstance(value, ast.BinOp):
+    return _rederived(unit, own[0].attr, value)
   params = [n for n in ast.walk(value) if isinstance(n, ast.Call) and unit.source.code(n.func) == f"{unit.self_name}.param"]
   if own and params and isinstance(value, ast.BinOp | ast.Call | ast.UnaryOp | ast.Subscript):
     return _setup_derived(unit, own[0].attr, value, params)
@@ -377,7 +406,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if own:  # variables inside a container take its name
       site.attr, site.looped = own[0].attr, True
   unit.open_variables.clear()
-  if own and "nnx.Param(" in text and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
+  shared = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & unit.param_locals
+  if own and ("nnx.Param(" in text or shared) and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
+    unit.need_import("from flax import nnx")
     return f"nnx.List({text})"
   if own:
     events = unit.events(value)
@@ -410,6 +441,21 @@ def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call
 
   unit.derived[attr] = unit.compose(value, write)
   return made
+
+
+def _rederived(unit: Unit, attr: str, value: ast.expr) -> str:
+  """`self.scale = self.scale * c` where the first is computed from a parameter: one expression for both."""
+  before = dict(unit.derived)
+
+  def write(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in before and node.value.id == unit.self_name:
+      return f"({before[node.attr]})"
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant):
+      return unit.static(node)
+    return unit.compose(node, write)
+
+  unit.derived[attr] = unit.compose(value, write)
+  return "NOTHING__"
 
 
 def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
@@ -478,6 +524,9 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
   if statement is None or site is None:
     return unit.compose(value, unit.static)
   made = statement.text().partition(" = ")[2]
+  if attr is None:
+    unit.param_locals |= {t.id for t in targets if isinstance(t, ast.Name)}
+    return f"self.{site.attr} = {made}"  # a local of setup: the attribute keeps it, the local goes on
   if attr is not None:
     unit.readable.discard(site.attr)
     site.attr = attr
@@ -573,6 +622,8 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
     rename[token] = name
     sizes.append(SizeArg(name, parameter, axis, unit.tokens.get((parameter, axis), "__call__"), unit.token_values.get(token, {})))
   sizes.sort(key=lambda s: (s.axis != 1, s.name != "in_features"))
+  for size in [*sizes, *unit.hoists.values()]:
+    size.optional = any(size.values.get(k) is None for k in unit.instances) or not size.values
   used = names_in_all(text)
   hoisted = [s for s in unit.hoists.values() if s.name in used]
   return sizes + hoisted, rename
@@ -685,7 +736,7 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
   step = unit.step
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
-  known = [s for s in [*inherited, *sizes] if any(v is not None for v in s.values.values())]
+  known = [s for s in [*inherited, *sizes] if not s.optional]
   unknown = [s for s in [*inherited, *sizes] if s not in known]
   rows += [([], f"{s.name}: {_size_type(s)}", "") for s in known]
   keyword_rows: list[tuple[list[str], str, str]] = []
@@ -695,6 +746,10 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
     with unit.reading(home):
       annotation = unit.text(field.node.annotation)
       default = _default(unit, field)
+      foreign = {n: unit.names.resolve(n) for n in names_in(f"{annotation}, {default}")} if home is not unit.info else {}
+    for name, full in foreign.items():
+      if full and "." in full and unit.names.resolve(name) != full and not full.startswith("flax."):
+        unit.need_import(f"from {full.rpartition('.')[0]} import {full.rpartition('.')[2]}" + ("" if full.endswith(f".{name}") else f" as {name}"))
     text = f"{field.name}: {annotation}" + (f" = {default}" if default is not None else "")
     comments = unit.source.comments_above(field.node) if field.name in own else []
     trailing = unit.source.trailing_comment(field.node) if field.name in own else ""
@@ -704,7 +759,7 @@ def _init_text(unit: Unit, setup: list[str], init: list[str], sizes: list[SizeAr
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
   unit.need_import("from flax import nnx")
-  keyword_rows += [([], f"{s.name}: int | None = None", "") for s in unknown]
+  keyword_rows += [([], f"{s.name}: {_size_type(s)} | None = None", "") for s in unknown]
   rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
   plain = not any(c or t for c, _, t in rows)
   line = f"{indent}def __init__({', '.join(t for _, t, _ in rows)}):"

@@ -13,7 +13,7 @@ MOVED = {
   "flax.linen.dot_product_attention_weights": "flax.nnx.nn.attention.dot_product_attention_weights",
   "flax.linen.initializers.zeros": "flax.nnx.initializers.zeros",
   "flax.linen.initializers.ones": "flax.nnx.initializers.ones",
-  "flax.linen.broadcast": "flax.core.lift.broadcast",
+  "flax.linen.broadcast": "flax.core.broadcast",
   "flax.linen.FrozenDict": "flax.core.FrozenDict",
   "flax.linen.normalize": "jax.nn.standardize",
   "flax.linen.activation": "flax.nnx",

@@ -43,6 +43,7 @@ class Stmt:
   trailing: str = ""
   mutates: str = ""
   stop: bool = False
+  partial: bool = False
 
 
 @dataclasses.dataclass
@@ -69,6 +70,9 @@ def prune(block: list[Stmt | Block], live: set[str] | None = None, follows: bool
         kept.append(item)
       continue
     parts, entry = [], set(live)
+    if item.loop:
+      for header, _ in item.parts:
+        live |= header_names(header())
     for header, body in item.parts:
       inner, after = prune(body, live, follows or bool(kept))
       if item.loop:  # what a later round reads counts as live at the end of this one

@@ -37,6 +37,7 @@ class SizeArg:
     axis: counted from the last, 1.
     method: the method with that call argument.
     values: what it was in every instance.
+    optional: whether there are instances that do without.
   """
 
   name: str
@@ -44,6 +45,7 @@ class SizeArg:
   axis: int
   method: str
   values: dict[InstanceKey, Any]
+  optional: bool = False
 
 
 @dataclasses.dataclass
@@ -217,9 +219,9 @@ class Sites:
                            "a class to be rewritten", f"add --include {classes[0].__module__.partition('.')[0]}")  # fmt: skip
       for cls in classes:
         for size in self.project_sizes(cls):
-          if all(v is None for v in size.values.values()):
-            continue  # no example reaches the layer that it is for
           values = [size.values.get(self.instance_key(a, m)) for a, _, m in made]
+          if size.optional and all(v is None for v in values):
+            continue  # no example reaches the layer that it is for
           if all(n.parameter != size.name for n in site.needs):
             site.needs.append(Need(size.name, values, size.parameter, size.axis if size.parameter else None, size.method))
     return site
@@ -569,14 +571,17 @@ class Sites:
     rngs = self.rngs_argument
     if site.record is None:
       function = self.callee(site)
-      arguments = [text for _, text in sizes] if self._sizes_lead(site) else [f"{n}={t}" for n, t in sizes]
-      positional = self._sizes_lead(site) and not self.partial_positional(site.node.func)
+      optional = self._optional_sizes(site)
+      arguments = [text for n, text in sizes if n not in optional]
+      optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
+      positional = not self.partial_positional(site.node.func)
       count = len(site.node.args)
       for i, (field, text) in enumerate(site.arguments.items()):
         if field == "**":
           arguments.append(f"**{text}")
         else:
           arguments.append(text if i < count and positional and self._in_order(site, i) else f"{field}={text}")
+      arguments += optional_arguments
       arguments.append(f"rngs={rngs}")
       return layout_call(function, arguments, indent, width)
     return self.write_layer(site, site.record, dict(sizes), width, indent)
@@ -585,8 +590,9 @@ class Sites:
     given = [f for f, _ in self.given_arguments(site)][: index + 1]
     return all(f in site.arguments for f in given)
 
-  def _sizes_lead(self: Unit, site: Site) -> bool:
-    return True
+  def _optional_sizes(self: Unit, site: Site) -> set[str]:
+    classes = {self.project.plain(type(m)) for _, _, m in site.made} or set(self.untraced_class(site.node))
+    return {s.name for c in classes for s in self.project_sizes(c) if s.optional}
 
   def write_layer(self: Unit, site: Site, record: LayerMapping, sizes: Mapping[str, str], width: int, indent: str) -> str:
     """An NNX layer by its record: names, order and defaults as NNX has them."""

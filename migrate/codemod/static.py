@@ -130,6 +130,9 @@ class Statics:
       if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
         return f"self.{node.attr}"
       raise NotStatic(f"self.{node.attr}")
+    renamed = self.layer_attribute(node)
+    if renamed is not None:
+      return f"{self.static(node.value, bound)}.{renamed}"
     if text is not None and text.partition(".")[0] not in bound:
       root = text.partition(".")[0]
       if root not in self.env and root not in self.parameters and root != self.self_name:

@@ -138,6 +138,10 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
+    self.instances: set[InstanceKey] = {
+      (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"
+    }
+    self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []

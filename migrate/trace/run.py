@@ -131,6 +131,7 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
         continue
       flips.append(call)
   recorder = Recorder(set(reached.files))
+  jax.clear_caches()  # a jitted method that was traced before would not run again
   with instrumented(reached.files, recorder.record), recorder.listening():
     recorder.initializing = True
     abstract_init(example)
