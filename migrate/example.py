@@ -88,7 +88,9 @@ class ExampleSpec:
     """Splits the text. Raises MigrateError where it has no colon."""
     location, colon, function = text.rpartition(":")
     if not colon or not location or not function:
-      raise refuse(text, "not an example", "package.module:function or path/file.py:function", "name a function after a colon")
+      raise refuse(
+        text, "not an example", "package.module:function or path/file.py:function", "name a function after a colon"
+      )
     return cls(text, location, function)
 
   @property
@@ -104,8 +106,13 @@ class ExampleSpec:
       found = getattr(found, part, None)
     if not callable(found):
       names = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
-      raise refuse(self.text, f"{self.location} has no function {self.function}", "a function without arguments", f"it has {', '.join(names[:12])}")
-    return found
+      raise refuse(
+        self.text,
+        f"{self.location} has no function {self.function}",
+        "a function without arguments",
+        f"it has {', '.join(names[:12])}",
+      )
+    return found  # pyright: ignore
 
   def build(self) -> Example:
     """Calls the function. Raises MigrateError where it fails or returns something else."""
@@ -113,9 +120,19 @@ class ExampleSpec:
     try:
       example = function()
     except Exception as error:
-      raise refuse(self.text, f"the example raised {type(error).__name__}: {error}", "a migrate.Example", "call the function by itself and mend it") from error
+      raise refuse(
+        self.text,
+        f"the example raised {type(error).__name__}: {error}",
+        "a migrate.Example",
+        "call the function by itself and mend it",
+      ) from error
     if not isinstance(example, Example):
-      raise refuse(self.text, f"the example returned {type(example).__name__}", "a migrate.Example", "return migrate.Example(module, args)")
+      raise refuse(
+        self.text,
+        f"the example returned {type(example).__name__}",
+        "a migrate.Example",
+        "return migrate.Example(module, args)",
+      )
     return example
 
 
@@ -125,7 +142,12 @@ def _import_module(text: str, location: str) -> Any:
   try:
     return importlib.import_module(location)
   except ModuleNotFoundError as error:
-    raise refuse(text, f"no module {error.name}", "an importable module", "install it, or run where it can be imported, or give path/file.py:function") from error
+    raise refuse(
+      text,
+      f"no module {error.name}",
+      "an importable module",
+      "install it, or run where it can be imported, or give path/file.py:function",
+    ) from error
 
 
 def _import_file(location: str) -> Any:
@@ -144,12 +166,18 @@ def _import_file(location: str) -> Any:
   if known is not None:
     return known
   spec = importlib.util.spec_from_file_location(name, path)
-  assert spec is not None and spec.loader is not None
+  assert spec is not None
+  assert spec.loader is not None
   module = importlib.util.module_from_spec(spec)
   sys.modules[name] = module
   try:
     spec.loader.exec_module(module)
   except Exception as error:
     del sys.modules[name]
-    raise refuse(location, f"the file raised {type(error).__name__}: {error}", "a file that imports", "import it by itself and mend it") from error
+    raise refuse(
+      location,
+      f"the file raised {type(error).__name__}: {error}",
+      "a file that imports",
+      "import it by itself and mend it",
+    ) from error
   return module

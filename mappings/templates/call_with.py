@@ -14,7 +14,7 @@ def call_with(layer: nnx.Module, params: Mapping[str, Any], *args: Any, **kwargs
     if isinstance(held, nnx.Variable):
       held.set_value(value[...] if isinstance(value, nnx.Variable) else value)
     else:
-      call_params = {k: v for k, v in value.items()}
+      call_params = dict(value.items())
       for inner, leaf in call_params.items():
         getattr(held, inner).set_value(leaf[...] if isinstance(leaf, nnx.Variable) else leaf)
   return copy(*args, **kwargs)

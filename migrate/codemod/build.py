@@ -12,8 +12,8 @@ from flax import linen as nn
 
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project
-from migrate.codemod.sites import bound_call, fields_of, parameters_of
-from migrate.codemod.unit import ClassResult
+from migrate.codemod.results import ClassResult
+from migrate.codemod.site import bound_call, fields_of, parameters_of
 from migrate.codemod.values import Source, ValueWriter
 from migrate.codemod.values_source import join
 from migrate.core.declare import LayerMapping
@@ -99,7 +99,9 @@ class Builder:
   def _layer(self, value: Any, record: LayerMapping) -> Source:
     kwargs: dict[str, Source] = {}
     calls = [c for c in self.project.calls_of(value) if c.args or c.kwargs]
-    calls = calls or [c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
+    calls = calls or [
+      c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)
+    ]
     wanted = {a.nnx for a in record.args if a.fate == "infer"}
     for call in calls[:1]:
       given = bound_call(call)
@@ -155,7 +157,7 @@ class Builder:
     return Source(code, frozenset(imports))
 
   def _partial(self, value: functools.partial[Any]) -> Source | None:
-    record = self.project.record(value.func)
+    record = self.project.record(value.func)  # pyright: ignore
     if record is None:
       return None
     order = list(record.positional)
@@ -201,5 +203,9 @@ def _is_default(field: Any, current: Any) -> bool:
   import dataclasses
 
   if field.default is not dataclasses.MISSING:
-    return current is field.default or (type(current) in (int, float, str, bool, tuple) and type(current) is type(field.default) and current == field.default)
+    return current is field.default or (
+      type(current) in (int, float, str, bool, tuple)
+      and type(current) is type(field.default)
+      and current == field.default
+    )
   return False

@@ -1,5 +1,7 @@
 """Expressions as the method evaluates them: constructors become attributes, Linen's services become NNX's."""
 
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
 import ast
@@ -9,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.names import spell
-from migrate.codemod.scope import Local, Stmt
-from migrate.codemod.sites import Site, fields_of, parameters_of
+from migrate.codemod.scope import Local
+from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -95,7 +97,9 @@ class Calls:
   def _is_variable(self: Unit, node: ast.AST) -> bool:
     events = self.events(node)
     if events:
-      return all(type(e.value).__name__ == "Variable" and type(e.value).__module__.startswith("flax.core") for e in events)
+      return all(
+        type(e.value).__name__ == "Variable" and type(e.value).__module__.startswith("flax.core") for e in events
+      )
     local = self.env.get(node.id) if isinstance(node, ast.Name) else None
     return local is not None and local.kind == "variable"
 
@@ -174,7 +178,12 @@ class Calls:
     given = node.args[0]
     if not owners and not (dotted(node.func.value) or "").startswith(f"{self.self_name}."):
       return None
-    if isinstance(given, ast.Dict) and len(given.keys) == 1 and isinstance(given.keys[0], ast.Constant) and given.keys[0].value == "params":
+    if (
+      isinstance(given, ast.Dict)
+      and len(given.keys) == 1
+      and isinstance(given.keys[0], ast.Constant)
+      and given.keys[0].value == "params"
+    ):
       values = self.text(given.values[0])
     else:
       values = f'{self.text(given)}["params"]'
@@ -289,7 +298,6 @@ class Calls:
       name = dict(record.call_args).get(field, field) if record is not None else field
       if field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
         arguments.append(f"{name}={text}")
-    start, _ = self.source.span(node)
     if self._unchanged(node, arguments):
       return self._respell(node, function)
     return f"{function}({', '.join(arguments)})"
@@ -361,136 +369,17 @@ class Calls:
 
   # ---- services of a Linen module
 
-  def _self_param(self: Unit, node: ast.Call) -> str:
-    return self.variable_site(node, "params")
-
-  def _self_variable(self: Unit, node: ast.Call) -> str:
-    return self.variable_site(node, None)
-
-  def _self_make_rng(self: Unit, node: ast.Call) -> str:
-    self.needs_rngs = True
-    stream = node.args[0] if node.args else next((k.value for k in node.keywords), None)
-    if stream is None:
-      return "self.rngs.params()"
-    if isinstance(stream, ast.Constant) and str(stream.value).isidentifier():
-      return f"self.rngs.{stream.value}()"
-    return f"self.rngs[{self.text(stream)}]()"
-
-  def _self_has_rng(self: Unit, node: ast.Call) -> str:
-    self.needs_rngs = True
-    return f"({self.text(node.args[0])} in self.rngs)"
-
-  def _self_is_initializing(self: Unit, node: ast.Call) -> str:
-    del node
-    return "False"
-
-  def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
-    seen = {e.value for e in self.events(node) if not e.activation.initializing}
-    if len(seen) == 2:
-      self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
-                        "NNX state is always mutable: True was written", "eye", "L2N207"))  # fmt: skip
-    return "False" if seen == {False} else "True"
-
-  def _self_has_variable(self: Unit, node: ast.Call) -> str:
-    name = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "name"), None)
-    if isinstance(name, ast.Constant) and isinstance(name.value, str):
-      attr = self.variable_attrs.get(name.value, name.value)
-      return f'hasattr(self, "{attr}")'
-    return f"hasattr(self, {self.text(name)})" if name is not None else "False"
-
-  def _self_get_variable(self: Unit, node: ast.Call) -> str:
-    name = node.args[1] if len(node.args) > 1 else None
-    if isinstance(name, ast.Constant) and str(name.value).isidentifier():
-      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}[...]"
-    self.leave(node, "get_variable with a computed name")
-    return self.compose(node, self.text)
-
-  def _self_put_variable(self: Unit, node: ast.Call) -> str:
-    name, value = (node.args[1], node.args[2]) if len(node.args) > 2 else (None, None)
-    if isinstance(name, ast.Constant) and value is not None:
-      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}.set_value({self.text(value)})"
-    self.leave(node, "put_variable with a computed name")
-    return self.compose(node, self.text)
-
-  def _self_sow(self: Unit, node: ast.Call) -> str:
-    arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
-    collection = node.args[0] if node.args else None
-    if isinstance(collection, ast.Constant):
-      arguments[0] = self.variable_type(str(collection.value))
-    return f"self.sow({', '.join(arguments)})"
-
-  def _self_perturb(self: Unit, node: ast.Call) -> str:
-    return self.compose(node, self.text)
-
-  def variable_site(self: Unit, node: ast.Call, collection: str | None) -> str:
-    """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
-    arguments: list[ast.expr] = list(node.args)
-    named = {k.arg: k.value for k in node.keywords if k.arg}
-    if collection is None:
-      column = arguments.pop(0) if arguments else named.pop("col")
-      if not isinstance(column, ast.Constant):
-        self.leave(node, "a variable in a computed collection")
-        return self.compose(node, self.text)
-      collection = str(column.value)
-    name = arguments.pop(0) if arguments else named.pop("name")
-    maker = arguments.pop(0) if arguments else named.pop("init_fn", None)
-    named.pop("unbox", None)
-    constant = name.value if isinstance(name, ast.Constant) else None
-    hint = str(constant) if constant is not None else self.fixed_part(name)
-    seen = self.events(node)
-    if all(e.activation.extra for e in seen) and (seen or collection != "params"):
-      return self._late_variable(node, collection, hint, maker, arguments, named)
-    attr = self.iterator or self.attribute(hint, prefer=True)
-    self.readable.add(attr)
-    kind = self.variable_type(collection)
-    self.record_variable(collection, name, attr, node)
-    if constant is not None:
-      self.variable_attrs[str(constant)] = attr
-    reference = self.reference(attr)
-    pieces = [self.value_at_init(a, node) for a in arguments] + [f"{k}={self.value_at_init(v, node)}" for k, v in named.items()]
-    made = self.initial_value(maker, pieces, collection, node)
-    indent = self.init_indent
-
-    def text() -> str:
-      inner = f"{kind}({made()})"
-      return f"self.{attr}.append({inner})" if looped else f"self.{attr} = {inner}"
-
-    looped = bool(self.loops)
-    if looped and not self.iterator:
-      self.loops[0].before.append(Stmt(lambda: f"self.{attr} = nnx.List([])", keep=True))
-    del indent
-    owners = self.variable_sites[-1].names
-    partial = any(k not in owners for k in self.instances)
-    self.block.append(Stmt(text, keep=True, comments=self.take_comments(), partial=partial))
-    if collection == "params":
-      return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
-    self.env_variable(node)
-    return reference
-
-  def _late_variable(self: Unit, node: ast.Call, collection: str, attr: str, maker: Any, arguments: list, named: dict) -> str:
-    """A variable that no example makes: made by the first call that needs it."""
-    kind = self.variable_type(collection)
-    pieces = [self.text(a) for a in arguments] + [f"{k}={self.text(v)}" for k, v in named.items()]
-    value = f"{self.text(maker)}({', '.join(pieces)})" if maker is not None else "None"
-    if isinstance(maker, ast.Lambda) and not maker.args.args and not pieces:
-      value = self.text(maker.body)
-    if collection == "params":
-      self.leave(node, "a parameter that no example makes")
-      return self.compose(node, self.text)
-    self.variable_attrs.setdefault(attr, attr)
-    self.need_late_variable()
-    return f'late_variable(self, "{attr}", lambda: {kind}({value}))'
-
-  def env_variable(self: Unit, node: ast.Call) -> None:
-    """Marks the expression as one that gives a Variable."""
-    self.variable_nodes.add(node)
-
 
 def snake(name: str) -> str:
   """`MlpBlock` -> `mlp_block`."""
   out = ""
   for i, c in enumerate(name):
-    if c.isupper() and i and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower())) and name[i - 1] != "_":
+    if (
+      c.isupper()
+      and i
+      and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
+      and name[i - 1] != "_"
+    ):
       out += "_"
     out += c.lower()
   return out

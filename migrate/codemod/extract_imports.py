@@ -293,5 +293,3 @@ class ImportRewriter:
 
 def _binding(alias: ast.alias) -> str:
   return alias.asname or alias.name.partition(".")[0]
-
-

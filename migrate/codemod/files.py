@@ -10,9 +10,10 @@ from migrate.codemod.classes import rewrite_class
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement
 from migrate.codemod.project import ClassInfo, Project
+from migrate.codemod.results import ClassResult
 from migrate.codemod.source import Source
 from migrate.codemod.static import NotStatic
-from migrate.codemod.unit import ClassResult, Unit
+from migrate.codemod.unit import Unit
 from migrate.core.report import Finding, MigrateError
 
 
@@ -47,7 +48,9 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     project: facts and sources.
     exact: write what is bitwise equal even where stock NNX is within noise.
   """
-  names = {path: Names(s.text, project.modules[path], path.endswith("__init__.py")) for path, s in project.sources.items()}
+  names = {
+    path: Names(s.text, project.modules[path], path.endswith("__init__.py")) for path, s in project.sources.items()
+  }
   order = _children_first(project)
   residues: dict[type, set[str]] = {}
   field_residues: dict[tuple[type, str], set[str]] = {}
@@ -61,8 +64,14 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         result = rewrite_class(unit)
       except NotStatic as error:
         rewriting.findings.append(
-          Finding(f"{info.file}:{info.node.lineno}", f"{info.name}: `{error}` is needed at construction and known only in a call",
-                  "a value that __init__ can compute", "compute it from fields, constants and shapes", "error", "L2N102")  # fmt: skip
+          Finding(
+            f"{info.file}:{info.node.lineno}",
+            f"{info.name}: `{error}` is needed at construction and known only in a call",
+            "a value that __init__ can compute",
+            "compute it from fields, constants and shapes",
+            "error",
+            "L2N102",
+          )
         )
         rewriting.left.append(f"{info.module}.{info.name}")
         continue
@@ -134,7 +143,9 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
 
 def _without_replaced(text: str, added: set[str]) -> str:
   """Drops names that Linen was imported for and that another import gives now."""
-  bound = {a.asname or a.name for s in added for n in ast.parse(s).body if isinstance(n, ast.ImportFrom) for a in n.names}
+  bound = {
+    a.asname or a.name for s in added for n in ast.parse(s).body if isinstance(n, ast.ImportFrom) for a in n.names
+  }
   tree, data = ast.parse(text), text.encode()
   at = Positions(data)
   edits = []
@@ -148,7 +159,9 @@ def _without_replaced(text: str, added: set[str]) -> str:
   return apply_edits(data, edits).decode() if edits else text
 
 
-def _top_level(project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting) -> dict[ast.stmt, str]:
+def _top_level(
+  project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting
+) -> dict[ast.stmt, str]:
   """Functions and constants at the top of a file that speak of Linen, without it."""
   unit = Unit(project, mine[0].info, names, rewriting.results, {}, {}, False)
   unit.self_name = ""
@@ -206,6 +219,11 @@ def _linen_names(source: Source) -> set[str]:
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
       for alias in node.names:
         full = f"{node.module}.{alias.name}"
-        if full == "flax.linen" or full.startswith("flax.linen.") or node.module == "functools" or node.module == "typing":
+        if (
+          full == "flax.linen"
+          or full.startswith("flax.linen.")
+          or node.module == "functools"
+          or node.module == "typing"
+        ):
           found.add(alias.asname or alias.name)
   return found

@@ -103,9 +103,7 @@ def _removals(tree: ast.Module, data: bytes, positions: Positions, names: set[st
   return edits
 
 
-def _remove_in(
-  body: list[ast.stmt], gone: set[str], data: bytes, at: Positions, edits: list[Edit], top: bool
-) -> bool:
+def _remove_in(body: list[ast.stmt], gone: set[str], data: bytes, at: Positions, edits: list[Edit], top: bool) -> bool:
   """Plans removals in a block. Returns whether the whole block would be empty."""
   whole: list[ast.stmt] = []
   for node in body:

@@ -4,6 +4,8 @@ What they make is made by the caller's `__init__`, call by call; they take their
 that the caller hands them. A method that runs once in an instance keeps plain attributes.
 """
 
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
 import ast
@@ -11,9 +13,9 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.source import Source, dotted, key
-from migrate.codemod.statements import Loop
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -55,7 +57,12 @@ class Inlining:
     if name.startswith(f"{self.self_name}.") and name.count(".") == 1 and self.self_name:
       short = name.partition(".")[2]
       definition = self.info.methods.get(short)
-      if definition is not None and not self.is_compact(definition) and short != "setup" and self.makes_layers(definition, self.source):
+      if (
+        definition is not None
+        and not self.is_compact(definition)
+        and short != "setup"
+        and self.makes_layers(definition, self.source)
+      ):
         helper = Helper("method", definition, self.source, f"{self.info.name}.{short}")
         self.helpers[name] = helper
         return helper
@@ -112,16 +119,22 @@ class Inlining:
 
   def plain_function(self: Unit, node: ast.FunctionDef) -> str:
     """A function that makes no layers, without Linen."""
-    return self.own_lines(node, self.compose(node, self.text)) if not node.decorator_list else (
-      "".join(self.source.indent(node) + "@" + self.text(d) + "\n" for d in node.decorator_list)
-      + self.own_lines(node, self._without_decorators(node))
+    return (
+      self.own_lines(node, self.compose(node, self.text))
+      if not node.decorator_list
+      else (
+        "".join(self.source.indent(node) + "@" + self.text(d) + "\n" for d in node.decorator_list)
+        + self.own_lines(node, self._without_decorators(node))
+      )
     )
 
   def _without_decorators(self: Unit, node: ast.FunctionDef) -> str:
     text = ""
     at = self.source.span(node)[0]
     end = self.source.span(node)[1]
-    for child in sorted([c for c in _positioned(node) if c not in node.decorator_list], key=lambda c: self.source.span(c)[0]):
+    for child in sorted(
+      [c for c in _positioned(node) if c not in node.decorator_list], key=lambda c: self.source.span(c)[0]
+    ):
       a, b = self.source.span(child)
       if a < at:
         continue
@@ -174,7 +187,18 @@ class Inlining:
     definition = helper.node
     outer = {
       n: getattr(self, n)
-      for n in ("env", "parameters", "_dims", "assigned", "iterator", "pending_comments", "conditions", "self_name", "output_call", "function_depth")
+      for n in (
+        "env",
+        "parameters",
+        "_dims",
+        "assigned",
+        "iterator",
+        "pending_comments",
+        "conditions",
+        "self_name",
+        "output_call",
+        "function_depth",
+      )
     }
     names = [a.arg for a in [*definition.args.posonlyargs, *definition.args.args]]
     inner_self = ""
@@ -183,7 +207,9 @@ class Inlining:
     given = dict(zip(names, node.args, strict=False))
     given |= {k.arg: k.value for k in node.keywords if k.arg is not None}
     defaults = dict(zip(reversed(names), reversed(definition.args.defaults), strict=False))
-    defaults |= {a.arg: d for a, d in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True) if d is not None}
+    defaults |= {
+      a.arg: d for a, d in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True) if d is not None
+    }
     every = [*names, *[a.arg for a in definition.args.kwonlyargs]]
     env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
     for name in every:
@@ -195,7 +221,9 @@ class Inlining:
     for name in stored - set(every):
       self.env.pop(name, None)
     self._dims = {}
-    self.assigned = Counter(n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    self.assigned = Counter(
+      n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    )
     self.self_name = inner_self or (self.self_name if helper.kind == "closure" else "")
     self.iterator = helper.layers
     self.event_filter.append(key(node))

@@ -15,8 +15,8 @@ import jax
 from flax import nnx
 
 from migrate.codemod.project import Project
-from migrate.codemod.sites import fields_of
-from migrate.codemod.unit import ClassResult
+from migrate.codemod.results import ClassResult
+from migrate.codemod.site import fields_of
 from migrate.core.declare import LayerMapping, ModelMapping, Rule
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Facts
@@ -87,7 +87,12 @@ class _Watch:
     stock = type(module).__module__.startswith("flax.nnx") or getattr(type(module), "_linen2nnx_layer", False)
     name = type(module).__name__
     path = module.__dict__.get(_TAG)
-    if not self._inside and path is not None and path not in self._seen and not (hasattr(module, "stacked") or hasattr(module, "scanned")):
+    if (
+      not self._inside
+      and path is not None
+      and path not in self._seen
+      and not (hasattr(module, "stacked") or hasattr(module, "scanned"))
+    ):
       self._seen.add(path)
       self.visits.append(Visit(path, name, None, type(module), module))
     closes = stock and name not in self.containers and not name.startswith(("Vmap", "Scan"))
@@ -141,7 +146,7 @@ def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str],
     classes = {type(m) for _, m in nnx.iter_modules(live)}
     for cls in classes:
       if cls.__module__.rpartition(".")[2] in templates:
-        cls._linen2nnx_layer = True
+        cls._linen2nnx_layer = True  # pyright: ignore
     a, k = rebuild(arrays)
     method = call.method or "__call__"
     with watch.watching(classes, methods | {method}):
@@ -194,10 +199,12 @@ def derive(
   pairs: dict[tuple[Path, type], tuple[Visit, Visit]] = {}
   methods = {c.method for c in fact.calls if c.method != "setup"} | {"__call__"}
   for run, call in runs:
-    for theirs, mine in pair(linen_visits(project, fact, run), nnx_visits(model, call, (), methods, templates), f"{fact.name}, run {run}"):
+    for theirs, mine in pair(
+      linen_visits(project, fact, run), nnx_visits(model, call, (), methods, templates), f"{fact.name}, run {run}"
+    ):
       assert theirs.cls is not None
       pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))
-  variables = {path for path in _paths(fact.variables)}
+  variables = set(_paths(fact.variables))
   rules: list[Rule] = []
   named: set[tuple[str, ...]] = set()
   for theirs, mine in pairs.values():
@@ -213,10 +220,16 @@ def derive(
   return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
 
 
-def _unused(model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]) -> list[Rule]:
+def _unused(
+  model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]
+) -> list[Rule]:
   """Variables of modules for which Linen made none, because no example runs them with parameters of their own."""
   filled = {tuple(map(str, t)) for r in rules for t in r.target}
-  have = {tuple(map(str, m.path)) for t, m in pairs if t.path and any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)}
+  have = {
+    tuple(map(str, m.path))
+    for t, m in pairs
+    if t.path and any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)
+  }
   found = []
   state = nnx.state(model, nnx.Not(nnx.RngState))
   for path, leaf in nnx.to_flat_state(state):
@@ -233,7 +246,9 @@ def _unused(model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visi
   return found
 
 
-def _layer_rules(theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]) -> list[Rule]:
+def _layer_rules(
+  theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]
+) -> list[Rule]:
   record = theirs.record
   assert record is not None
   rules = []
@@ -243,7 +258,7 @@ def _layer_rules(theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], na
     sources = [(p[0], *theirs.path, *p[1:]) for p in leaf.linen]
     if any(s not in variables for s in sources) or any(s in named for s in sources):
       continue
-    named.update(sources)
+    named.update(sources)  # pyright: ignore
     targets = tuple((*mine.path, *p) for p in leaf.nnx)
     rules.append(Rule("move", tuple(map(_literal, sources)), tuple(map(_literal, targets)), leaf.ops))
   return rules
@@ -300,10 +315,14 @@ def compress(mapping: ModelMapping) -> ModelMapping:
     merged = False
     for (source, target), members in groups.items():
       under = [r for r in rules for s in r.source if s[: len(source)] == source]
-      reached = [r for r in rules for t in r.target if t[: len(target)] == target and r.source and r.source[0][0] == source[0]]
+      reached = [
+        r for r in rules for t in r.target if t[: len(target)] == target and r.source and r.source[0][0] == source[0]
+      ]
       if len(under) == len(members) == len(reached) and len(members) >= 1:
         rules = [r for r in rules if all(r is not m for m in members)]
         rules.append(Rule("move", ((*source, "**"),), ((*target, "**"),)))
         merged = True
     if not merged:
-      return dataclasses.replace(mapping, rules=tuple(sorted(rules, key=lambda r: _show(r.source[0] if r.source else ()))))
+      return dataclasses.replace(
+        mapping, rules=tuple(sorted(rules, key=lambda r: _show(r.source[0] if r.source else ())))
+      )

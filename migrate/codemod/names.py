@@ -23,7 +23,7 @@ MOVED = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def nnx_name(full: str) -> str | None:
   """The NNX (or jax) name of a function or constant of `flax.linen`.
 

@@ -185,7 +185,7 @@ def find_class(tree: ast.Module, qualname: str) -> ast.ClassDef | None:
 
 
 def _fields(cls: type, node: ast.ClassDef, source: Source) -> Iterable[FieldInfo]:
-  own = set(cls.__dict__.get("__annotations__", {}))
+  own = set(cls.__dict__.get("__annotations__", {}))  # noqa: RUF063  (own ones only, unevaluated)
   keyword_only = False
   for statement in node.body:
     if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):

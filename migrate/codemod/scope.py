@@ -55,7 +55,9 @@ class Block:
   loop: bool = False
 
 
-def prune(block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False) -> tuple[list[Stmt | Block], set[str]]:
+def prune(
+  block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False
+) -> tuple[list[Stmt | Block], set[str]]:
   """Drops statements whose names nobody reads; returns what is left and the names live at its start."""
   live = set(live or ())
   kept: list[Stmt | Block] = []

@@ -5,6 +5,8 @@ trace, so that no function of jax.numpy needs a model. Then the one field or att
 in every instance. Then a hoisted argument.
 """
 
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
 import ast
@@ -107,10 +109,10 @@ class Sizes:
             totals = [_product(t) for t in zip(*[r for r in run if r is not None], strict=True)]
             products.append(([text], totals))
       elif isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
-        found = self.events(part)
-        if found and all(type(e.value) is int for e in found):
+        found = self.events(part)  # pyright: ignore
+        if found and all(type(e.value) is int for e in found):  # pyright: ignore
           text = self.try_static(part)
-          sizes = _align([(e, e.value) for e in found], events)
+          sizes = _align([(e, e.value) for e in found], events)  # pyright: ignore
           if text is not None and sizes is not None:
             statics.append(([text], sizes))
     statics += self._layer_numbers(node, events)
@@ -177,10 +179,14 @@ class Sizes:
     cls = type(site.made[0][2])
     if len({type(m) for _, _, m in site.made}) != 1:
       return None
-    result = next((self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None)
+    result = next(
+      (self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None
+    )
     if result is None:
       return None
-    defaults = {f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields}
+    defaults = {
+      f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields
+    }
     known = {s.name for s in result.sizes}
     dims: Dims = []
     for axis in result.outputs["__call__"]:
@@ -189,10 +195,18 @@ class Sizes:
         text: str | None = candidate
         for name in set(re.findall(r"\bself\.(\w+)", candidate)):
           given = site.arguments.get(name) or defaults.get(name)
-          text = re.sub(rf"\bself\.{name}\b", lambda _, g=given: _wrap(g), text) if given is not None and text is not None else None
+          text = (
+            re.sub(rf"\bself\.{name}\b", lambda _, g=given: _wrap(g), text)
+            if given is not None and text is not None
+            else None
+          )
         for name in names_in(candidate) - {"self"}:
           given = site.texts.get(name) if name in known else None
-          text = re.sub(rf"\b{name}\b", lambda _, g=given: _wrap(g), text) if given is not None and text is not None else None
+          text = (
+            re.sub(rf"\b{name}\b", lambda _, g=given: _wrap(g), text)
+            if given is not None and text is not None
+            else None
+          )
         if text is not None and self.available(text):
           texts.append(text)
       dims.append(texts)
@@ -203,7 +217,11 @@ class Sizes:
     for child in ast.walk(node):
       if child is node or not isinstance(child, ast.expr):
         continue
-      if isinstance(child, ast.Name) or child in self._dims or isinstance(child, ast.Attribute | ast.Subscript | ast.BinOp):
+      if (
+        isinstance(child, ast.Name)
+        or child in self._dims
+        or isinstance(child, ast.Attribute | ast.Subscript | ast.BinOp)
+      ):
         yield child
 
   def likely_sizes(self: Unit, module: Any) -> list[str]:
@@ -232,7 +250,7 @@ class Sizes:
         found.append((_likeness(name) + 1, f"self.{name}"))
       elif all(type(v) in (tuple, list) and v for v, _ in values):
         for index in (0, -1):
-          if all(type(v[index]) is int and v[index] == w for v, w in values):
+          if all(type(v[index]) is int and v[index] == w for v, w in values):  # pyright: ignore
             found.append((_likeness(name) - 2, f"self.{name}[{index}]"))
       elif all(_is_config(v) for v, _ in values):
         for attribute in _attributes(values[0][0]):
@@ -260,7 +278,17 @@ _OTHER_WORDS = {
 def _likeness(name: str) -> int:
   """How much a name sounds like a number of features."""
   words = set(re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().split("_"))
-  if name.lower() in ("n_embd", "n_inner", "n_hidden", "n_features", "num_features", "num_filters", "num_channels", "d_model", "n_channels"):
+  if name.lower() in (
+    "n_embd",
+    "n_inner",
+    "n_hidden",
+    "n_features",
+    "num_features",
+    "num_filters",
+    "num_channels",
+    "d_model",
+    "n_channels",
+  ):
     return 2
   return (2 if words & _SIZE_WORDS else 0) - 3 * len(words & _OTHER_WORDS)
 

@@ -1,5 +1,7 @@
 """Expressions as `__init__` evaluates them: over fields, constants, sizes and what else is known at construction."""
 
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
 import ast
@@ -74,10 +76,12 @@ class Statics:
     if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
       return source.code(node)
     if isinstance(node, ast.Lambda):
-      return self.compose(node, lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}))
+      return self.compose(
+        node, lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
+      )
     if isinstance(node, ast.stmt):
       return self.compose(node, lambda c: self.static(c, bound))
-    if isinstance(node, ast.arg | ast.keyword) or isinstance(node, ast.expr | ast.comprehension):
+    if isinstance(node, (ast.arg | ast.keyword, ast.expr | ast.comprehension)):
       if isinstance(node, ast.arg):
         return source.code(node)
       if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr):

@@ -12,78 +12,50 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.assignments import Assignments
 from migrate.codemod.calls import Calls, snake
+from migrate.codemod.compound import Compound, Loop
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.names import nnx_name, spell
+from migrate.codemod.partials import Partials
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
+from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Dims, Local, Stmt
-from migrate.codemod.sites import InstanceKey, Site, SizeArg, Sites
+from migrate.codemod.services import Services
+from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.codemod.site_layers import SiteLayers
+from migrate.codemod.site_sizes import SiteSizes
+from migrate.codemod.sites import Sites
 from migrate.codemod.sizes import Sizes
 from migrate.codemod.source import dotted, key, names_in
-from migrate.codemod.statements import Loop, Statements
+from migrate.codemod.statements import Statements
 from migrate.codemod.static import NotStatic, Statics
+from migrate.codemod.transforms import TRANSFORMS
 from migrate.codemod.variables import Variables, VariableSite
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Activation, ArraySpec
 from migrate.trace.instrument import Position
 from migrate.trace.recorder import origin_of
 
-# transforms of classes, as templates with the same arguments
-TRANSFORMS = {
-  "flax.linen.remat": "template:remat.remat",
-  "flax.linen.checkpoint": "template:remat.remat",
-  "flax.linen.partitioning.remat": "template:remat.remat",
-  "flax.linen.transforms.remat": "template:remat.remat",
-  "flax.linen.dot_product_attention": "template:linen_attention.dot_product_attention",
-  "flax.linen.attention.dot_product_attention": "template:linen_attention.dot_product_attention",
-  "flax.linen.vmap": "template:vmap.vmap",
-  "flax.linen.transforms.vmap": "template:vmap.vmap",
-  "flax.linen.with_logical_constraint": "template:sharding.with_logical_constraint",
-  "flax.linen.spmd.with_logical_constraint": "template:sharding.with_logical_constraint",
-  "flax.linen.partitioning.with_sharding_constraint": "template:sharding.with_logical_constraint",
-  "flax.linen.with_logical_partitioning": "template:sharding.with_logical_partitioning",
-  "flax.linen.with_partitioning": "template:sharding.with_logical_partitioning",
-  "flax.linen.scan": "template:scan.scan",
-  "flax.linen.transforms.scan": "template:scan.scan",
-}
-
-for _home in ("dtypes", "linear", "normalization", "attention", "recurrent"):
-  TRANSFORMS[f"flax.linen.{_home}.promote_dtype"] = "template:dtypes.promote_dtype"
-
 RESERVED = {"train", "eval", "sow", "perturb", "rngs", "set_attributes", "iter_modules", "self"}
 
 
-@dataclasses.dataclass
-class ClassResult:
-  """What the rest of the project must know of a rewritten class.
-
-  Attributes:
-    info: the class.
-    text: its new source.
-    sizes: constructor arguments that Linen did not have, in order.
-    residues: fields and names that calls give now.
-    variables: parameters and variables with their attributes.
-    outputs: method -> for every axis of what it returns, closed expressions.
-    imports: import statements that the text needs.
-    templates: template files that the text needs.
-    hoisted: names of hoisted arguments.
-    compact_sites: whether compact methods make layers, which a subclass's own would not.
-  """
-
-  info: ClassInfo
-  text: str
-  sizes: list[SizeArg]
-  residues: list[str]
-  variables: list[VariableSite]
-  outputs: dict[str, Dims]
-  imports: set[str]
-  templates: set[str]
-  hoisted: list[str]
-  compact_sites: bool = False
-
-
-class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
+class Unit(
+  Statics,
+  Sizes,
+  Sites,
+  SiteSizes,
+  SiteLayers,
+  Calls,
+  Services,
+  Statements,
+  Assignments,
+  Compound,
+  Variables,
+  Inlining,
+  Partials,
+):
   """The state that rewriting of one class shares between its parts."""
 
   def __init__(self, project: Project, info: ClassInfo, names: Names, results: dict[type, ClassResult],
@@ -192,7 +164,13 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     while current is not None and wanted:
       if current.call_position == wanted[-1]:
         wanted.pop()
-      elif current.qualname.rpartition(".")[2] not in ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>"):
+      elif current.qualname.rpartition(".")[2] not in (
+        "<listcomp>",
+        "<genexpr>",
+        "<dictcomp>",
+        "<setcomp>",
+        "<lambda>",
+      ):
         return False
       current = current.parent
     return not wanted
@@ -217,7 +195,16 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
   def leave(self, node: ast.AST, why: str) -> None:
     """Notes something that stays as it was."""
     if self.events(node):
-      self.note(Finding(self.where(node), f"left as it was: {why}", "a construct with a rewriting", "rewrite it by hand", "error", "L2N100"))
+      self.note(
+        Finding(
+          self.where(node),
+          f"left as it was: {why}",
+          "a construct with a rewriting",
+          "rewrite it by hand",
+          "error",
+          "L2N100",
+        )
+      )
     else:
       self.note(Finding(self.where(node), f"left as it was, where no example comes: {why}", "a construct with a rewriting",
                         "rewrite it by hand, or give an example that reaches it", "eye", "L2N103"))  # fmt: skip
@@ -345,7 +332,13 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
 
   def size_name(self, local: str, axis: int, rank: int) -> str:
     """A name for an array's size: `x_features` for the last axis."""
-    what = "features" if axis == rank - 1 else {1: "height", 2: "width"}.get(axis, f"dim{axis}") if rank == 4 else f"dim{axis}"
+    what = (
+      "features"
+      if axis == rank - 1
+      else {1: "height", 2: "width"}.get(axis, f"dim{axis}")
+      if rank == 4
+      else f"dim{axis}"
+    )
     return f"{local}_{what}"
 
   def fixed_part(self, node: ast.AST) -> str:
@@ -357,95 +350,6 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
     return "weight"
 
   # ---- partials and what the call gives now
-
-  def residue_of(self, node: ast.AST) -> dict[str, str]:
-    """Arguments that a partial leaves to the call, because only the call knows them."""
-    if isinstance(node, ast.Name):
-      local = self.env.get(node.id)
-      return local.residue if local is not None else {}
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == self.self_name:
-      found: dict[str, str] = {}
-      for base in self.info.cls.__mro__:
-        for name in self.field_residues.get((base, node.attr), ()):
-          found[name] = name
-      return found
-    if isinstance(node, ast.Call) and self.resolve(node.func) == "functools.partial" and node.args:
-      base = self._partial_base(node)
-      left = dict(self.residue_of(node.args[0]))
-      for keyword in node.keywords:
-        if keyword.arg is not None and self.try_static(keyword.value) is None and (base is None or keyword.arg in base.call_fields):
-          left[keyword.arg] = self.text(keyword.value)
-      return left
-    if isinstance(node, ast.IfExp):
-      return self.residue_of(node.body) | self.residue_of(node.orelse)
-    return {}
-
-  def _partial_base(self, node: ast.Call) -> Any:
-    for event in self.events(node.args[0]):
-      value = event.value
-      while hasattr(value, "func") and not isinstance(value, type):
-        value = value.func
-      if isinstance(value, type) and issubclass(value, nn.Module):
-        return self.project.record(value)
-    full = self.resolve(node.args[0])
-    return self.project.layers.get(full) if full else None
-
-  def static_partial(self, node: ast.Call, bound: frozenset[str]) -> str:
-    """`partial(nn.Conv, ...)` with NNX's names, without what the call gives."""
-    base = self._partial_base(node)
-    left = self.residue_of(node)
-    pieces = [self.static(node.args[0], bound)]
-    order = list(base.positional) if base is not None else []
-    fates = {a.linen: a for a in base.args if a.linen is not None} if base is not None else {}
-    given: list[tuple[str | None, str]] = []
-    for i, value in enumerate(node.args[1:]):
-      given.append((order[i] if i < len(order) else None, self.static(value, bound)))
-    for keyword in node.keywords:
-      if keyword.arg in left:
-        continue
-      given.append((keyword.arg, self.static(keyword.value, bound) if keyword.arg else f"**{self.static(keyword.value, bound)}"))
-    for name, text in given:
-      if name is None:
-        pieces.append(text)
-        continue
-      arg = fates.get(name)
-      if arg is not None:
-        if arg.fate == "ignore" or (arg.fate == "refuse" and text in arg.allow):
-          continue
-        if arg.fate == "convert":
-          text = self.template(arg.code.replace("{value}", text))
-        name = arg.nnx or name
-      pieces.append(f"{name}={text}")
-    if base is not None and base.exact is not None and self._partial_half(node):
-      for name, code in base.exact.args:
-        pieces.append(f"{name}={self.template(code)}")
-    function = self.static(node.func, bound)
-    return f"{function}({', '.join(pieces)})"
-
-  def _partial_half(self, node: ast.Call) -> bool:
-    for event in self.events(node):
-      dtype = getattr(event.value, "keywords", {}).get("dtype")
-      if dtype is not None and getattr(dtype, "__name__", str(dtype)) in ("bfloat16", "float16"):
-        return True
-    return False
-
-  def partial_positional(self, node: ast.AST) -> int:
-    """How many positional arguments the called partial has already."""
-    for event in self.events(node):
-      count, value = 0, event.value
-      while hasattr(value, "func") and not isinstance(value, type):
-        count += len(getattr(value, "args", ()))
-        value = value.func
-      return count
-    return 0
-
-  def pass_residue(self, site: Site, field: str, inner: dict[str, str]) -> None:
-    """A partial handed to another class: that class's calls must give what the partial left out."""
-    for name, text in inner.items():
-      site.residue[name] = text
-      for cls in {type(m) for _, _, m in site.made}:
-        self.field_residues.setdefault((cls, field), set()).add(name)
-        self.residues.setdefault(cls, set()).add(name)
 
   # ---- containers of layers, arrays in tuples
 
@@ -488,10 +392,10 @@ class Unit(Statics, Sizes, Sites, Calls, Statements, Variables, Inlining):
       if all(isinstance(v, int) for v in values):
         terms.append(f"self.{name} {'!=' if unequal else '=='} 1")
         seen = [s or v != 1 for s, v in zip(seen, values, strict=True)]
-      elif all(isinstance(v, tuple | list) and v for v in values) and len({len(v) for v in values}) == 1:
-        ones = "(" + ", ".join("1" for _ in values[0]) + ("," if len(values[0]) == 1 else "") + ")"
+      elif all(isinstance(v, tuple | list) and v for v in values) and len({len(v) for v in values}) == 1:  # pyright: ignore
+        ones = "(" + ", ".join("1" for _ in values[0]) + ("," if len(values[0]) == 1 else "") + ")"  # pyright: ignore
         terms.append(f"tuple(self.{name}) {'!=' if unequal else '=='} {ones}")
-        seen = [s or any(i != 1 for i in v) for s, v in zip(seen, values, strict=True)]
+        seen = [s or any(i != 1 for i in v) for s, v in zip(seen, values, strict=True)]  # pyright: ignore
     if not terms or [bool(e.value) for e in truths] != [s == unequal for s in seen]:
       return None
     return (" or " if unequal else " and ").join(terms)

@@ -239,9 +239,7 @@ class ValueWriter:
     taken = dict(self._names)
 
     def expand(text: str) -> str:
-      return _PLACEHOLDER.sub(
-        lambda m: names.get(int(m[1])) or expand(self._shared[int(m[1])].source.expression), text
-      )
+      return _PLACEHOLDER.sub(lambda m: names.get(int(m[1])) or expand(self._shared[int(m[1])].source.expression), text)
 
     setup: list[str] = []
     for index in order:

@@ -1,5 +1,7 @@
 """Parameters and variables: made in `__init__`, read and written in the method."""
 
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
 import ast
@@ -78,15 +80,19 @@ class Variables:
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
       values = [e.value for e in events]
       if values and not any(map(has_array, values)) and not any(callable(v) for v in values):
-        if all(isinstance(v, tuple) for v in values) and len({len(v) for v in values}) == 1 and all(
-          isinstance(i, int) for v in values for i in v
+        if (
+          all(isinstance(v, tuple) for v in values)
+          and len({len(v) for v in values}) == 1
+          and all(isinstance(i, int) for v in values for i in v)
         ):
           parts = [self._hoisted_value(node, site, [v[i] for v in values], events, i) for i in range(len(values[0]))]
           return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         return self._hoisted_value(node, site, values, events, None)
       raise
 
-  def _hoisted_value(self: Unit, node: ast.AST, site: ast.Call, values: list[Any], events: list, index: int | None) -> str:
+  def _hoisted_value(
+    self: Unit, node: ast.AST, site: ast.Call, values: list[Any], events: list, index: int | None
+  ) -> str:
     known = [(e.activation.module, v) for e, v in zip(events, values, strict=True)]
     if all(type(v) is int for v in values):
       if set(values) == {1}:
@@ -124,11 +130,19 @@ class Variables:
         name = str(argument.value)
     return name
 
-  def initial_value(self: Unit, maker: ast.AST | None, pieces: list[str], collection: str, node: ast.Call) -> Callable[[], str]:
+  def initial_value(
+    self: Unit, maker: ast.AST | None, pieces: list[str], collection: str, node: ast.Call
+  ) -> Callable[[], str]:
     """The expression that makes the first value."""
     if maker is None:
       return lambda: "None"
-    if isinstance(maker, ast.Lambda) and not maker.args.args and not maker.args.vararg and not pieces and collection != "params":
+    if (
+      isinstance(maker, ast.Lambda)
+      and not maker.args.args
+      and not maker.args.vararg
+      and not pieces
+      and collection != "params"
+    ):
       body = self.static(maker.body)
       return lambda: body
     try:

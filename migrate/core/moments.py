@@ -8,6 +8,7 @@ Everything else (counts, hyperparameters) keeps its path.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from migrate.core.entries import Entry, Plan, plan_error
@@ -55,7 +56,19 @@ def params_like(paths: list[Key], params: set[Key]) -> dict[Key, tuple[Key, Key,
   return out
 
 
-def lift(plan: Plan, source: Any, target: Any = None, *, collection: str = "params", strict: bool = True) -> Plan:
+# copies of parameters, and what starts elsewhere than at zero
+NOT_ZERO = frozenset({"params0", "init_params", "x0", "z", "init_particles", "scale", "step_sizes", "slow"})
+
+
+def lift(
+  plan: Plan,
+  source: Any,
+  target: Any = None,
+  *,
+  collection: str = "params",
+  strict: bool = True,
+  new: Collection[Key] | None = None,
+) -> Plan:
   """Plans the way of an optimizer state from the plan of its parameters.
 
   Args:
@@ -64,12 +77,14 @@ def lift(plan: Plan, source: Any, target: Any = None, *, collection: str = "para
     target: the same Optax state with NNX parameters; None where it is not known.
     collection: the collection that was trained.
     strict: raise where anything is missing or wrong.
+    new: parameters of the NNX side. Those that the plan calls fresh get entries beside the moments of the others,
+      to be filled with zeros; None leaves what is there as it is.
 
   Raises:
     MigrateError: with all findings.
   """
   lifter = _Lifter(
-    plan, leaves_of(source, "optimizer state"), None if target is None else leaves_of(target, "target"), collection
+    plan, leaves_of(source, "optimizer state"), None if target is None else leaves_of(target, "target"), collection, new
   )
   out = lifter.run()
   if strict and not out.complete:
@@ -78,7 +93,7 @@ def lift(plan: Plan, source: Any, target: Any = None, *, collection: str = "para
 
 
 class _Lifter:
-  def __init__(self, plan: Plan, source: dict[Key, Leaf], target: dict[Key, Leaf] | None, collection: str):
+  def __init__(self, plan: Plan, source: dict[Key, Leaf], target: dict[Key, Leaf] | None, collection: str, new: Any):
     self.source, self.target = source, target
     self.entries: list[Entry] = []
     self.findings: list[Finding] = []
@@ -91,6 +106,8 @@ class _Lifter:
         if path[0] == collection:
           self.by_param[path[1:]] = (entry, place)
     self.fresh = {key(t.path) for e in plan.entries if e.fate == "fresh" for t in e.targets}
+    fresh = [t for e in plan.entries if e.fate == "fresh" for t in e.targets]
+    self.new = None if new is None else [t for t in fresh if key(t.path) in new]
 
   def run(self) -> Plan:
     mirrored = params_like(list(self.source), set(self.by_param))
@@ -110,6 +127,8 @@ class _Lifter:
     entries = {id(e): e for e, _ in self.by_param.values()}
     for (prefix, rest, number), members in groups.items():
       self._mirror(prefix, rest, entries[number], members)
+    if self.new:
+      self._zeros(self.new, mirrored)
     unfilled = self._unfilled()
     return Plan(tuple(self.entries), "linen->nnx", tuple(self.unmapped), tuple(unfilled), tuple(self.findings))
 
@@ -188,6 +207,38 @@ class _Lifter:
       )
     )
 
+  def _zeros(self, new: list[Leaf], mirrored: dict[Key, tuple[Key, Key, Key]]) -> None:
+    """Moments of parameters that the source does not have, where all moments of a kind are like the parameters."""
+    trees: dict[Key, list[tuple[Spec, Spec, Key]]] = {}
+    for k, (prefix, param, rest) in mirrored.items():
+      entry, place = self.by_param[param]
+      trees.setdefault(prefix, []).append((self.source[k].spec, entry.sources[place].spec, rest))
+    for prefix, members in trees.items():
+      masked = [spec == NOTHING for spec, _, _ in members]
+      own = all(spec.dtype == param.dtype for spec, param, _ in members)
+      some = [m for m in members if m[0] != NOTHING]
+      problem = ""
+      if some and NOT_ZERO.intersection(prefix):
+        problem = "not zero at the start"
+      elif any(rest or spec.shape != param.shape for spec, param, rest in some):
+        problem = "not shaped like the parameters"
+      elif self.target is None and any(masked) and some:
+        problem = "masked in part, so these may be"
+      elif self.target is None and not own and len({spec.dtype for spec, _, _ in some}) > 1:
+        problem = "of several dtypes"
+      for leaf in new:
+        path = (*prefix, *leaf.path)
+        spec = NOTHING if all(masked) else leaf.spec if own else Spec(leaf.spec.shape, members[0][0].dtype)
+        found = None if self.target is None else self.target.get(key(path))
+        if self.target is not None:
+          spec = NOTHING if found is None else found.spec
+        if problem and spec != NOTHING:
+          wanted, do = "a moment that starts at zero", "start the optimizer anew, or leave opt_state out of the source"
+          said = f"the parameter is fresh, and moments there are {problem}"
+          self._say(path, said, wanted, do, "L2N213")
+          break
+        self.entries.append(Entry("fresh", (), (Leaf(path, spec),), (), "the parameter is fresh: zeros"))
+
   def _not_liftable(self, entry: Entry, sources: tuple[Leaf, ...], rest: Key) -> str:
     odd = [op for op in entry.ops if not op.layout_only]
     if odd:
@@ -236,7 +287,7 @@ class _Lifter:
     for k, leaf in self.target.items():
       if k in filled or leaf.spec == NOTHING:
         continue
-      if any(k[i:] in self.fresh for i in range(len(k))):
+      if self.new is None and any(k[i:] in self.fresh for i in range(len(k))):
         self.entries.append(Entry("fresh", (), (leaf,), (), "the parameter is fresh too"))
         continue
       out.append(leaf.path)

@@ -39,15 +39,21 @@ def is_nnx(leaves: Collection[Path]) -> bool:
   return bool(leaves) and {p[0] for p in leaves} <= {"model", "optimizer"} and any(p[0] == "model" for p in leaves)
 
 
-def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> TrainingState:
-  """Takes `{"model", "optimizer": {"opt_state", "step"}}` apart; `value` at the end of every path is taken off."""
-  ends = all(_value_at(p) is not None for p in leaves)
+def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = (), ends: bool | None = None) -> TrainingState:
+  """Takes `{"model", "optimizer": {"opt_state", "step"}}` apart; `value` at the end of every path is taken off.
+
+  Beside paths that end in `value` the others are arrays that a model holds outside Variables. They are left out:
+  its constructor makes them. `ends` says whether Variables end in `value`, where it is known.
+  """
+  ends = _ends_in_value(leaves) if ends is None else ends
   variables: dict[Path, Any] = {}
   opt_state: dict[Path, Any] = {}
   step = None
   for path, leaf in (*leaves.items(), *((p, NOTHING) for p in empty)):
     at = _value_at(path) if ends else None
     short = path if at is None else path[:at] + path[at + 1 :]
+    if ends and at is None and leaf is not NOTHING and path[0] == "model":
+      continue
     if short[0] == "model":
       if leaf is not NOTHING:
         variables[short[1:]] = leaf
@@ -60,6 +66,17 @@ def split_nnx(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Train
         show(path), "is neither opt_state nor step", "the state of nnx.Optimizer", "save nnx.state(optimizer)"
       )
   return TrainingState(variables, opt_state if any(p[0] == "optimizer" for p in leaves) else None, step, {})
+
+
+def _ends_in_value(leaves: Collection[Path]) -> bool:
+  """Whether Variables are `{"value": array}` here, as nnx.State is saved, and not plain arrays."""
+  if ("optimizer", "step", "value") in leaves or ("optimizer", "step") in leaves:
+    return ("optimizer", "step") not in leaves
+  siblings: dict[Path, set[Any]] = {}
+  for path in leaves:
+    siblings.setdefault(path[:-1], set()).add(path[-1])
+  ending = [p for p in leaves if (at := _value_at(p)) is not None and siblings.get(p[:at], {"value"}) == {"value"}]
+  return 2 * len(ending) > len(leaves)
 
 
 def _value_at(path: Path) -> int | None:

@@ -119,7 +119,7 @@ def summary(value: Any, depth: int = 3) -> Any:
   if isinstance(shape, tuple) and hasattr(value, "dtype") and not isinstance(value, type):
     return ArraySpec(tuple(value.shape), str(value.dtype))
   if depth and type(value) in (list, tuple):
-    return type(value)(summary(v, depth - 1) for v in value)
+    return type(value)(summary(v, depth - 1) for v in value)  # pyright: ignore
   if depth and type(value) is dict:
     return {k: summary(v, depth - 1) for k, v in value.items()}
   if depth and isinstance(value, tuple) and hasattr(value, "_fields"):

@@ -27,7 +27,7 @@ class _Instrument(ast.NodeTransformer):
   """Wraps every loaded expression `e` in `HOOK(position, e)`."""
 
   def _wrap(self, node: ast.expr) -> ast.expr:
-    key = ast.Constant(position(node))
+    key = ast.Constant(position(node))  # pyright: ignore
     made = [ast.copy_location(ast.Constant(True), node)] if isinstance(node, ast.Call) else []
     call = ast.Call(ast.Name(HOOK, ast.Load()), [key, node, *made], [])
     for part in (call, call.func, key):
@@ -80,9 +80,9 @@ def compile_instrumented(path: str, text: str) -> types.CodeType:
   import __future__
 
   for statement in tree.body:
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.If | ast.Try | ast.With):
-      _Instrument().visit(statement)
-    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.If | ast.Try | ast.With) or (
+      isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None
+    ):
       _Instrument().visit(statement)
     elif isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
       for alias in statement.names:

@@ -172,9 +172,17 @@ def class_file(cls: type) -> str | None:
   """The file that defines a class, also where `__module__` names a package that re-exports it."""
   file = getattr(sys.modules.get(cls.__module__), "__file__", None)
   for value in vars(cls).values():
-    function = inspect.unwrap(getattr(value, "__func__", getattr(value, "fget", value) or value)) if callable(value) or isinstance(value, property) else None
+    function = (
+      inspect.unwrap(getattr(value, "__func__", getattr(value, "fget", value) or value))  # pyright: ignore
+      if callable(value) or isinstance(value, property)
+      else None
+    )
     code = getattr(function, "__code__", None)
-    if code is not None and code.co_qualname.rpartition(".")[0].endswith(cls.__qualname__) and not code.co_filename.startswith("<"):
+    if (
+      code is not None
+      and code.co_qualname.rpartition(".")[0].endswith(cls.__qualname__)
+      and not code.co_filename.startswith("<")
+    ):
       return code.co_filename
   return file
 

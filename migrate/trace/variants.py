@@ -16,8 +16,36 @@ import numpy as np
 
 from migrate.example import Call, Example
 
-_FEATURES = ("hidden", "dim", "feature", "channel", "width", "embed", "embd", "intermediate", "ffn", "mlp", "filter", "units", "d_model")
-_COUNTS = ("num_", "n_", "max", "vocab", "head", "layer", "kernel", "position", "patch", "depth", "group", "ratio", "stride")
+_FEATURES = (
+  "hidden",
+  "dim",
+  "feature",
+  "channel",
+  "width",
+  "embed",
+  "embd",
+  "intermediate",
+  "ffn",
+  "mlp",
+  "filter",
+  "units",
+  "d_model",
+)
+_COUNTS = (
+  "num_",
+  "n_",
+  "max",
+  "vocab",
+  "head",
+  "layer",
+  "kernel",
+  "position",
+  "patch",
+  "depth",
+  "group",
+  "ratio",
+  "stride",
+)
 
 
 def variants(example: Example) -> Iterator[Example]:
@@ -30,7 +58,9 @@ def variants(example: Example) -> Iterator[Example]:
 
 def _resized(example: Example) -> Example:
   sizes: dict[int, int] = {}
-  leaves = jax.tree_util.tree_leaves((example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls]))
+  leaves = jax.tree_util.tree_leaves(
+    (example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls])
+  )
   for leaf in leaves:
     shape = getattr(leaf, "shape", None)
     if not isinstance(shape, tuple) or not shape:
@@ -48,7 +78,10 @@ def _resized(example: Example) -> Example:
       return leaf
     integer = np.issubdtype(np.dtype(leaf.dtype), np.integer)
     keep_last = not integer and len(shape) > 1
-    new = tuple(s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s) for i, s in enumerate(shape))
+    new = tuple(
+      s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s)
+      for i, s in enumerate(shape)
+    )
     return leaf if new == shape else jax.ShapeDtypeStruct(new, leaf.dtype)
 
   def convert(tree: Any) -> Any:

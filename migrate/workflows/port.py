@@ -29,9 +29,8 @@ from migrate.core.report import Finding, MigrateError, refuse
 from migrate.core.verdict import ExampleReport, failed
 from migrate.example import Call, Example, ExampleSpec
 from migrate.trace.facts import Facts
-from migrate.trace.run import default_include
+from migrate.trace.run import default_include, trace_variants
 from migrate.trace.run import trace as run_trace
-from migrate.trace.run import trace_variants
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
 
@@ -117,7 +116,9 @@ def port(
     shutil.rmtree(staging, ignore_errors=True)
   if apply and layout == "overlay":
     if not report.ok:
-      report.findings.append(Finding(str(target), "not applied: not everything is proven", "a proven port", "read the findings above"))
+      report.findings.append(
+        Finding(str(target), "not applied: not everything is proven", "a proven port", "read the findings above")
+      )
     else:
       say("apply")
       _apply(project, rewriting)
@@ -129,7 +130,12 @@ def _spec(example: str | Callable[[], Example]) -> ExampleSpec:
     return ExampleSpec.parse(example)
   file = inspect.getsourcefile(example)
   if file is None or "<locals>" in example.__qualname__:
-    raise refuse(getattr(example, "__qualname__", str(example)), "not a function at the top level of a file", "an example", "define it at the top level of a file")
+    raise refuse(
+      getattr(example, "__qualname__", str(example)),
+      "not a function at the top level of a file",
+      "an example",
+      "define it at the top level of a file",
+    )
   return ExampleSpec.parse(f"{file}:{example.__qualname__}")
 
 
@@ -139,13 +145,16 @@ def _existing_parent(path: Path) -> Path:
   return parent
 
 
-def _draft(project: Project, rewriting: Rewriting, facts: Sequence[Facts], layout: Layout, staging: Path, say: Progress) -> Draft:
+def _draft(
+  project: Project, rewriting: Rewriting, facts: Sequence[Facts], layout: Layout, staging: Path, say: Progress
+) -> Draft:
   draft = Draft()
   if not rewriting.sources:
     return draft
   tops = {m.partition(".")[0] for m in rewriting.sources}
   new = {top: f"{top}_nnx" for top in tops}
-  first = project.modules[project.info(type(facts[0].example.module)).file] if project.info(type(facts[0].example.module)) else sorted(rewriting.sources)[0]
+  root = project.info(type(facts[0].example.module))
+  first = project.modules[root.file] if root is not None else sorted(rewriting.sources)[0]
   top = first.partition(".")[0]
   twin = staging / "twin" if layout == "overlay" else staging
   twin.mkdir(exist_ok=True)
@@ -170,7 +179,9 @@ def _draft(project: Project, rewriting: Rewriting, facts: Sequence[Facts], layou
   return draft
 
 
-def _extracted(project: Project, rewriting: Rewriting, new: dict[str, str], folder: str) -> tuple[dict[str, str], dict[str, np.ndarray], set[str], dict[str, tuple[Finding, ...]]]:
+def _extracted(
+  project: Project, rewriting: Rewriting, new: dict[str, str], folder: str
+) -> tuple[dict[str, str], dict[str, np.ndarray], set[str], dict[str, tuple[Finding, ...]]]:
   def new_module(module: str) -> str:
     top, dot, rest = module.partition(".")
     return f"{new.get(top, top)}{dot}{rest}"
@@ -203,7 +214,9 @@ def _overlaid(project: Project, rewriting: Rewriting, folder: str) -> tuple[dict
 
 
 def _placed(text: str, folder: str) -> str:
-  return text.replace("from __templates__.", f"from {folder}.").replace("from __variables__ ", f"from {folder}.variables ")
+  return text.replace("from __templates__.", f"from {folder}.").replace(
+    "from __variables__ ", f"from {folder}.variables "
+  )
 
 
 def _layer_files(used: set[str], rewriting: Rewriting, folder: str) -> dict[str, str]:
@@ -253,7 +266,12 @@ def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, 
       mine = [f for f in frame if str(folder) in f.filename]
       where = f"{Path(mine[-1].filename).relative_to(folder)}:{mine[-1].lineno}" if mine else fact.name
       text = " ".join(str(error).split())[:300]
-      raise refuse(where, f"the ported model raised {type(error).__name__}: {text}", "a model that runs", "look at the line; the original is beside it") from error
+      raise refuse(
+        where,
+        f"the ported model raised {type(error).__name__}: {text}",
+        "a model that runs",
+        "look at the line; the original is beside it",
+      ) from error
   return mapping
 
 
@@ -267,7 +285,9 @@ def _save_mappings(draft: Draft, staging: Path) -> None:
       save_mapping(compress(mapping), staging / f"mapping_{name}.json")
 
 
-def _prove(specs: Sequence[ExampleSpec], facts: Sequence[Facts], draft: Draft, staging: Path, layout: Layout, say: Progress) -> list[ExampleReport]:
+def _prove(
+  specs: Sequence[ExampleSpec], facts: Sequence[Facts], draft: Draft, staging: Path, layout: Layout, say: Progress
+) -> list[ExampleReport]:
   from migrate.workflows.proof import verify_ported
 
   reports = []
@@ -280,11 +300,15 @@ def _prove(specs: Sequence[ExampleSpec], facts: Sequence[Facts], draft: Draft, s
       continue
     say(f"verify {fact.name}")
     file = f"mapping_{fact.name}.json" if len(draft.mappings) > 1 else "mapping.json"
-    reports.append(verify_ported(spec.text, staging, f"build_{fact.name}", staging / file, layout=layout, name=fact.name))
+    reports.append(
+      verify_ported(spec.text, staging, f"build_{fact.name}", staging / file, layout=layout, name=fact.name)
+    )
   return reports
 
 
-def _convert(src: Any, dst: Any, draft: Draft, specs: Sequence[ExampleSpec], staging: Path, overwrite: bool, report: PortReport) -> None:
+def _convert(
+  src: Any, dst: Any, draft: Draft, specs: Sequence[ExampleSpec], staging: Path, overwrite: bool, report: PortReport
+) -> None:
   from migrate.workflows.convert import convert_checkpoint
 
   errors: list[MigrateError] = []

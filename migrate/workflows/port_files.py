@@ -19,7 +19,7 @@ def write_files(folder: Path, files: Mapping[str, str], arrays: Mapping[str, np.
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
   if arrays:
-    np.savez(folder / "ported_values.npz", **dict(arrays))
+    np.savez(folder / "ported_values.npz", **dict(arrays))  # pyright: ignore
 
 
 @contextlib.contextmanager

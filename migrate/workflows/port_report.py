@@ -58,11 +58,18 @@ class PortReport:
 
   @classmethod
   def make(
-    cls, rewriting: Rewriting, project: Project, files: Mapping[str, str], examples: Sequence[ExampleReport], seconds: float
+    cls,
+    rewriting: Rewriting,
+    project: Project,
+    files: Mapping[str, str],
+    examples: Sequence[ExampleReport],
+    seconds: float,
   ) -> PortReport:
     """Gathers the report of what was rewritten."""
     python = {n: t for n, t in files.items() if n.endswith(".py")}
-    todo = [f"{n}:{i}" for n, t in python.items() for i, line in enumerate(t.split("\n"), 1) if "TODO(linen2nnx)" in line]
+    todo = [
+      f"{n}:{i}" for n, t in python.items() for i, line in enumerate(t.split("\n"), 1) if "TODO(linen2nnx)" in line
+    ]
     hoisted = [f"{r.info.module}.{r.info.name}.{h}" for r in rewriting.results.values() for h in r.hoisted]
     source = {
       "files": sorted(n for n in python if n != "ported.py"),

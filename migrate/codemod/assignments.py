@@ -1,0 +1,305 @@
+"""Assignments of a method that is split."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from flax import linen as nn
+
+from migrate.codemod.compound import Loop
+from migrate.codemod.project import has_array
+from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.source import names_in
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class Assignments:
+  """Handling of assignments, mixed into `Unit`."""
+
+  def _assign(self: Unit, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> str | None:
+    if isinstance(node, ast.AugAssign):
+      return self._augmented(node)
+    if node.value is None:
+      return self.own_lines(node, self.source.code(node))
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    target = targets[0]
+    variable = self._variable_store(node, target)
+    if variable is not None:
+      return variable
+    if len(targets) == 1 and isinstance(target, ast.Name):
+      kept = self._assign_name(node, target, node.value)
+      if kept is not None:
+        return kept or None
+    text = self.text(node.value)
+    self.bind(target, node.value)
+    for other in targets[1:]:
+      self.bind(other, node.value)
+    start, _ = self.source.span(node)
+    at = self.source.span(node.value)[0]
+    head = self.source.between(start, at)
+    if isinstance(node, ast.AnnAssign) or any(not isinstance(t, ast.Name | ast.Tuple) for t in targets):
+      head = self._heads(node, start, at)
+    return self.own_lines(node, head + text + self.around(node, node.value)[1])
+
+  def _heads(self: Unit, node: ast.AST, start: int, stop: int) -> str:
+    text, at = "", start
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target, node.annotation]  # type: ignore[attr-defined]
+    for target in targets:
+      a, b = self.source.span(target)
+      text += self.source.between(at, a) + (self.text(target) if not isinstance(target, ast.Name) else target.id)
+      at = b
+    return text + self.source.between(at, stop)
+
+  def _variable_store(self: Unit, node: ast.stmt, target: ast.AST) -> str | None:
+    if isinstance(target, ast.Attribute) and target.attr == "value" and self.is_variable_expression(target.value):
+      value = node.value  # type: ignore[attr-defined]
+      return self.own_lines(node, f"{self.text(target.value)}.set_value({self.text(value)})")
+    return None
+
+  def is_variable_expression(self: Unit, node: ast.AST) -> bool:
+    """Whether an expression gives a Linen Variable."""
+    return self._is_variable(node)
+
+  def _assign_name(self: Unit, node: ast.stmt, target: ast.Name, value: ast.expr) -> str | None:
+    """Assignments that `__init__` takes over. An empty text: nothing stays; None: not of this kind."""
+    name = target.id
+    events = self.events(value)
+    if self.creates(value):
+      assert isinstance(value, ast.Call)
+      site = self.make(value, self.suggest(value) if any(k.arg == "name" for k in value.keywords) else name)
+      if self.assigned[name] == 1 and not site.looped and name not in self.parameters:
+        self.env[name] = Local("site", value, target=site)
+        return ""
+      local = Local("site", value, target=site)
+      text = self.own_lines(node, f"{name} = {site.reference}")
+      site.reference = name if site.looped or self.assigned[name] > 1 else site.reference
+      self.env[name] = local
+      return text
+    if (
+      isinstance(value, ast.ListComp)
+      and len(value.generators) == 1
+      and not value.generators[0].ifs
+      and self.creates(value.elt)
+    ):
+      if not self.loops and self.try_static(value.generators[0].iter) is not None:
+        self._list_of_layers(name, value)
+        return ""
+    if (
+      events
+      and all(_all_modules(e.value) for e in events)
+      and not isinstance(value, ast.Name | ast.Attribute | ast.Subscript)
+    ):
+      static = self.try_static(value)
+      if static is not None and not self.loops:
+        attr = self.attribute(name)
+        self.readable.add(attr)
+        text = self.module_container(static, value)
+        self.block.append(Stmt(lambda: f"self.{attr} = {text}", keep=True))
+        self.env[name] = Local("modules", value, target=f"self.{attr}")
+        return ""
+    if isinstance(value, ast.Call) and self.source.code(value.func) in (f"{self.self_name}.variable",):
+      text = self.text(value)
+      self.env[name] = Local("variable", value)
+      return self.own_lines(node, f"{name} = {text}")
+    arrays = events and any(has_array(e.value) for e in events)
+    opening, closing = self.around(node, value)
+    if not arrays:
+      static = self.try_static(value)
+      self.rebinding(name)
+      if static is not None:
+        text = f"{opening}{self.text(value)}{closing}"
+        static = f"{opening}{static}{closing}"
+        residue = self.residue_of(value)
+        self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
+        self.env[name] = Local("static", value, residue=residue)
+        return self.own_lines(node, f"{self._target_text(node)} = {text}")
+    elif events and all(hasattr(e.value, "shape") for e in events):
+      static = self.try_static(value)
+      text = f"{opening}{self.text(value)}{closing}"
+      dims = self.dims(value)
+      self.rebinding(name)
+      dims = self._dims.get(value, dims)
+      self.env[name] = Local("array", value, dims)
+      self.static_arrays.discard(name)
+      if static is not None:
+        static = f"{opening}{static}{closing}"
+        self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
+        self.static_arrays.add(name)
+      return self.own_lines(node, f"{self._target_text(node)} = {text}")
+    return None
+
+  def _list_of_layers(self: Unit, name: str, value: ast.ListComp) -> None:
+    """`layers = [nn.Dense(f) for f in self.features]`: a loop of `__init__` that appends."""
+    generator = value.generators[0]
+    static, target = self.static(generator.iter), self.source.code(generator.target)
+    outer, saved = self.block, dict(self.env)
+    self.block = []
+    for inner in ast.walk(generator.target):
+      if isinstance(inner, ast.Name):
+        self.env[inner.id] = Local("static", None)
+    loop = Loop(None)
+    self.loops.append(loop)
+    assert isinstance(value.elt, ast.Call)
+    site = self.make(value.elt, name)
+    site.listed = True
+    self.loops.pop()
+    inner_block, self.block = self.block, outer
+    self.env = saved
+    chain = f"{site.attr}_features"
+    self.block.append(
+      Stmt(lambda: f"{chain} = {site.chain.first}" if site.chain else f"{chain} = 0", frozenset({chain}))
+    )
+    inner_block.append(
+      Stmt(lambda: f"{chain} = {site.chain.step}" if site.chain else f"{chain} = 0", frozenset({chain}))
+    )
+    self.block += loop.before
+    self.block.append(Block([(lambda: f"for {target} in {static}:", inner_block)], loop=True))
+    self.env[name] = Local("modules", value, target=f"self.{site.attr}")
+    site.reference = f"self.{site.attr}"
+
+  def _target_text(self: Unit, node: ast.stmt) -> str:
+    if isinstance(node, ast.AnnAssign):
+      return f"{self.source.code(node.target)}: {self.source.code(node.annotation)}"
+    return " = ".join(self.source.code(t) for t in node.targets)  # type: ignore[attr-defined]
+
+  def rebinding(self: Unit, name: str) -> None:
+    """Sizes that mention a name lose it when the name gets another value; what depends on it alone is saved first."""
+    for other, local in self.env.items():
+      if local.dims is None:
+        continue
+      fresh = []
+      for axis, candidates in enumerate(local.dims):
+        keep = [c for c in candidates if name not in names_in(c)]
+        if candidates and not keep and other != name:
+          saved = self.size_name(other, axis, len(local.dims))
+          old = candidates[0]
+          self.block.append(Stmt(lambda saved=saved, old=old: f"{saved} = {old}", frozenset({saved})))
+          self.env_later[saved] = Local("static", None)
+          keep = [saved]
+        fresh.append(keep)
+      local.dims = fresh
+    self.env.update(self.env_later)
+    self.env_later.clear()
+    self._dims = {n: d for n, d in self._dims.items() if not any(name in names_in(c) for axis in d for c in axis)}
+
+  def _augmented(self: Unit, node: ast.AugAssign) -> str | None:
+    text = self.text(node.value)
+    target = node.target
+    if isinstance(target, ast.Attribute) and target.attr == "value" and self._is_variable(target.value):
+      base = self.text(target.value)
+      return self.own_lines(node, f"{base}[...] {_operator(node)}= {text}")
+    if isinstance(target, ast.Name):
+      name = target.id
+      local = self.env.get(name)
+      if local is not None and local.kind == "static":
+        static = self.try_static(node.value)
+        if static is not None:
+          self.rebinding(name)
+          self.block.append(Stmt(lambda: f"{name} {_operator(node)}= {static}", frozenset(), mutates=name))
+        else:
+          self.env[name] = Local("dynamic")
+      elif local is not None and local.kind == "array":
+        static = self.try_static(node.value) if name in self.static_arrays else None
+        if static is not None:
+          self.block.append(Stmt(lambda: f"{name} {_operator(node)}= {static}", frozenset(), mutates=name))
+        else:
+          self.static_arrays.discard(name)
+        other = self.dims(node.value)
+        if other is not None and local.dims is not None and len(other) > len(local.dims):
+          local.dims = other
+    start, _ = self.source.span(node)
+    closing = self.around(node, node.value)[1]
+    return self.own_lines(node, self.source.between(start, self.source.span(node.value)[0]) + text + closing)
+
+  def bind(self: Unit, target: ast.AST, value: ast.AST) -> None:
+    """Notes what names hold after an assignment that stays in the method."""
+    if isinstance(target, ast.Name):
+      dims = self.dims(value) if self.array_events(value) else None
+      self.rebinding(target.id)
+      self.static_arrays.discard(target.id)
+      events = self.array_events(value)
+      if dims is not None:
+        self._dims.setdefault(value, dims)
+      if events:
+        self.env[target.id] = Local("array", value, self.dims(value))
+      elif isinstance(value, ast.Call) and value in self.variable_nodes:
+        self.env[target.id] = Local("variable", value)
+      else:
+        self.env[target.id] = Local("dynamic", value)
+      return
+    if isinstance(target, ast.Starred):
+      self.bind(target.value, target.value)
+      return
+    if isinstance(target, ast.Tuple | ast.List):
+      self._unpack(target, value)
+
+  def _unpack(self: Unit, target: ast.Tuple | ast.List, value: ast.AST) -> None:
+    names = [e.id if isinstance(e, ast.Name) else None for e in target.elts]
+    for name in names:
+      if name is not None:
+        self.rebinding(name)
+        self.static_arrays.discard(name)
+    if isinstance(value, ast.Attribute) and value.attr == "shape":
+      dims = self.dims(value.value)
+      if dims is not None:
+        star = next((i for i, e in enumerate(target.elts) if isinstance(e, ast.Starred)), None)
+        for i, name in enumerate(names):
+          if star is not None and i == star:
+            inner = target.elts[i].value  # type: ignore[attr-defined]
+            if isinstance(inner, ast.Name):
+              self.env[inner.id] = Local("dynamic")
+            continue
+          axis = i if star is None or i < star else len(dims) - (len(names) - i)
+          if name is not None and 0 <= axis < len(dims):
+            self.env[name] = Local("size", value, target=list(dims[axis]))
+        return
+    if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
+      for element, part in zip(target.elts, value.elts, strict=True):
+        if isinstance(element, ast.Name):
+          static = self.try_static(part)
+          if static is not None and not self.array_events(part):
+            self.block.append(Stmt(lambda e=element.id, s=static: f"{e} = {s}", frozenset({element.id})))
+            self.env[element.id] = Local("static", part)
+          else:
+            self.bind(element, part)
+      return
+    static = self.try_static(value)
+    values = self.events(value)
+    if static is not None and values and not any(has_array(e.value) for e in values) and all(names):
+      text = self.source.code(target)
+      self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
+      for name in names:
+        self.env[str(name)] = Local("static", None)
+      return
+    if static is not None and values and all(names):
+      text = self.source.code(target)
+      self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
+      self.static_arrays.update(str(n) for n in names)
+    for i, name in enumerate(names):
+      if name is None:
+        continue
+      shapes = [e.value[i] for e in values if isinstance(e.value, tuple | list) and len(e.value) == len(names)]
+      if values and len(shapes) == len(values) and all(hasattr(s, "shape") for s in shapes):
+        self.env[name] = Local("array", None, self.element_dims(value, i, values))
+      else:
+        self.env[name] = Local("dynamic")
+
+
+def _operator(node: ast.AugAssign) -> str:
+  return {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+          ast.MatMult: "@", ast.BitOr: "|", ast.BitAnd: "&"}.get(type(node.op), "+")  # fmt: skip
+
+
+def _all_modules(value: Any) -> bool:
+  if isinstance(value, nn.Module):
+    return True
+  if isinstance(value, list | tuple):
+    return bool(value) and all(map(_all_modules, value))
+  if isinstance(value, dict):
+    return bool(value) and all(map(_all_modules, value.values()))
+  return False

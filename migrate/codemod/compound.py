@@ -1,0 +1,345 @@
+"""Conditions and loops of a method that is split."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.site import SizeArg
+from migrate.codemod.static import NotStatic
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+@dataclasses.dataclass
+class Loop:
+  """A loop being split."""
+
+  index: str | None
+  before: list[Stmt | Block] = dataclasses.field(default_factory=list)
+  iterators: list[str] = dataclasses.field(default_factory=list)
+  conditional: int = 0
+
+
+class Compound:
+  """Handling of compound statements, mixed into `Unit`."""
+
+  def _header(self: Unit, node: ast.stmt, body: list[ast.stmt]) -> str:
+    """From the statement's own indentation to the end of the header's last line."""
+    start = self.source.offset(node.lineno, 0)
+    stop = self.source.offset(self.source.lead(body[0]), 0)
+    if body[0].lineno == node.lineno:
+      stop = self.source.span(body[0])[0]
+    text, at = "", start
+    inner: list[ast.AST] = []
+    if isinstance(node, ast.If | ast.While):
+      inner = [node.test]
+    elif isinstance(node, ast.For):
+      inner = [node.iter]
+    elif isinstance(node, ast.With):
+      inner = [i.context_expr for i in node.items]
+    for child in inner:
+      a, b = self.source.span(child)
+      text += self.source.between(at, a) + self.text(child)
+      at = b
+    return text + self.source.between(at, stop)
+
+  def _suite(self: Unit, body: list[ast.stmt]) -> str:
+    text = self.body(body)
+    if text.strip():
+      return text
+    return f"{self.source.indent(body[0])}pass\n"
+
+  def _plain_compound(self: Unit, node: ast.stmt) -> str:
+    text = self.compose(node, self.text)
+    return self.own_lines(node, text)
+
+  def _if(self: Unit, node: ast.If, chained: bool = False) -> str | None:
+    static = self.static_test(node.test)
+    start = self.source.offset(node.lineno, 0)
+    stop = self.source.offset(self.source.lead(node.body[0]), 0)
+    inline = node.body[0].lineno == (node.test.end_lineno or node.lineno)
+    if inline:
+      stop = self.source.span(node.body[0])[0]
+    a, b = self.source.span(node.test)
+    head = self.source.between(start, a) + self.text(node.test) + self.source.between(b, stop)
+    outer, entry = self.block, dict(self.env)
+    entry_dims = dict(self._dims)
+    taken: list[Stmt | Block] = []
+    self.block = taken
+    self.conditions.append(static is not None)
+    self._conditional(1)
+    body = self._branch(node.body, inline)
+    after_body = self.env
+    self.env, self._dims = {n: dataclasses.replace(v) for n, v in entry.items()}, entry_dims
+    other: list[Stmt | Block] = []
+    self.block = other
+    tail: str | None = ""
+    if node.orelse:
+      tail = self._else(node)
+    after_else = self.env
+    self._conditional(-1)
+    self.conditions.pop()
+    self.block = outer
+    self.env = self._merge(after_body, after_else, taken, other, static is not None)
+    if static is not None:
+      parts: list[Any] = [(lambda: f"if {static}:", taken)]
+      if other:
+        parts.append((lambda: "else:", other))
+      self.block.append(Block(parts))
+    else:
+      self.block += taken + other
+    if not body.strip() and not (tail or "").strip():
+      return None
+    if not body.strip():
+      if not node.orelse or not (tail or "").strip():
+        return None
+      body = f"{self.source.indent(node.body[0])}pass\n" if not inline else "pass\n"
+    return head + body + (tail or "")
+
+  def _branch(self: Unit, statements: list[ast.stmt], inline: bool) -> str:
+    text = self.body(statements)
+    if inline:
+      return text.lstrip() if text.strip() else "pass\n"
+    return text
+
+  def _else(self: Unit, node: ast.If) -> str | None:
+    first = node.orelse[0]
+    previous_end = self.source.offset((node.body[-1].end_lineno or 0) + 1, 0)
+    if len(node.orelse) == 1 and isinstance(first, ast.If) and self._is_elif(node, first):
+      gap = self.source.between(previous_end, self.source.offset(first.lineno, 0))
+      inner = self._if(first, chained=True)
+      return gap + inner if inner is not None else None
+    stop = self.source.offset(self.source.lead(first), 0)
+    inline = first.lineno == self._else_line(node)
+    if inline:
+      stop = self.source.span(first)[0]
+    gap = self.source.between(previous_end, stop)
+    body = self._branch(node.orelse, inline)
+    return gap + body if body.strip() else None
+
+  def _is_elif(self: Unit, node: ast.If, first: ast.If) -> bool:
+    return self.source.between(*self.source.span(first)).startswith("elif")
+
+  def _else_line(self: Unit, node: ast.If) -> int:
+    for number in range((node.body[-1].end_lineno or 0) + 1, node.orelse[0].lineno + 1):
+      if self.source.line(number).strip().startswith("else"):
+        return number
+    return 0
+
+  def _conditional(self: Unit, step: int) -> None:
+    for loop in self.loops:
+      loop.conditional += step
+
+  def _merge(
+    self: Unit, a: dict[str, Local], b: dict[str, Local], left: list, right: list, static: bool
+  ) -> dict[str, Local]:
+    merged: dict[str, Local] = {}
+    for name in {**a, **b}:
+      x, y = a.get(name), b.get(name)
+      if x is None or y is None:
+        merged[name] = x or y  # type: ignore[assignment]
+      elif (
+        x.kind == "array"
+        and y.kind == "array"
+        and x.dims is not None
+        and y.dims is not None
+        and len(x.dims) == len(y.dims)
+      ):
+        dims = []
+        for axis, (p, q) in enumerate(zip(x.dims, y.dims, strict=True)):
+          common = [c for c in p if c in q]
+          if not common and p and q and static:
+            fresh = self.size_name(name, axis, len(x.dims))
+            left.append(Stmt(lambda f=fresh, e=p[0]: f"{f} = {e}", frozenset({fresh})))
+            right.append(Stmt(lambda f=fresh, e=q[0]: f"{f} = {e}", frozenset({fresh})))
+            merged[fresh] = Local("static")
+            common = [fresh]
+          dims.append(common)
+        merged[name] = dataclasses.replace(x, dims=dims)
+      elif x.kind == y.kind and x.target == y.target:
+        merged[name] = x
+      elif x.kind == "array" or y.kind == "array":
+        merged[name] = Local("array", None, None)
+      elif {x.kind, y.kind} == {"static"}:
+        merged[name] = x
+      else:
+        merged[name] = x if x.kind == y.kind else Local("dynamic")
+    return merged
+
+  def static_test(self: Unit, test: ast.AST) -> str | None:
+    """The condition for `__init__`, or None where only a call knows it."""
+    shapes = self.shape_comparison(test)
+    if shapes is not None:
+      return shapes
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+      # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
+      known = [t for t in map(self.static_test, test.values) if t is not None]
+      return " and ".join(t if _plain(t) else f"({t})" for t in known) or None
+    try:
+      text = self.static(test)
+    except NotStatic:
+      return self._hoisted_test(test)
+    return text if text != "True" else None
+
+  def _hoisted_test(self: Unit, test: ast.AST) -> str | None:
+    """A condition on shapes or values of arrays, which was the same in every call of an instance: an argument tells it."""
+    events = self.events(test)
+    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+    flags = [n for n in names & self.parameters if self.env.get(n) is None or self.env[n].kind != "array"]
+    if flags or not events or not all(isinstance(e.value, bool) for e in events) or self.loops:
+      return None
+    by_owner: dict[Any, set[bool]] = {}
+    for event in events:
+      by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
+    if any(len(v) > 1 for v in by_owner.values()):
+      return None
+    parent = self.source.parents.get(test)
+    made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
+    if not made:
+      return None
+    name, i = f"has_{self.suggest(made[0])}", 1
+    while name in self.hoists:
+      i += 1
+      name = f"has_{self.suggest(made[0])}_{i}"
+    self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
+    return name
+
+  def _loop(self: Unit, node: ast.For | ast.While) -> str | None:
+    if isinstance(node, ast.While):
+      static = self.try_static(node.test)
+      header: Any = (lambda: f"while {static}:") if static is not None else None
+    else:
+      static = self.try_static(node.iter)
+      header = (lambda: f"for {self.source.code(node.target)} in {static}:") if static is not None else None
+    if header is None:
+      return self._dynamic_loop(node)
+    targets = {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)} if isinstance(node, ast.For) else set()
+    entry = {n: dataclasses.replace(v) for n, v in self.env.items()}
+    carried = self._carried(node, targets, entry)
+    self.env = entry
+    for name, (local, axis, fresh) in carried.items():
+      del name
+      first = self.env[local].dims[axis][0]  # type: ignore[index]
+      if first != fresh:
+        self.block.append(Stmt(lambda f=fresh, e=first: f"{f} = {e}", frozenset({fresh})))
+      self.env[local] = dataclasses.replace(
+        self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])]
+      )
+      self.env[fresh] = Local("static")
+    self._enter_loop(node, targets)
+    outer = self.block
+    self.block = []
+    text_header = self._header(node, node.body)
+    loop = Loop(self._index(node))
+    self.loops.append(loop)
+    body = self.body(node.body)
+    for local, axis, fresh in carried.values():
+      now = self.env.get(local)
+      if now is not None and now.dims and axis < len(now.dims) and fresh not in now.dims[axis][:1]:
+        new = next((c for c in now.dims[axis] if c != fresh), None)
+        if new is not None:
+          self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {e}", frozenset({fresh})))
+          now.dims = [[fresh] if i == axis else d for i, d in enumerate(now.dims)]
+    self.loops.pop()
+    inner, self.block = self.block, outer
+    place = self.loops[0].before if self.loops else self.block
+    place += loop.before
+    self.block.append(Block([(header, inner)], loop=True))
+    prefix = ""
+    if self.loops:
+      self.loops[0].iterators += loop.iterators
+    else:
+      indent = self.source.indent(node)
+      prefix = "".join(f"{indent}{_iterator(a)} = iter(self.{a})\n" for a in dict.fromkeys(loop.iterators))
+    if not body.strip():
+      return None
+    return prefix + text_header + body
+
+  def _enter_loop(self: Unit, node: ast.For | ast.While, targets: set[str]) -> None:
+    for name in targets:
+      self.rebinding(name)
+      loads = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name and self.array_events(n)]
+      if loads:
+        rank = min(len(e.value.shape) for e in self.array_events(loads[0]) or [])
+        self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name]])
+      else:
+        self.env[name] = Local("static", None)
+
+  def _carried(
+    self: Unit, node: ast.For | ast.While, targets: set[str], entry: dict[str, Local]
+  ) -> dict[str, tuple[str, int, str]]:
+    """Sizes that change from one round to the next: a trial run of the body tells."""
+    state = self.snapshot()
+    self.env = {n: dataclasses.replace(v) for n, v in entry.items()}
+    self.block = []
+    self._enter_loop(node, targets)
+    self.loops.append(Loop(self._index(node)))
+    try:
+      self.body(node.body)
+      after = self.env
+    except NotStatic:
+      after = {}
+    finally:
+      self.loops.pop()
+    self.restore(state)
+    changed: dict[str, tuple[str, int, str]] = {}
+    for name, local in entry.items():
+      now = after.get(name)
+      if local.dims is None or now is None or now.dims is None or len(now.dims) != len(local.dims):
+        continue
+      for axis, (was, new) in enumerate(zip(local.dims, now.dims, strict=True)):
+        if was and not new:
+          local.dims = [[] if i == axis else d for i, d in enumerate(local.dims)]
+        elif was and not (set(was) & set(new)):
+          changed[f"{name}{axis}"] = (name, axis, self.size_name(name, axis, len(local.dims)))
+    return changed
+
+  def _dynamic_loop(self: Unit, node: ast.For | ast.While) -> str:
+    header = self._header(node, node.body)
+    if isinstance(node, ast.For):
+      self.bind(node.target, node.target)
+    return header + self._suite(node.body)
+
+  def _index(self: Unit, node: ast.For | ast.While) -> str | None:
+    """The name that counts the rounds from 0."""
+    if self.loops or not isinstance(node, ast.For):
+      return None
+    call = node.iter
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+      if call.func.id == "range" and len(call.args) == 1 and isinstance(node.target, ast.Name):
+        return node.target.id
+      if (
+        call.func.id == "enumerate"
+        and len(call.args) == 1
+        and isinstance(node.target, ast.Tuple)
+        and isinstance(node.target.elts[0], ast.Name)
+      ):
+        return node.target.elts[0].id
+    return None
+
+  def reference(self: Unit, attr: str) -> str:
+    """What the method writes for an attribute made here: in a loop, an element of a list."""
+    if self.iterator:
+      helper = next(h for h in self.helpers.values() if h.layers == self.iterator)
+      return f"next({self.iterator})" if helper.kind == "closure" else "next(layers)"
+    if not self.loops:
+      return f"self.{attr}"
+    loop = self.loops[0]
+    if len(self.loops) == 1 and loop.index is not None and not loop.conditional and self.assigned[loop.index] <= 1:
+      return f"self.{attr}[{loop.index}]"
+    loop.iterators.append(attr)
+    return f"next({_iterator(attr)})"
+
+
+def _plain(text: str) -> bool:
+  return " or " not in text and " if " not in text and "lambda" not in text
+
+
+def _iterator(attr: str) -> str:
+  return f"{attr}_iter"

@@ -1,0 +1,53 @@
+"""Fields and constructors along the bases of a class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flax import linen as nn
+
+from migrate.codemod.results import ClassResult
+from migrate.codemod.site import SizeArg
+from migrate.codemod.unit import Unit
+
+
+def all_fields(unit: Unit) -> list[Any]:
+  """Fields of the class and of its rewritten bases, in order, the nearest definition winning."""
+  found: dict[str, Any] = {}
+  for base in reversed(unit.info.cls.__mro__):
+    info = unit.project.info(base)
+    for field in info.fields if info is not None else ():
+      found[field.name] = field
+  return list(found.values())
+
+
+def holds_modules(value: Any) -> bool:
+  if isinstance(value, nn.Module):
+    return True
+  if isinstance(value, list | tuple):
+    return any(map(holds_modules, value))
+  if isinstance(value, dict):
+    return any(map(holds_modules, value.values()))
+  return False
+
+
+def inherited_sizes(unit: Unit) -> list[SizeArg]:
+  found: list[SizeArg] = []
+  base = base_with_init(unit)
+  return list(base.sizes) if base is not None else found
+
+
+def _calls_super_setup(unit: Unit) -> bool:
+  setup = unit.info.methods.get("setup")
+  return setup is not None and "super().setup()" in unit.source.code(setup).replace(" ", "")
+
+
+def base_with_init(unit: Unit) -> ClassResult | None:
+  """The nearest rewritten base whose `__init__` this class must run."""
+  if "setup" in unit.info.methods and not _calls_super_setup(unit):
+    return None
+  for base in unit.info.cls.__mro__[1:]:
+    result = unit.results.get(base)
+    if result is not None and "def __init__(" in result.text:
+      return None if result.compact_sites and unit.info.compact_methods() else result
+  return None

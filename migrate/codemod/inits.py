@@ -1,0 +1,139 @@
+"""The signature and first lines of `__init__`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+from flax import linen as nn
+
+from migrate.codemod.inheritance import all_fields, base_with_init, holds_modules
+from migrate.codemod.site import SizeArg, follow_name
+from migrate.codemod.source import names_in
+from migrate.codemod.unit import Unit
+
+
+def needs_dataclass(full: str | None) -> bool:
+  """Whether a class decorator reads what only a dataclass has."""
+  found = follow_name(full) if full else None
+  try:
+    text = inspect.getsource(found) if found is not None else ""
+  except (OSError, TypeError):
+    return False
+  return "dataclass" in text or "__dataclass_fields__" in text or "fields(" in text
+
+
+def init_text(
+  unit: Unit, setup: list[str], init: list[str], sizes: list[SizeArg], inherited: list[SizeArg], indent: str
+) -> str:
+  fields = [f for f in all_fields(unit) if f.name not in unit.call_fields]
+  own = {f.name for f in unit.info.fields}
+  unit.env, unit.parameters, unit.self_name = {}, set(), ""
+  step = unit.step
+  rows: list[tuple[list[str], str, str]] = [([], "self", "")]
+  known = [s for s in [*inherited, *sizes] if not s.optional]
+  unknown = [s for s in [*inherited, *sizes] if s not in known]
+  rows += [([], f"{s.name}: {_size_type(s)}", "") for s in known]
+  keyword_rows: list[tuple[list[str], str, str]] = []
+  seen_default = False
+  for field in fields:
+    home = next((i for i in unit.project.classes.values() if field in i.fields), unit.info)
+    with unit.reading(home):
+      annotation = unit.text(field.node.annotation)
+      default = _default(unit, field)
+      foreign = (
+        {n: unit.names.resolve(n) for n in names_in(f"{annotation}, {default}")} if home is not unit.info else {}
+      )
+    for name, full in foreign.items():
+      if full and "." in full and unit.names.resolve(name) != full and not full.startswith("flax."):
+        unit.need_import(
+          f"from {full.rpartition('.')[0]} import {full.rpartition('.')[2]}"
+          + ("" if full.endswith(f".{name}") else f" as {name}")
+        )
+    text = f"{field.name}: {annotation}" + (f" = {default}" if default is not None else "")
+    comments = unit.source.comments_above(field.node) if field.name in own else []
+    trailing = unit.source.trailing_comment(field.node) if field.name in own else ""
+    if field.keyword_only or (default is None and seen_default):
+      keyword_rows.append((comments, text, trailing))
+    else:
+      rows.append((comments, text, trailing))
+    seen_default = seen_default or default is not None
+  unit.need_import("from flax import nnx")
+  keyword_rows += [([], f"{s.name}: {_size_type(s)} | None = None", "") for s in unknown]
+  rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
+  plain = not any(c or t for c, _, t in rows)
+  line = f"{indent}def __init__({', '.join(t for _, t, _ in rows)}):"
+  if plain and len(line) <= 100 and "\n" not in line:
+    text = line + "\n"
+  else:
+    text = f"{indent}def __init__(\n"
+    for comments, row, trailing in rows:
+      text += "".join(f"{indent}    {c}\n" for c in comments)
+      text += f"{indent}    {row},{'  ' + trailing if trailing else ''}\n"
+    text += f"{indent}):\n"
+  lines: list[str] = []
+  base = base_with_init(unit)
+  if base is not None:
+    base_fields = {
+      f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields
+    }
+    lines += [f"self.{f.name} = {_stored(unit, f)}" for f in fields if f.name in own and f.name not in base_fields]
+    given = [f"{s.name}={s.name}" for s in inherited]
+    given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
+    lines.append(f"super().__init__({', '.join([*given, 'rngs=rngs'])})")
+  else:
+    lines += [f"self.{f.name} = {_stored(unit, f)}" for f in fields]
+  if unit.needs_rngs:
+    lines.append("self.rngs = rngs.fork()")
+  lines += setup
+  lines += init
+  if not lines:
+    lines = ["pass"]
+  return text + "".join(f"{indent}{step}{line}\n" if line.strip() else "\n" for line in lines)
+
+
+def _stored(unit: Unit, field: Any) -> str:
+  """What `self.field` keeps: containers that may hold layers or arrays become NNX's own."""
+  values = _field_values(unit, field.name)
+  if any(holds_modules(v) and not isinstance(v, nn.Module) for v in values):
+    sample = next(v for v in values if holds_modules(v) and not isinstance(v, nn.Module))
+    return f"nnx.Dict({field.name})" if isinstance(sample, dict) else f"nnx.List({field.name})"
+  if any(v is None for v in values) and any(isinstance(v, nn.Module) for v in values):
+    return f"nnx.data({field.name})"
+  return field.name
+
+
+def _field_values(unit: Unit, name: str) -> list[Any]:
+  found = []
+  for fact in unit.project.facts:
+    for call in fact.calls:
+      if isinstance(call.module, unit.info.cls):
+        found.append(call.module.__dict__.get(name))
+  return found
+
+
+def _default(unit: Unit, field: Any) -> str | None:
+  value = field.node.value
+  if value is None:
+    return None
+  if isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] == "field":
+    for keyword in value.keywords:
+      if keyword.arg == "default":
+        return unit.text(keyword.value)
+      if keyword.arg == "default_factory":
+        inner = keyword.value
+        if isinstance(inner, ast.Lambda):
+          return unit.text(inner.body)
+        text = unit.text(inner)
+        return {"dict": "{}", "list": "()", "tuple": "()"}.get(text, f"{text}()")
+    return None
+  return unit.text(value)
+
+
+def _size_type(size: SizeArg) -> str:
+  values = list(size.values.values())
+  if any(isinstance(v, tuple) for v in values):
+    return "tuple"
+  kinds = {type(v) for v in values if v is not None}
+  return {int: "int", bool: "bool", str: "str", float: "float"}.get(kinds.pop(), "int") if len(kinds) == 1 else "int"

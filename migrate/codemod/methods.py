@@ -1,0 +1,216 @@
+"""The text of a method."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections import Counter
+from typing import Any
+
+from migrate.codemod.inheritance import all_fields
+from migrate.codemod.scope import Local
+from migrate.codemod.site import InstanceKey
+from migrate.codemod.unit import Unit
+
+
+def write_method(unit: Unit, node: ast.FunctionDef, compact: bool) -> str:
+  """The method's lines, decorators and comments above included."""
+  unit.method = node.name
+  arguments = node.args
+  names = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
+  static = any("staticmethod" in ast.unparse(d) for d in node.decorator_list)
+  unit.self_name = names[0] if names and not static else ""
+  unit.parameters = {a.arg for a in ast.walk(arguments) if isinstance(a, ast.arg)} - {unit.self_name}
+  unit.env = {}
+  unit.assigned = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+  unit._dims = {}
+  _bind_parameters(unit, node)
+  before = len(unit.findings)
+  body = unit.body(node.body)
+  del before, compact
+  extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
+  header = _method_header(unit, node, extra)
+  body = _place_closures(unit, body)
+  if name_iterators := sorted(unit.method_iterators):
+    indent = unit.source.indent(node.body[0])
+    body = "".join(f"{indent}{a} = iter(self.{a})\n" for a in name_iterators) + body
+    unit.method_iterators.clear()
+  for name in unit.dead_lists:
+    body = _drop_empty_list(body, name)
+  body = _drop_dead_assignments(unit, node, body)
+  if not body.strip():
+    body = f"{unit.source.indent(node.body[0])}pass\n"
+  return header + body
+
+
+def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
+  """A method that makes layers: it takes them from its caller, or from attributes where it runs once."""
+  unit.self_name = node.args.args[0].arg
+  unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {unit.self_name}
+  unit.env = {}
+  header = _method_header(unit, node, [])
+  if helper.layers:
+    header = _add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
+
+
+def _place_closures(unit: Unit, body: str) -> str:
+  """Layer-making functions inside a method, with the body that takes its layers from the iterator."""
+  for helper in unit.helpers.values():
+    if helper.kind != "closure":
+      continue
+    mark = f"CLOSURE__{helper.node.name}__\n"
+    if mark not in body:
+      continue
+    first = helper.node.body[0]
+    start = unit.source.offset(helper.node.lineno, 0)
+    stop = (
+      unit.source.offset(unit.source.lead(first), 0)
+      if first.lineno != helper.node.lineno
+      else unit.source.span(first)[0]
+    )
+    header = unit.source.between(start, stop)
+    text = helper.text or f"{unit.source.indent(first)}pass\n"
+    body = body.replace(mark, header + text)
+  return body
+
+
+def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
+  runs = unit.project.activations.get((unit.source.path, f"{unit.info.name}.{node.name}"), [])
+  for name in unit.parameters:
+    values = [(a, a.arguments.get(name)) for a in runs if name in a.arguments]
+    arrays = [(a, v) for a, v in values if hasattr(v, "shape") and hasattr(v, "dtype")]
+    if not arrays or any(not hasattr(v, "shape") for _, v in values if v is not None):
+      unit.env.pop(name, None)
+      continue
+    rank = min(len(v.shape) for _, v in arrays)  # pyright: ignore
+    dims: list[list[str]] = []
+    for axis in range(rank, 0, -1):
+      sizes: dict[InstanceKey, set[int]] = {}
+      for activation, value in arrays:
+        sizes.setdefault(unit.owner_key(activation), set()).add(value.shape[-axis])  # pyright: ignore
+      known = all(len(s) == 1 for s in sizes.values())
+      dims.append([f"SIZE__{name}__{axis}"] if known and node.name != "setup" else [])
+      if known:
+        key = f"SIZE__{name}__{axis}"
+        unit.tokens.setdefault((name, axis), node.name)
+        unit.token_values.setdefault(key, {}).update({k: next(iter(s)) for k, s in sizes.items()})
+        unit.token_rank[key] = rank
+    unit.env[name] = Local("array", None, dims)
+
+
+def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
+  """Everything up to the body; Linen's decorators go, arguments that calls give now are added."""
+  source = unit.source
+  lines: list[str] = []
+  for decorator in node.decorator_list:
+    full = unit.resolve(decorator if not isinstance(decorator, ast.Call) else decorator.func)
+    if full is not None and full.startswith("flax.linen."):
+      short = full.rpartition(".")[2]
+      if short in ("compact", "nowrap", "compact_name_scope"):
+        continue
+      unit.leave(decorator, f"the decorator {full}")
+    lines.append(
+      f"{source.indent(node)}@{unit.compose(decorator, unit.text) if isinstance(decorator, ast.Call) else unit.text(decorator)}\n"
+    )
+  start = source.offset(node.lineno, 0)
+  body = node.body[0]
+  inline = body.lineno == node.lineno
+  stop = source.span(body)[0] if inline else source.offset(source.lead(body), 0)
+  text, at = "", start
+  annotations = [a.annotation for a in ast.walk(node.args) if isinstance(a, ast.arg) and a.annotation is not None]
+  annotations += [d for d in [*node.args.defaults, *node.args.kw_defaults] if d is not None]
+  if node.returns is not None:
+    annotations.append(node.returns)
+  saved, unit.env, unit.parameters = unit.env, {}, set()
+  names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+  for annotation in sorted(annotations, key=lambda a: source.span(a)[0]):
+    a, b = source.span(annotation)
+    text += source.between(at, a) + unit.text(annotation)
+    at = b
+  unit.env, unit.parameters = saved, names - {unit.self_name}
+  text += source.between(at, stop)
+  if extra:
+    text = _add_parameters(unit, node, text, extra)
+  return "".join(lines) + text
+
+
+def _add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:
+  """Adds keyword arguments to a method's signature."""
+  defaults = {f.name: f.default for f in all_fields(unit)}
+  pieces = []
+  for name in extra:
+    default = defaults.get(name)
+    if name in defaults:
+      pieces.append(f"{name}={default}" if default is not None else f"{name}=None")
+    else:
+      pieces.append(f"{name}=None")
+  depth, close = 0, None
+  start = text.index("(")
+  for i in range(start, len(text)):
+    if text[i] in "([{":
+      depth += 1
+    elif text[i] in ")]}":
+      depth -= 1
+      if depth == 0:
+        close = i
+        break
+  assert close is not None
+  inner = text[start + 1 : close].rstrip()
+  star = "" if node.args.vararg or node.args.kwonlyargs else "*, "
+  joined = ", ".join(pieces)
+  if node.args.kwarg is not None:
+    at = inner.rindex("**")
+    inner = f"{inner[:at]}{star}{joined}, {inner[at:]}"
+  else:
+    inner = inner.rstrip(",").rstrip()
+    inner = f"{inner}, {star}{joined}"
+  return text[: start + 1] + inner + text[close:]
+
+
+def _drop_empty_list(body: str, name: str) -> str:
+  return re.sub(
+    rf"^[ \t]*{name}\s*(:[^=\n]*)?=\s*(\[\]|list\(\)|nnx\.List\(\[\]\))[ \t]*(#.*)?\n", "", body, flags=re.M
+  )
+
+
+def _drop_dead_assignments(unit: Unit, node: ast.FunctionDef, body: str) -> str:
+  """Assignments to plain names that only construction needed."""
+  static = {n for n, v in unit.env.items() if v.kind in ("static", "size")}
+  lines = body.split("\n")
+  while True:
+    try:
+      tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
+    except SyntaxError:
+      return "\n".join(lines)
+    loaded = Counter(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    dead = None
+    original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    for inner in ast.walk(tree):
+      if isinstance(inner, ast.Assign) and len(inner.targets) == 1 and isinstance(inner.targets[0], ast.Name):
+        name = inner.targets[0].id
+        if name in static and not loaded[name] and name in original and _is_pure(inner.value):
+          dead = inner
+          break
+    if dead is None:
+      return "\n".join(lines)
+    first, last = dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2
+    block = _enclosing_block(tree, dead)
+    if block is not None and len(block) == 1:
+      lines[first : last + 1] = [lines[first][: len(lines[first]) - len(lines[first].lstrip())] + "pass"]
+    else:
+      del lines[first : last + 1]
+
+
+def _enclosing_block(tree: ast.AST, statement: ast.stmt) -> list[ast.stmt] | None:
+  for node in ast.walk(tree):
+    for name in ("body", "orelse", "finalbody"):
+      block = getattr(node, name, None)
+      if isinstance(block, list) and statement in block:
+        return block
+  return None
+
+
+def _is_pure(node: ast.AST) -> bool:
+  return not any(isinstance(n, ast.NamedExpr | ast.Await | ast.Yield) for n in ast.walk(node))

@@ -1,0 +1,39 @@
+"""What came of rewriting a class."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from migrate.codemod.project import ClassInfo
+from migrate.codemod.scope import Dims
+from migrate.codemod.site import SizeArg
+from migrate.codemod.variables import VariableSite
+
+
+@dataclasses.dataclass
+class ClassResult:
+  """What the rest of the project must know of a rewritten class.
+
+  Attributes:
+    info: the class.
+    text: its new source.
+    sizes: constructor arguments that Linen did not have, in order.
+    residues: fields and names that calls give now.
+    variables: parameters and variables with their attributes.
+    outputs: method -> for every axis of what it returns, closed expressions.
+    imports: import statements that the text needs.
+    templates: template files that the text needs.
+    hoisted: names of hoisted arguments.
+    compact_sites: whether compact methods make layers, which a subclass's own would not.
+  """
+
+  info: ClassInfo
+  text: str
+  sizes: list[SizeArg]
+  residues: list[str]
+  variables: list[VariableSite]
+  outputs: dict[str, Dims]
+  imports: set[str]
+  templates: set[str]
+  hoisted: list[str]
+  compact_sites: bool = False

@@ -1,0 +1,146 @@
+"""What a Linen module offers its methods, in NNX's words."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.scope import Stmt
+from migrate.core.report import Finding
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class Services:
+  """Rendering of `self.make_rng` and its like, mixed into `Unit`."""
+
+  def _self_param(self: Unit, node: ast.Call) -> str:
+    return self.variable_site(node, "params")
+
+  def _self_variable(self: Unit, node: ast.Call) -> str:
+    return self.variable_site(node, None)
+
+  def _self_make_rng(self: Unit, node: ast.Call) -> str:
+    self.needs_rngs = True
+    stream = node.args[0] if node.args else next((k.value for k in node.keywords), None)
+    if stream is None:
+      return "self.rngs.params()"
+    if isinstance(stream, ast.Constant) and str(stream.value).isidentifier():
+      return f"self.rngs.{stream.value}()"
+    return f"self.rngs[{self.text(stream)}]()"
+
+  def _self_has_rng(self: Unit, node: ast.Call) -> str:
+    self.needs_rngs = True
+    return f"({self.text(node.args[0])} in self.rngs)"
+
+  def _self_is_initializing(self: Unit, node: ast.Call) -> str:
+    del node
+    return "False"
+
+  def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
+    seen = {e.value for e in self.events(node) if not e.activation.initializing}
+    if len(seen) == 2:
+      self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
+                        "NNX state is always mutable: True was written", "eye", "L2N207"))  # fmt: skip
+    return "False" if seen == {False} else "True"
+
+  def _self_has_variable(self: Unit, node: ast.Call) -> str:
+    name = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "name"), None)
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+      attr = self.variable_attrs.get(name.value, name.value)
+      return f'hasattr(self, "{attr}")'
+    return f"hasattr(self, {self.text(name)})" if name is not None else "False"
+
+  def _self_get_variable(self: Unit, node: ast.Call) -> str:
+    name = node.args[1] if len(node.args) > 1 else None
+    if isinstance(name, ast.Constant) and str(name.value).isidentifier():
+      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}[...]"
+    self.leave(node, "get_variable with a computed name")
+    return self.compose(node, self.text)
+
+  def _self_put_variable(self: Unit, node: ast.Call) -> str:
+    name, value = (node.args[1], node.args[2]) if len(node.args) > 2 else (None, None)
+    if isinstance(name, ast.Constant) and value is not None:
+      return f"self.{self.variable_attrs.get(str(name.value), str(name.value))}.set_value({self.text(value)})"
+    self.leave(node, "put_variable with a computed name")
+    return self.compose(node, self.text)
+
+  def _self_sow(self: Unit, node: ast.Call) -> str:
+    arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    collection = node.args[0] if node.args else None
+    if isinstance(collection, ast.Constant):
+      arguments[0] = self.variable_type(str(collection.value))
+    return f"self.sow({', '.join(arguments)})"
+
+  def _self_perturb(self: Unit, node: ast.Call) -> str:
+    return self.compose(node, self.text)
+
+  def variable_site(self: Unit, node: ast.Call, collection: str | None) -> str:
+    """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
+    arguments: list[ast.expr] = list(node.args)
+    named = {k.arg: k.value for k in node.keywords if k.arg}
+    if collection is None:
+      column = arguments.pop(0) if arguments else named.pop("col")
+      if not isinstance(column, ast.Constant):
+        self.leave(node, "a variable in a computed collection")
+        return self.compose(node, self.text)
+      collection = str(column.value)
+    name = arguments.pop(0) if arguments else named.pop("name")
+    maker = arguments.pop(0) if arguments else named.pop("init_fn", None)
+    named.pop("unbox", None)
+    constant = name.value if isinstance(name, ast.Constant) else None
+    hint = str(constant) if constant is not None else self.fixed_part(name)
+    seen = self.events(node)
+    if all(e.activation.extra for e in seen) and (seen or collection != "params"):
+      return self._late_variable(node, collection, hint, maker, arguments, named)
+    attr = self.iterator or self.attribute(hint, prefer=True)
+    self.readable.add(attr)
+    kind = self.variable_type(collection)
+    self.record_variable(collection, name, attr, node)
+    if constant is not None:
+      self.variable_attrs[str(constant)] = attr
+    reference = self.reference(attr)
+    pieces = [self.value_at_init(a, node) for a in arguments] + [
+      f"{k}={self.value_at_init(v, node)}" for k, v in named.items()
+    ]
+    made = self.initial_value(maker, pieces, collection, node)
+    indent = self.init_indent
+
+    def text() -> str:
+      inner = f"{kind}({made()})"
+      return f"self.{attr}.append({inner})" if looped else f"self.{attr} = {inner}"
+
+    looped = bool(self.loops)
+    if looped and not self.iterator:
+      self.loops[0].before.append(Stmt(lambda: f"self.{attr} = nnx.List([])", keep=True))
+    del indent
+    owners = self.variable_sites[-1].names
+    partial = any(k not in owners for k in self.instances)
+    self.block.append(Stmt(text, keep=True, comments=self.take_comments(), partial=partial))
+    if collection == "params":
+      return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
+    self.env_variable(node)
+    return reference
+
+  def _late_variable(
+    self: Unit, node: ast.Call, collection: str, attr: str, maker: Any, arguments: list, named: dict
+  ) -> str:
+    """A variable that no example makes: made by the first call that needs it."""
+    kind = self.variable_type(collection)
+    pieces = [self.text(a) for a in arguments] + [f"{k}={self.text(v)}" for k, v in named.items()]
+    value = f"{self.text(maker)}({', '.join(pieces)})" if maker is not None else "None"
+    if isinstance(maker, ast.Lambda) and not maker.args.args and not pieces:
+      value = self.text(maker.body)
+    if collection == "params":
+      self.leave(node, "a parameter that no example makes")
+      return self.compose(node, self.text)
+    self.variable_attrs.setdefault(attr, attr)
+    self.need_late_variable()
+    return f'late_variable(self, "{attr}", lambda: {kind}({value}))'
+
+  def env_variable(self: Unit, node: ast.Call) -> None:
+    """Marks the expression as one that gives a Variable."""
+    self.variable_nodes.add(node)

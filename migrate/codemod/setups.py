@@ -1,0 +1,315 @@
+"""The body of `setup`, for `__init__`."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from typing import Any
+
+from flax import linen as nn
+
+from migrate.codemod.inheritance import holds_modules
+from migrate.codemod.scope import Local
+from migrate.codemod.unit import Unit
+
+_SITE = re.compile(r"SITE__(\d+)__")
+
+
+def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
+  """The body of `setup` as lines for `__init__`, without its indentation."""
+  unit.in_setup = True
+  unit.self_name = node.args.args[0].arg
+  unit.parameters = set()
+  unit.env = {}
+  for inner in ast.walk(node):
+    if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and isinstance(inner.value, ast.Name):
+      if inner.value.id == unit.self_name:
+        unit.used.add(inner.attr)
+  statements = node.body
+  text = _setup_block(unit, statements)
+  unit.in_setup = False
+  lines = textwrap.dedent(text).rstrip("\n").split("\n")
+  return list(lines) if text.strip() else []
+
+
+def _setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
+  out = ""
+  for i, statement in enumerate(statements):
+    lead = "".join(unit.source.lines[unit.source.lead(statement) - 1 : unit.source.first_line(statement) - 1])
+    if i == 0 and not lead.strip():
+      lead = ""
+    text = _setup_statement(unit, statement)
+    if text is not None:
+      out += lead + text
+  return out
+
+
+def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
+  source = unit.source
+  write = _setup_writer(unit)
+  if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+    return None if len(unit.info.methods["setup"].body) == 1 else unit.own_lines(node, source.code(node))
+  if isinstance(node, ast.Pass):
+    return None
+  if (
+    isinstance(node, ast.Expr)
+    and isinstance(node.value, ast.Call)
+    and unit.resolve(node.value.func) == "flax.linen.share_scope"
+  ):
+    return None
+  if isinstance(node, ast.Expr) and source.code(node.value).replace(" ", "") in (
+    "super().setup()",
+    "super().__init__()",
+  ):
+    return None
+  if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    value = _setup_value(unit, targets, node.value)  # pyright: ignore
+    if value == "NOTHING__":
+      return None
+    start, at = source.span(node)[0], source.span(node.value)[0]
+    head = source.between(start, at)
+    if isinstance(node, ast.AnnAssign):
+      head = f"{source.code(node.target)}: {unit.text(node.annotation)} = {unit.around(node, node.value)[0]}"
+    for target in targets:
+      for name in ast.walk(target):
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+          unit.env[name.id] = Local("static", node.value, residue=unit.residue_of(node.value))
+        if isinstance(name, ast.Attribute) and isinstance(name.ctx, ast.Store):
+          unit.readable.add(name.attr)
+    return unit.own_lines(node, head + value + unit.around(node, node.value)[1])
+  if isinstance(node, ast.If | ast.For | ast.While | ast.With):
+    for name in ast.walk(node):
+      if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+        unit.env.setdefault(name.id, Local("static", None))
+    return _setup_compound(unit, node)
+  if isinstance(node, ast.FunctionDef):
+    unit.env[node.name] = Local("static", None)
+    own = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    own |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    return unit.own_lines(node, unit.static(node, frozenset(own)))
+  return unit.own_lines(node, unit.compose(node, write))
+
+
+def _setup_writer(unit: Unit) -> Any:
+  def write(node: ast.AST) -> str:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+      return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+      return unit.source.code(node)
+    return unit.static(node)
+
+  return write
+
+
+def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
+  """What an attribute of `setup` is assigned."""
+  own = [t for t in targets if isinstance(t, ast.Attribute)]
+  code = unit.source.code(value.func) if isinstance(value, ast.Call) else ""
+  if isinstance(value, ast.Call) and code in (f"{unit.self_name}.param", f"{unit.self_name}.variable"):
+    return _setup_variable(unit, targets, value)
+  reads = {
+    n.attr
+    for n in ast.walk(value)
+    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == unit.self_name
+  }
+  if own and len(targets) == 1 and reads & set(unit.derived) and isinstance(value, ast.BinOp):
+    return _rederived(unit, own[0].attr, value)
+  params = [
+    n for n in ast.walk(value) if isinstance(n, ast.Call) and unit.source.code(n.func) == f"{unit.self_name}.param"
+  ]
+  if own and params and isinstance(value, ast.BinOp | ast.Call | ast.UnaryOp | ast.Subscript):
+    return _setup_derived(unit, own[0].attr, value, params)
+  if (
+    own
+    and len(targets) == 1
+    and isinstance(value, ast.ListComp)
+    and len(value.generators) == 1
+    and not value.generators[0].ifs
+  ):
+    if unit.creates(value.elt):
+      return _setup_list(unit, own[0].attr, value)
+  text = unit.static(value)
+  for site in unit.open_variables:
+    if own:  # variables inside a container take its name
+      site.attr, site.looped = own[0].attr, True
+  unit.open_variables.clear()
+  shared = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & unit.param_locals
+  if own and ("nnx.Param(" in text or shared) and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
+    unit.need_import("from flax import nnx")
+    return f"nnx.List({text})"
+  if own:
+    events = unit.events(value)
+    holds = [holds_modules(e.value) for e in events]
+    if any(holds) and not any(isinstance(e.value, nn.Module) for e in events):
+      stripped = unit.source.code(value)
+      if not stripped.startswith(("nnx.List", "nnx.Dict")):
+        return _container(unit, text, events)
+    elif not any(holds) and isinstance(value, ast.List | ast.ListComp) and not events:
+      return f"nnx.List({text})" if "SITE__" in text else text
+  return text
+
+
+def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call]) -> str:
+  """`self.scale = c * self.param(...)`: the parameter is kept, and what is computed from it is computed where it is read."""
+  if len(params) != 1:
+    raise unit.refusal(
+      value, "an attribute computed from several parameters", "one parameter", "give each an attribute of its own"
+    )
+  made = unit.setup_variable(params[0])
+  site = unit.open_variables.pop()
+  unit.used.discard(site.attr)
+  site.attr = attr
+  unit.readable.add(attr)
+
+  def write(node: ast.AST) -> str:
+    if node is params[0]:
+      return f"self.{attr}[...]"
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant):
+      return unit.static(node)
+    return unit.compose(node, write)
+
+  unit.derived[attr] = unit.compose(value, write)
+  return made
+
+
+def _rederived(unit: Unit, attr: str, value: ast.expr) -> str:
+  """`self.scale = self.scale * c` where the first is computed from a parameter: one expression for both."""
+  before = dict(unit.derived)
+
+  def write(node: ast.AST) -> str:
+    if (
+      isinstance(node, ast.Attribute)
+      and isinstance(node.value, ast.Name)
+      and node.attr in before
+      and node.value.id == unit.self_name
+    ):
+      return f"({before[node.attr]})"
+    if isinstance(node, ast.Name | ast.Attribute | ast.Constant):
+      return unit.static(node)
+    return unit.compose(node, write)
+
+  unit.derived[attr] = unit.compose(value, write)
+  return "NOTHING__"
+
+
+def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
+  """`self.layers = [Block(...) for ...]`: kept as it is unless a size goes from layer to layer."""
+  generator = value.generators[0]
+  bound = frozenset(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
+  element = unit.static(value.elt, bound)
+  unit.need_import("from flax import nnx")
+  outer = next(s for s in reversed(unit.setup_sites) if s.node is value.elt)
+  outer.attr, outer.listed, outer.looped = attr, True, True
+  unit.comprehensions.append((outer, unit.source.code(generator.target), unit.static(generator.iter), element))
+  return f"COMP__{len(unit.comprehensions) - 1}__"
+
+
+def fill_lists(unit: Unit, text: str) -> str:
+  """Lists of layers: comprehensions, or loops where the layers' sizes differ."""
+
+  def fill(match: re.Match[str]) -> str:
+    site, target, iterable, element = unit.comprehensions[int(match.group(3))]
+    unit.settle(site, None)
+    varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
+    indent, step = match.group(1), unit.step
+    if not varies:
+      inner = indent + "    "
+      return f"{indent}{match.group(2)}nnx.List([\n{inner}{element}\n{inner}for {target} in {iterable}\n{indent}])"
+    lines = [f"{indent}self.{site.attr} = nnx.List([])"]
+    if site.chain is not None:
+      lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
+    lines.append(f"{indent}for {target} in {iterable}:")
+    lines.append(f"{indent}{step}self.{site.attr}.append({element})")
+    if site.chain is not None:
+      lines.append(f"{indent}{step}{site.chain.name} = {site.chain.step}")
+    return "\n".join(lines)
+
+  return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
+
+
+def _container(unit: Unit, text: str, events: list) -> str:
+  unit.need_import("from flax import nnx")
+  sample = next(e.value for e in events if holds_modules(e.value))
+  if isinstance(sample, dict):
+    return f"nnx.Dict({text})"
+  if any(isinstance(v, list | tuple) for v in sample):
+    return f"nnx.List([nnx.List(part) for part in {text}])"
+  return f"nnx.List({text})"
+
+
+def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str:
+  """`self.w = self.param(...)`: the attribute itself becomes the Variable."""
+  before = len(unit.block)
+  attr = next((t.attr for t in targets if isinstance(t, ast.Attribute)), None)
+  unit.variable_site(value, "params" if unit.source.code(value.func).endswith(".param") else None)
+  site = unit.variable_sites[-1] if unit.variable_sites else None
+  statement: Any = unit.block[-1] if len(unit.block) > before else None
+  del unit.block[before:]
+  if statement is None or site is None:
+    return unit.compose(value, unit.static)
+  made = statement.text().partition(" = ")[2]
+  if attr is None:
+    unit.param_locals |= {t.id for t in targets if isinstance(t, ast.Name)}
+    return f"self.{site.attr} = {made}"  # a local of setup: the attribute keeps it, the local goes on
+  if attr is not None:
+    unit.readable.discard(site.attr)
+    site.attr = attr
+    unit.readable.add(attr)
+    if site.collection == "params":
+      unit.array_attributes.add(attr)
+    for argument in [*value.args[:2], *[k.value for k in value.keywords if k.arg == "name"]]:
+      if isinstance(argument, ast.Constant):
+        unit.variable_attrs[str(argument.value)] = attr
+  return made
+
+
+def _setup_compound(unit: Unit, node: Any) -> str:
+  source = unit.source
+  start = source.offset(node.lineno, 0)
+  text, at = "", start
+  inner = {ast.If: ["test"], ast.While: ["test"], ast.For: ["iter"]}.get(type(node), [])
+  heads = [getattr(node, n) for n in inner] if inner else [i.context_expr for i in node.items]
+  for child in heads:
+    a, b = source.span(child)
+    text += source.between(at, a) + unit.static(child)
+    at = b
+  first = node.body[0]
+  inline = first.lineno == (heads[-1].end_lineno if heads else node.lineno)
+  stop = source.span(first)[0] if inline else source.offset(source.lead(first), 0)
+  text += source.between(at, stop)
+  body = _setup_block(unit, node.body)
+  text += (body.lstrip() if inline else body) or f"{source.indent(first)}pass\n"
+  orelse = getattr(node, "orelse", [])
+  if orelse:
+    end = source.offset((node.body[-1].end_lineno or 0) + 1, 0)
+    first = orelse[0]
+    if isinstance(first, ast.If) and source.code(first).startswith("elif"):
+      text += source.between(end, source.offset(first.lineno, 0)) + _setup_compound(unit, first)
+    else:
+      stop = source.offset(source.lead(first), 0)
+      text += source.between(end, stop) + (_setup_block(unit, orelse) or f"{source.indent(first)}pass\n")
+  return text
+
+
+def fill_sites(unit: Unit, line: str) -> str:
+  indent = line[: len(line) - len(line.lstrip())]
+  base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
+
+  def fill(match: re.Match[str]) -> str:
+    site = unit.setup_sites[int(match.group(1))]
+    if not site.attr:
+      site.attr = _assigned_attr(line) or "layer"
+    unit.settle(site, None)
+    rest = len(line) - (match.end() - match.start())
+    return unit.write_site(site, 100 - base - min(rest, 40), indent)
+
+  while _SITE.search(line):
+    line = _SITE.sub(fill, line)
+  return line
+
+
+def _assigned_attr(line: str) -> str | None:
+  match = re.match(r"\s*(?:self\.)?(\w+)(?:\.append\(|\s*(?::[^=]*)?=)", line)
+  return match.group(1) if match else None

@@ -1,0 +1,171 @@
+"""What is known of one construction site."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import operator
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from migrate.core.declare import LayerMapping
+from migrate.trace.facts import Activation, ArraySpec, CallRecord
+
+if TYPE_CHECKING:
+  pass
+
+
+InstanceKey = tuple[int, tuple[str, ...]]
+
+
+@dataclasses.dataclass
+class SizeArg:
+  """A constructor argument that Linen did not have.
+
+  Attributes:
+    name: the argument.
+    parameter: the call argument whose axis it is, or None where it is hoisted.
+    axis: counted from the last, 1.
+    method: the method with that call argument.
+    values: what it was in every instance.
+    optional: whether there are instances that do without.
+  """
+
+  name: str
+  parameter: str | None
+  axis: int
+  method: str
+  values: dict[InstanceKey, Any]
+  optional: bool = False
+
+
+@dataclasses.dataclass
+class Need:
+  """A size that a site must be told: `values[i]` for the i-th module made there."""
+
+  parameter: str
+  values: list[Any]
+  call_parameter: str | None = None
+  axis: int | None = None
+  method: str = "__call__"
+
+
+@dataclasses.dataclass
+class Chain:
+  """A size that each layer of a list takes from the one before.
+
+  Attributes:
+    name: the local of `__init__` that carries it.
+    first: what it is at first.
+    step: what it is after each layer.
+  """
+
+  name: str
+  first: str
+  step: str
+
+
+@dataclasses.dataclass(eq=False)
+class Site:
+  """One construction site.
+
+  Attributes:
+    attr: the attribute it becomes; empty while it is an argument of another constructor.
+    node: the Linen call.
+    made: (activation, index, module), in order.
+    needs: sizes.
+    texts: parameter -> expression, as far as settled.
+    residue: fields that the call gives now: field -> text in the call.
+    names: static names that could be read where it is made.
+    looped: whether it is made in a loop, so that the attribute is a list.
+    reference: what to write for it in the call.
+  """
+
+  attr: str
+  node: ast.Call
+  made: list[tuple[Activation, int, Any]]
+  record: LayerMapping | None
+  needs: list[Need] = dataclasses.field(default_factory=list)
+  texts: dict[str, str] = dataclasses.field(default_factory=dict)
+  residue: dict[str, str] = dataclasses.field(default_factory=dict)
+  names: set[str] = dataclasses.field(default_factory=set)
+  looped: bool = False
+  reference: str = ""
+  arguments: dict[str, str] = dataclasses.field(default_factory=dict)
+  flow: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+  chain: Chain | None = None
+  listed: bool = False
+
+
+REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made
+
+
+def follow_name(full: str) -> Any:
+  """The object of a full name in a loaded module, re-exports followed."""
+  module, _, name = full.rpartition(".")
+  return getattr(sys.modules.get(module), name, None)
+
+
+def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:
+  """The value of an expression over `self.field`, sizes and integers, or None where it is not that simple."""
+
+  def walk(node: ast.AST) -> Any:
+    if isinstance(node, ast.Constant):
+      return node.value
+    if isinstance(node, ast.Name):
+      return module if node.id == "self" else sizes.get(node.id)
+    if isinstance(node, ast.Attribute):
+      return getattr(walk(node.value), node.attr, None)
+    if isinstance(node, ast.BinOp):
+      left, right = walk(node.left), walk(node.right)
+      work = _OPERATORS.get(type(node.op))
+      return work(left, right) if work and type(left) is int and type(right) is int and right else None
+    return None
+
+  try:
+    return walk(ast.parse(text, mode="eval").body)
+  except SyntaxError:
+    return None
+
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv}
+
+
+def parameters_of(cls: type, method: str) -> list[str]:
+  """Names of a method's parameters, without `self`."""
+  try:
+    return list(inspect.signature(getattr(cls, method)).parameters)[1:]
+  except (TypeError, ValueError, AttributeError):
+    return []
+
+
+def bound_call(record: CallRecord) -> dict[str, Any]:
+  """The arguments of a recorded call by Linen's parameter names, arrays as their shapes."""
+
+  def plain(value: Any) -> Any:
+    if isinstance(value, ArraySpec):
+      return value.shape
+    if isinstance(value, tuple | list):
+      return type(value)(plain(v) for v in value)
+    return value
+
+  names = parameters_of(record.cls, record.method)
+  given = dict(zip(names, record.args, strict=False)) | record.kwargs
+  return {k: plain(v) for k, v in given.items() if v is not None}
+
+
+def fields_of(module: Any) -> dict[str, Any]:
+  """Every field of a Linen module, defaults included."""
+  return {n: getattr(module, n, None) for n in type(module).__dataclass_fields__ if n not in ("parent", "name")}
+
+
+def atoms(need: Need) -> list[tuple[str, list[Any]]]:
+  """The single numbers that a size consists of: (suffix, values)."""
+  whole = next((v for v in need.values if v is not None), None)
+  if isinstance(whole, dict):
+    return [(f"_{i}", [v[k] if v else None for v in need.values]) for i, k in enumerate(whole)]
+  if isinstance(whole, tuple) and need.axis is None and len({len(v) for v in need.values if v is not None}) == 1:
+    return [(f"_{i}", [v[i] if v else None for v in need.values]) for i in range(len(whole))]
+  return [("", need.values)]

@@ -1,0 +1,155 @@
+"""Constructor calls as NNX has them."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.names import lookup, spell
+from migrate.codemod.site import Site
+from migrate.codemod.source import layout_call
+from migrate.core.declare import LayerMapping
+from migrate.trace.facts import ArraySpec
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class SiteLayers:
+  """Writing constructor calls, mixed into `Unit`."""
+
+  def write_site(self: Unit, site: Site, width: int, indent: str = "") -> str:
+    """The NNX constructor call."""
+    sizes = [(n.parameter, site.texts[n.parameter]) for n in site.needs]
+    rngs = self.rngs_argument
+    if site.record is None:
+      function = self.callee(site)
+      optional = self._optional_sizes(site)
+      arguments = [text for n, text in sizes if n not in optional]
+      optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
+      positional = not self.partial_positional(site.node.func)
+      count = len(site.node.args)
+      for i, (field, text) in enumerate(site.arguments.items()):
+        if field == "**":
+          arguments.append(f"**{text}")
+        else:
+          arguments.append(text if i < count and positional and self._in_order(site, i) else f"{field}={text}")
+      arguments += optional_arguments
+      arguments.append(f"rngs={rngs}")
+      return layout_call(function, arguments, indent, width)
+    return self.write_layer(site, site.record, dict(sizes), width, indent)
+
+  def _in_order(self: Unit, site: Site, index: int) -> bool:
+    given = [f for f, _ in self.given_arguments(site)][: index + 1]
+    return all(f in site.arguments for f in given)
+
+  def _optional_sizes(self: Unit, site: Site) -> set[str]:
+    classes = {self.project.plain(type(m)) for _, _, m in site.made} or set(self.untraced_class(site.node))
+    return {s.name for c in classes for s in self.project_sizes(c) if s.optional}
+
+  def write_layer(
+    self: Unit, site: Site, record: LayerMapping, sizes: Mapping[str, str], width: int, indent: str
+  ) -> str:
+    """An NNX layer by its record: names, order and defaults as NNX has them."""
+    function, target = self.layer_callee(site, record)
+    signature = inspect.signature(target.__init__) if target is not None else None
+    accepted = list(signature.parameters.values())[1:] if signature else []
+    positional = [p.name for p in accepted if p.kind is p.POSITIONAL_OR_KEYWORD]
+    fates = {a.linen: a for a in record.args if a.linen is not None}
+    stars: list[str] = []
+    pairs: list[tuple[str, str, bool]] = [(n, t, True) for n, t in sizes.items()]
+    count = len(site.node.args)
+    for i, (field, text) in enumerate(site.arguments.items()):
+      arg = fates.get(field)
+      if field == "**":
+        stars.append(f"**{text}")
+        continue
+      if arg is None or arg.fate == "ignore":
+        continue
+      if arg.fate == "refuse":
+        if text in arg.allow:
+          continue
+        raise self.refusal(site.node, f"{record.linen}({field}={text})", "an argument that NNX has", arg.because)
+      if arg.fate == "convert":
+        text = self.template(arg.code.replace("{value}", text))
+      name = arg.nnx or field
+      if name.startswith("*"):
+        stars.append(self._star(text))
+        continue
+      pairs.append((name, text, i < count))
+    names = {n for n, _, _ in pairs}
+    extra = [(a.nnx or "", a.code) for a in record.args if a.fate == "add"]
+    extra += [
+      (a.nnx or "", a.absent) for a in record.args if a.fate == "convert" and a.absent and a.linen not in site.arguments
+    ]
+    if record.exact is not None and (record.exact.when == "always" or self.exact or self._half(site)):
+      extra += list(record.exact.args)
+    for name, code in extra:
+      if (
+        name
+        and code
+        and name not in names
+        and not (stars and stars[0].startswith("**"))
+        and not self._in_partial(site, name)
+      ):
+        pairs.append((name, self.template(code), False))
+        names.add(name)
+    arguments: list[str] = []
+    straight = True
+    for i, (name, text, wants_position) in enumerate(pairs):
+      straight = straight and wants_position and i < len(positional) and positional[i] == name
+      arguments.append(text if straight else f"{name}={text}")
+    arguments += stars
+    if record.takes_rngs and (signature is None or "rngs" in signature.parameters):
+      arguments.append(f"rngs={self.rngs_argument}")
+    return layout_call(function, arguments, indent, width)
+
+  def _half(self: Unit, site: Site) -> bool:
+    """Whether the layer computes in less than float32."""
+    low = ("bfloat16", "float16", "float8_e4m3fn", "float8_e5m2")
+    for _, _, module in site.made:
+      dtype = getattr(module, "dtype", None)
+      if dtype is not None and getattr(dtype, "__name__", str(dtype)).split(".")[-1] in low:
+        return True
+      for call in self.project.calls_of(module)[:1]:
+        if any(isinstance(a, ArraySpec) and a.dtype in low for a in call.args):
+          return True
+    return False
+
+  def _in_partial(self: Unit, site: Site, name: str) -> bool:
+    return False
+
+  @staticmethod
+  def _star(text: str) -> str:
+    stripped = text.strip().removeprefix("*")
+    if stripped[:1] in "[(" and stripped[-1:] in ")]":
+      try:
+        tree = ast.parse(stripped, mode="eval").body
+        if isinstance(tree, ast.List | ast.Tuple):
+          return stripped[1:-1].strip().rstrip(",")
+      except SyntaxError:
+        pass
+    return f"*{stripped}"
+
+  def layer_callee(self: Unit, site: Site, record: LayerMapping) -> tuple[str, Any]:
+    """(what to call, the NNX class): the stock layer, a template, or the local or field that holds it."""
+    full = self.resolve(site.node.func)
+    if record.nnx.startswith("template:"):
+      target = None
+      text = self.template(record.nnx)
+    else:
+      target = lookup(record.nnx)
+      text, _statement = spell(record.nnx)
+    if full is not None and full.startswith("flax.linen."):
+      if not record.nnx.startswith("template:"):
+        self.need_import(spell(record.nnx)[1])
+      return text, target
+    return self.callee(site), target
+
+  def callee(self: Unit, site: Site) -> str:
+    """The text of what is called, for `__init__`."""
+    return self.static(site.node.func)

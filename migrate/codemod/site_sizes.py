@@ -1,0 +1,244 @@
+"""Which expression tells a site its sizes."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.site import Chain, InstanceKey, Need, Site, SizeArg, atoms, evaluate, parameters_of
+from migrate.codemod.sizes import closed
+from migrate.codemod.source import names_in
+from migrate.core.report import Finding
+from migrate.trace.facts import Activation, ArraySpec
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class SiteSizes:
+  """Choosing sizes, mixed into `Unit`."""
+
+  def settle(self: Unit, site: Site, call: ast.Call | None) -> None:
+    """Chooses expressions for the sizes that are still open, from the call where there is one."""
+    for need in site.needs:
+      if need.parameter not in site.texts:
+        site.texts[need.parameter] = self.size_text(site, need, call)
+
+  def size_text(self: Unit, site: Site, need: Need, call: ast.Call | None) -> str:
+    """The expression for one size."""
+    parts = [self._one_size(site, need, call, values, suffix) for suffix, values in atoms(need)]
+    whole = next((v for v in need.values if v is not None), None)
+    if isinstance(whole, dict):
+      return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(whole, parts, strict=True)) + "}"
+    if isinstance(whole, tuple) and parts and atoms(need)[0][0]:
+      return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+    return parts[0]
+
+  def learn(self: Unit, site: Site, call: ast.Call) -> None:
+    """Keeps what a call of a layer made in `setup` tells about its sizes, if it can be said in `__init__`."""
+    for need in site.needs:
+      for suffix, values in atoms(need):
+        found = [c for c in self._flow_candidates(site, need, call, values) if closed(c)]
+        known = site.flow.setdefault(need.parameter + suffix, [])
+        known += [c for c in found if c not in known]
+
+  def _one_size(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
+    flow = list(site.flow.get(need.parameter + suffix, ()))
+    if call is not None:
+      flow += self._flow_candidates(site, need, call, values)
+    usable = [c for c in flow if self.readable_at(site, c)]
+    known = [
+      (a.module, v) for (a, _, _), v in zip(site.made, values, strict=True) if v is not None and a.module is not None
+    ]
+    owned = self.matches(known) if known and len(known) == len(site.made) else []
+    settled = next((c for c in usable if "SIZE__" not in c), None)
+    if settled is not None:
+      return settled
+    strong = [text for rank, text in owned if rank >= 4]
+    if strong:
+      return strong[0]
+    if usable:
+      return usable[0]
+    recent = self._recent(site, values)
+    if recent is not None:
+      return recent
+    if owned and owned[0][0] >= 2:
+      return owned[0][1]
+    if all(v is None for v in values):
+      guess = self._guess(site)
+      if guess is not None:
+        return guess
+    chain = self._chain(site, values, flow)
+    if chain is not None:
+      return chain
+    return self.hoist(site, f"{need.parameter}{suffix}", values)
+
+  def _guess(self: Unit, site: Site) -> str | None:
+    """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
+    found = site.arguments.get("features")
+    if found is None:
+      owners = [a.module for a, _, _ in site.made if a.module is not None]
+      likely = self.likely_sizes(owners[0]) if owners else []
+      found = likely[0] if likely else None
+    if found is not None and self.readable_at(site, found):
+      self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{found}`", "an example that runs it",
+                        "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
+      return found
+    return None
+
+  def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
+    """In a list of layers, the size that the layer before gives."""
+    if not site.listed or not site.made or site.chain is not None:
+      return site.chain.name if site.chain is not None else None
+    by_owner: dict[int, list[tuple[Any, Any]]] = {}
+    for (activation, _, module), value in zip(site.made, values, strict=True):
+      outputs = [c.output for c in self.project.calls_of(module) if isinstance(c.output, ArraySpec) and c.output.shape]
+      by_owner.setdefault(id(activation), []).append((value, outputs[0].shape[-1] if outputs else None))
+    for pairs in by_owner.values():
+      if any(later[0] != before[1] or later[0] is None for before, later in itertools.pairwise(pairs)):
+        return None
+    step = site.arguments.get("features") or self._step_of(site)
+    if step is None:
+      return None
+    firsts = [(a, m, v) for pos, ((a, _, m), v) in enumerate(zip(site.made, values, strict=True))
+              if pos == 0 or site.made[pos - 1][0] is not a]  # fmt: skip
+    owned = self.matches([(a.module, v) for a, _, v in firsts if a.module is not None])
+    start = next((c for c in self.chain_starts(firsts) if self.readable_at(site, c)), None)
+    start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
+    name = f"{site.attr or 'layer'}_features"
+    if start is None:
+      head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
+      start = self.hoist(head, "in_features", [v for _, _, v in firsts])
+    site.chain = Chain(name, start, step)
+    self.bound_names = self.bound_names | {name}
+    return name
+
+  def _step_of(self: Unit, site: Site) -> str | None:
+    """The last axis of what a rewritten class returns, in terms of what it is made with."""
+    promised = self.promised_of(site)
+    return promised[-1][0] if promised and promised[-1] else None
+
+  def chain_starts(self: Unit, firsts: list[tuple[Activation, Any, Any]]) -> list[str]:
+    """Sizes of call arguments that are what the first layer of a list was given, in every instance."""
+    found = []
+    for token, sizes in self.token_values.items():
+      if all(sizes.get(self.owner_key(a)) == v for a, _, v in firsts) and token.endswith("__1"):
+        found.append(token)
+    return found
+
+  def _flow_candidates(self: Unit, site: Site, need: Need, call: ast.Call, values: list[Any]) -> list[str]:
+    called = call.func.attr if isinstance(call.func, ast.Attribute) and self._is_method_call(call, site) else "__call__"
+    if site.record is None and (need.call_parameter is None or called != need.method):
+      return []
+    node = self.argument(call, site, need.call_parameter)
+    if node is None:
+      return []
+    dims = self.dims(node)
+    if not dims:
+      return []
+    order = [need.axis] if need.axis else []
+    order += [j for j in range(1, len(dims) + 1) if j not in order]
+    events = self.array_events(node) or []
+    by_module = {id(a): v for (a, _, _), v in zip(site.made, values, strict=True)}
+    found: list[str] = []
+    for j in order:
+      if j > len(dims):
+        continue
+      if need.axis and j != need.axis and not events:
+        continue
+      fits = all(
+        by_module.get(id(e.activation)) in (None, e.value.shape[-j]) or len(by_module) != len(site.made) for e in events
+      )
+      seen = {e.value.shape[-j] for e in events}
+      wanted = {v for v in values if v is not None}
+      if j == need.axis or (fits and seen == wanted):
+        found += [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
+    return found
+
+  def _is_method_call(self: Unit, call: ast.Call, site: Site) -> bool:
+    assert isinstance(call.func, ast.Attribute)
+    owners = self.events(call.func.value)
+    return bool(owners) and any(
+      e.value is m or self.same_origin(m, [e.value]) for e in owners[:1] for _, _, m in site.made
+    )
+
+  def holds(self: Unit, site: Site, text: str, values: list[Any]) -> bool:
+    """Whether an expression over fields and sizes has the wanted value in every instance; locals are not checked."""
+    if not closed(text):
+      return True
+    for (activation, _, _), wanted in zip(site.made, values, strict=True):
+      if wanted is None:
+        continue
+      sizes = {t: v.get(self.owner_key(activation)) for t, v in self.token_values.items()}
+      found = evaluate(text, activation.module, sizes)
+      if found is not None and found != wanted:
+        return False
+    return True
+
+  def argument(self: Unit, call: ast.Call, site: Site, parameter: str | None) -> ast.expr | None:
+    """The expression that a call gives for one of the layer's call parameters."""
+    if site.made:
+      method = "__call__"
+      if isinstance(call.func, ast.Attribute):
+        owners = self.events(call.func.value)
+        if owners and any(e.value is m or self.same_origin(m, [e.value]) for e in owners[:1] for _, _, m in site.made):
+          method = call.func.attr
+      order = parameters_of(type(site.made[0][2]), method)
+    else:
+      order = list(site.record.call_positional) if site.record else []
+    for keyword in call.keywords:
+      if keyword.arg is not None and keyword.arg == parameter:
+        return keyword.value
+    if parameter is not None and parameter not in order and site.record is None:
+      return None
+    index = order.index(parameter) if parameter in order else 0
+    if index < len(call.args) and not any(isinstance(a, ast.Starred) for a in call.args[: index + 1]):
+      return call.args[index]
+    return None
+
+  def _recent(self: Unit, site: Site, values: list[Any]) -> str | None:
+    """The number of features of a layer made before, where it fits every time."""
+    for other, text in reversed(self.produced):
+      if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
+        sizes = [getattr(m, "features", None) for _, _, m in other.made]
+        if sizes == values:
+          return text
+    return None
+
+  def readable_at(self: Unit, site: Site, text: str) -> bool:
+    """Whether an expression can be evaluated where the site is made."""
+    if closed(text):
+      return all(f in self.readable for f in re.findall(r"\bself\.(\w+)", text))
+    unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__")}
+    return unbound <= site.names | self.bound_names
+
+  def hoist(self: Unit, site: Site, what: str, values: list[Any]) -> str:
+    """Makes an argument of the constructor for what nothing else gives."""
+    base = f"{site.attr or 'layer'}_{what}"
+    name, i = base, 1
+    while name in self.hoists or name in self.used_arguments:
+      i += 1
+      name = f"{base}_{i}"
+    by_instance: dict[InstanceKey, list[Any]] = {}
+    for (activation, _, _), value in zip(site.made, values, strict=True):
+      runs = by_instance.setdefault(self.owner_key(activation), [])
+      runs.append((activation.number, value))
+    settled: dict[InstanceKey, Any] = {}
+    several = False
+    for owner, runs in by_instance.items():
+      first = runs[0][0]
+      sequence = [v for n, v in runs if n == first]
+      if any(v is None for v in sequence):
+        longer = [v for _, v in runs if v is not None]
+        sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
+      if len(set(map(repr, sequence))) > 1:
+        several = True
+      settled[owner] = tuple(sequence)
+    for owner, sequence in settled.items():
+      settled[owner] = sequence if several else sequence[0]
+    self.hoists[name] = SizeArg(name, None, 0, "", settled)
+    return f"{name}[len(self.{site.attr})]" if several and site.looped else name

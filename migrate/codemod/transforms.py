@@ -1,0 +1,26 @@
+"""Transforms and functions that become templates of ours."""
+
+from __future__ import annotations
+
+# transforms of classes, as templates with the same arguments
+TRANSFORMS = {
+  "flax.linen.remat": "template:remat.remat",
+  "flax.linen.checkpoint": "template:remat.remat",
+  "flax.linen.partitioning.remat": "template:remat.remat",
+  "flax.linen.transforms.remat": "template:remat.remat",
+  "flax.linen.dot_product_attention": "template:linen_attention.dot_product_attention",
+  "flax.linen.attention.dot_product_attention": "template:linen_attention.dot_product_attention",
+  "flax.linen.vmap": "template:vmap.vmap",
+  "flax.linen.transforms.vmap": "template:vmap.vmap",
+  "flax.linen.with_logical_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.spmd.with_logical_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.partitioning.with_sharding_constraint": "template:sharding.with_logical_constraint",
+  "flax.linen.with_logical_partitioning": "template:sharding.with_logical_partitioning",
+  "flax.linen.with_partitioning": "template:sharding.with_logical_partitioning",
+  "flax.linen.scan": "template:scan.scan",
+  "flax.linen.transforms.scan": "template:scan.scan",
+}
+
+
+for _home in ("dtypes", "linear", "normalization", "attention", "recurrent"):
+  TRANSFORMS[f"flax.linen.{_home}.promote_dtype"] = "template:dtypes.promote_dtype"
