@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -75,6 +75,7 @@ def convert(
   overwrite: bool = False,
   copy: bool = False,
   checksum: bool = False,
+  build: Callable[[], Any] | None = None,
 ) -> Converted:
   """Converts a checkpoint; see `convert_checkpoint` for what it makes of a Linen training state.
 
@@ -93,6 +94,9 @@ def convert(
     copy: write every leaf anew. Else leaves that are only renamed share their data files with an OCDBT source on
       the same file system (hard links of write-once files); they are then not read, and have no checksum.
     checksum: read them all the same, for their checksums.
+    build: makes the live NNX model. The leaves that only it has are computed and written: Variables that the mapping
+      calls `fresh` (their moments are zeros), and arrays that the model holds outside Variables. No other parameter
+      is allocated. Without it a mapping with `fresh` targets is refused.
 
   Raises:
     MigrateError: naming everything that is wrong; nothing is then written.
@@ -111,7 +115,7 @@ def convert(
   if to == "linen":
     work = plan_back(stored, mapping, model)
   elif to == "nnx":
-    work = plan_forward(stored, mapping, model, optimizer, form, partial=bool(only))
+    work = plan_forward(stored, mapping, model, optimizer, form, partial=bool(only), build=build)
   else:
     raise refuse("to", repr(to), "nnx or linen", "choose one")
   done = Converted(

@@ -77,10 +77,12 @@ def plan_back(stored: Stored, mapping: Any, model: Any) -> BackWork:
   if not is_nnx(stored.leaves):
     do = "save {'model': nnx.state(model, nnx.Not(nnx.RngState)), 'optimizer': nnx.state(optimizer)}"
     raise refuse(str(stored.place), "has no model at its top", "an NNX checkpoint", do)
-  state = split_nnx(stored.leaves, stored.empty)
-  step = None if state.step is None else int(np.asarray(read(state.step)))
   manifest = read_manifest(stored.place)
-  if manifest is not None and mapping is None and manifest.get("direction") == "linen->nnx":
+  known = manifest is not None and manifest.get("direction") == "linen->nnx"
+  ends = manifest.get("destination_format") == "orbax" if manifest is not None and known else None
+  state = split_nnx(stored.leaves, stored.empty, ends)
+  step = None if state.step is None else int(np.asarray(read(state.step)))
+  if manifest is not None and mapping is None and known:
     forward, optimizer = plans_of(manifest)
     notes = tuple(
       f"{show(s.path)} was dropped ({e.because}) and is not in the result"
@@ -134,6 +136,6 @@ def _derived(stored: Stored, state: TrainingState, mapping: Any, model: Any) -> 
 def _optimizer_back(plan: Plan, opt_state: dict[Path, Any]) -> Plan:
   """The optimizer's plan, NNX to Linen: the parameters' plan turned round and lifted over the NNX state."""
   back = plan.inverse()
-  params = [e for e in back.entries if any(t.path[0] == "params" for t in e.targets)]
+  params = [e for e in back.entries if e.fate == "drop" or any(t.path[0] == "params" for t in e.targets)]
   short = [dataclasses.replace(e, targets=tuple(t._replace(path=t.path[1:]) for t in e.targets)) for e in params]
   return lift(Plan(tuple(short), "nnx->linen"), opt_state, None, collection="")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from migrate.checkpoint.by_reference import Reference
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
+from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, key, show
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, refuse
@@ -20,6 +21,9 @@ from migrate.core.translate import read, translate
 from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.manifest import Summed
 from migrate.workflows.mapping import load_mapping
+
+if TYPE_CHECKING:
+  from migrate.workflows.live import Live
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Work:
   layout: dict[str, Any]
   mapping: Any
   numbers: frozenset[Path] = frozenset()
+  live: Live | None = None
 
   def leaves(self, form: str, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read.
@@ -43,6 +48,10 @@ class Work:
     end = ("value",) if form == "orbax" else ()
     for path, value in translate(self.model, self.sources("", self.state.variables, sums, self.model, linked)):
       yield ("model", *map(str, path), *end), value
+    if self.live is not None:
+      variables = set(self.live.variables)
+      for path, value in self.live.values().items():
+        yield ("model", *map(str, path), *(end if path in variables else ())), value
     if self.optimizer is None or self.state.opt_state is None:
       return
     model = {key(t.path) for e in self.model.entries for t in e.targets}
@@ -50,6 +59,10 @@ class Work:
     for path, value in translate(self.optimizer, moments):
       name = key(path)
       yield ("optimizer", "opt_state", *(with_value(name, model) if end else name)), None if value is NOTHING else value
+    for leaf in (t for e in self.optimizer.entries if e.fate == "fresh" and self.live is not None for t in e.targets):
+      name = key(leaf.path)
+      value = None if leaf.spec == NOTHING else np.zeros(leaf.spec.shape, numpy_dtype(leaf.spec.dtype))
+      yield ("optimizer", "opt_state", *(with_value(name, model) if end else name)), value
     if self.state.step is not None:
       Summed(self.state.step, "step", sums).read()
     yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
@@ -79,15 +92,30 @@ class Work:
     return out
 
 
-def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form: str, *, partial: bool) -> Work:
+def plan_forward(
+  stored: Stored,
+  mapping: Any,
+  model: Any,
+  optimizer: Any,
+  form: str,
+  *,
+  partial: bool,
+  build: Callable[[], Any] | None = None,
+) -> Work:
   """Plans the way from a Linen training state. Raises MigrateError with all findings."""
   if is_nnx(stored.leaves):
     found = "holds model and optimizer: it is an NNX state already"
     raise refuse(str(stored.place), found, "a Linen training state", "restore it with Orbax, or convert it --to linen")
   mapping = None if mapping is None else load_mapping(mapping)
   state = split_linen(stored.leaves, stored.empty)
-  plan, optimizer_plan = plan_state(state, mapping, model, optimizer, partial=partial)
+  plan, optimizer_plan = plan_state(state, mapping, model, optimizer, partial=partial, build=build)
   step, notes = saved_step(state, stored.step)
+  live = None
+  if build is not None and not partial:
+    from migrate.workflows.live import live_leaves, live_notes
+
+    live = live_leaves(build, [t.path for e in plan.entries if e.fate == "fresh" for t in e.targets])
+    notes = (*notes, *live_notes(live, optimizer_plan))
   if form != "orbax":
     notes = (*notes, f"{form} holds pure dicts: use nnx.replace_by_pure_dict to restore them")
   origin = [[list(a), list(b)] for a, b in state.origin.items()]
@@ -100,7 +128,7 @@ def plan_forward(stored: Stored, mapping: Any, model: Any, optimizer: Any, form:
     "numbers": numbers,
     "step": kind,
   }
-  return Work(plan, optimizer_plan, step, notes, state, layout, mapping, stored.numbers)
+  return Work(plan, optimizer_plan, step, notes, state, layout, mapping, stored.numbers, live)
 
 
 def _leaf_kind(stored: Stored, path: Path) -> dict[str, Any]:
@@ -108,7 +136,14 @@ def _leaf_kind(stored: Stored, path: Path) -> dict[str, Any]:
 
 
 def plan_state(
-  state: TrainingState, mapping: Any, model: Any, optimizer: Any, *, partial: bool = False, fresh: bool = False
+  state: TrainingState,
+  mapping: Any,
+  model: Any,
+  optimizer: Any,
+  *,
+  partial: bool = False,
+  fresh: bool = False,
+  build: Callable[[], Any] | None = None,
 ) -> tuple[Plan, Plan | None]:
   """The plans of the variables and of the optimizer state. Raises MigrateError with all findings.
 
@@ -119,23 +154,30 @@ def plan_state(
     optimizer: the nnx.Optimizer or None.
     partial: leave unfilled what no source fills.
     fresh: allow `fresh` targets, where there is something to leave as it is.
+    build: makes the live model, whose values `fresh` targets get; their moments are planned as zeros.
   """
-  model_specs = optimizer_specs = None
-  if model is not None or optimizer is not None:
-    from migrate.workflows.state import specs, variable_leaves
+  model_specs = optimizer_specs = new = None
+  if model is None and build is not None:
+    from migrate.workflows.live import abstract
 
+    model = abstract(build)
+  if model is not None or optimizer is not None:
+    from migrate.workflows.state import is_param, specs, variable_leaves
+
+    if build is not None:
+      new = frozenset(key(p) for p, v in variable_leaves(model).items() if is_param(v))
     model_specs = None if model is None else specs(variable_leaves(model))
     if optimizer is not None:
       optimizer_specs = {p[1:]: s for p, s in specs(variable_leaves(optimizer)).items() if p[0] == "opt_state"}
   plan = make_plan(state.variables, model_specs, mapping, strict=False)
   findings = list(plan.findings)
-  for entry in plan.entries if not fresh else ():
+  for entry in plan.entries if not fresh and build is None else ():
     if entry.fate == "fresh":
       found, do = "is fresh: a checkpoint has no value for it", "use migrate.restore, which fills a live model"
       findings.append(Finding(show(entry.targets[0].path), found, "a source for every target", do, rule="L2N221"))
   optimizer_plan = None
   if state.opt_state is not None:
-    optimizer_plan = lift(plan, state.opt_state, optimizer_specs, strict=False)
+    optimizer_plan = lift(plan, state.opt_state, optimizer_specs, strict=False, new=new)
     findings += optimizer_plan.findings
   if partial:
     findings = [f for f in findings if f.rule not in ("L2N204", "L2N206", "L2N215")]

@@ -60,6 +60,11 @@ class Item:
     self.variable.set_value(items)
 
 
+def is_param(leaf: Any) -> bool:
+  """Whether an optimizer over nnx.Param trains it."""
+  return isinstance(leaf.variable if isinstance(leaf, Item) else leaf, nnx.Param)
+
+
 def specs(leaves: Mapping[Path, Any]) -> dict[Path, Spec]:
   """Shape and dtype of each Variable or array."""
   return {p: spec_of(v.get_value() if isinstance(v, nnx.Variable | Item) else v) for p, v in leaves.items()}
