@@ -162,6 +162,8 @@ def run_port(options: argparse.Namespace) -> int:
   check_missing("--checkpoint", options.checkpoint)
   check_free("--out", str(options.out), options.overwrite)
   check_free("--checkpoint-out", options.checkpoint_out, options.overwrite)
+  if options.checkpoint_out and Path(options.checkpoint_out).absolute().is_relative_to(options.out.absolute()):
+    raise wrong("--checkpoint-out", "is inside --out, which is replaced as a whole", "a place of its own", "name one")
 
   from migrate.terminal import Progress, console, shortened, show_report
   from migrate.workflows.port import port
@@ -184,6 +186,8 @@ def run_port(options: argparse.Namespace) -> int:
   write_json(document, options.json)
   if not options.quiet:
     show_report(document, out)
+    for note in (document.get("checkpoint") or {}).get("notes", ()):
+      out.print(f"note: {note}", markup=False)
     out.print(f"{'proven' if report.ok else 'not proven'}: {shortened(str(options.out))}", markup=False)
   return report.exit_code
 

@@ -31,6 +31,7 @@ from migrate.example import Call, Example, ExampleSpec
 from migrate.trace.facts import Facts
 from migrate.trace.run import default_include, trace_variants
 from migrate.trace.run import trace as run_trace
+from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
 
@@ -79,7 +80,8 @@ def port(
     PortReport: `.ok` where everything agreed and nothing was left.
 
   Raises:
-    MigrateError: for bad examples, a folder that exists, a checkpoint that does not fit; nothing is then written.
+    MigrateError: for bad examples, a folder that exists; nothing is then written. Where a checkpoint does not fit,
+      the report says so, and only the checkpoint is not written.
   """
   say = progress or (lambda *_: None)
   target = Path(out)
@@ -252,7 +254,7 @@ def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, 
   with importing(folder) as load:
     try:
       build = getattr(load("ported"), f"build_{fact.name}")
-      model = nnx.eval_shape(lambda: build(nnx.Rngs(**{n: i for i, n in enumerate(streams)})))
+      model = abstract(lambda: build(nnx.Rngs(**{n: i for i, n in enumerate(streams)})))
       mapping = derive(project, fact, rewriting.results, model, runs, templates)
     except MigrateError:
       raise
@@ -309,21 +311,26 @@ def _prove(
 def _convert(
   src: Any, dst: Any, draft: Draft, specs: Sequence[ExampleSpec], staging: Path, overwrite: bool, report: PortReport
 ) -> None:
+  """Converts with the first mapping that fits; where none does, the report says why and nothing is written."""
   from migrate.workflows.convert import convert_checkpoint
 
   errors: list[MigrateError] = []
   for name, mapping in draft.mappings.items():
     with importing(staging) as load:
       build = getattr(load("ported"), f"build_{name}")
-      model = nnx.eval_shape(lambda build=build: build(nnx.Rngs(params=0, dropout=1)))
+
+      def model(build: Callable[..., nnx.Module] = build) -> nnx.Module:
+        return build(nnx.Rngs(0, params=0, dropout=1))
+
       try:
-        done = convert_checkpoint(src, dst, compress(mapping), model, overwrite=overwrite)
+        done = convert_checkpoint(src, dst, compress(mapping), overwrite=overwrite, build=model)
       except MigrateError as error:
         errors.append(error)
         continue
     report.checkpoint = done.to_json()
     return
-  raise errors[0] if errors else refuse(str(src), "no example was ported", "a ported example", "read the findings")
+  none = Finding(str(src), "not converted: no example was ported", "a ported example", "read the other findings")
+  report.findings += errors[0].findings if errors else (none,)
 
 
 def _publish_page(staging: Path, report: PortReport) -> None:

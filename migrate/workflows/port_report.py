@@ -13,6 +13,8 @@ from migrate.codemod.project import Project
 from migrate.core.report import Finding
 from migrate.core.verdict import ExampleReport, Report
 
+SHOWN = 5
+
 
 @dataclasses.dataclass
 class PortReport:
@@ -36,7 +38,8 @@ class PortReport:
   def ok(self) -> bool:
     """Whether every example is proven and nothing was left."""
     wrong = any(f.severity == "error" for f in self.findings)
-    return bool(self.examples) and all(e.proven for e in self.examples) and not wrong and not self.source["left"]
+    left = self.source["left"] or self.source["linen_imports_left"]
+    return bool(self.examples) and all(e.proven for e in self.examples) and not wrong and not left
 
   @property
   def exit_code(self) -> int:
@@ -71,24 +74,41 @@ class PortReport:
       f"{n}:{i}" for n, t in python.items() for i, line in enumerate(t.split("\n"), 1) if "TODO(linen2nnx)" in line
     ]
     hoisted = [f"{r.info.module}.{r.info.name}.{h}" for r in rewriting.results.values() for h in r.hoisted]
+    linen = [n for n, t in python.items() if imports_linen(t)]
     source = {
       "files": sorted(n for n in python if n != "ported.py"),
       "classes": [f"{i.module}.{i.name}" for i in project.classes.values()],
       "rewritten": [f"{r.info.module}.{r.info.name}" for r in rewriting.results.values()],
       "left": rewriting.left,
       "todo": todo,
-      "linen_imports_left": [n for n, t in python.items() if imports_linen(t)],
+      "linen_imports_left": linen,
       "hoisted": hoisted,
     }
-    return cls(list(examples), source, list(dict.fromkeys(rewriting.findings)), seconds)
+    findings = list(dict.fromkeys(rewriting.findings))
+    if linen:
+      more = f" and {len(linen) - SHOWN} more" if len(linen) > SHOWN else ""
+      do = "port what uses it by hand, or give an example that reaches it"
+      where = ", ".join(linen[:SHOWN]) + more
+      findings.append(Finding(where, "still imports flax.linen", "ported files without Linen", do))
+    return cls(list(examples), source, findings, seconds)
 
 
 def imports_linen(text: str) -> bool:
-  """Whether a file imports `flax.linen`."""
+  """Whether a file imports `flax.linen`, or reaches it through `import flax`."""
+  flax: set[str] = set()
+  reached: set[str] = set()
   for node in ast.walk(ast.parse(text)):
-    if isinstance(node, ast.Import) and any(a.name.startswith("flax.linen") for a in node.names):
-      return True
-    if isinstance(node, ast.ImportFrom) and node.module:
-      if node.module.startswith("flax.linen") or (node.module == "flax" and any(a.name == "linen" for a in node.names)):
+    if isinstance(node, ast.Import):
+      if any(_is_linen(a.name) for a in node.names):
         return True
-  return False
+      flax |= {a.asname or "flax" for a in node.names if a.name == "flax" or (a.name[:5] == "flax." and not a.asname)}
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+      if _is_linen(node.module) or (node.module == "flax" and any(a.name == "linen" for a in node.names)):
+        return True
+    elif isinstance(node, ast.Attribute) and node.attr == "linen" and isinstance(node.value, ast.Name):
+      reached.add(node.value.id)
+  return bool(flax & reached)
+
+
+def _is_linen(module: str) -> bool:
+  return module == "flax.linen" or module.startswith("flax.linen.")
