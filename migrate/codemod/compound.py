@@ -86,6 +86,11 @@ class Compound:
     self._conditional(-1)
     self.conditions.pop()
     self.block = outer
+    truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
+    if truths == {True}:  # the other way was never taken: nothing is known of it
+      after_else = {**after_else, **{n: v for n, v in after_body.items() if v.kind == "array"}}
+    elif truths == {False}:
+      after_body = {**after_body, **{n: v for n, v in after_else.items() if v.kind == "array"}}
     self.env = self._merge(after_body, after_else, taken, other, static is not None)
     if static is not None:
       parts: list[Any] = [(lambda: f"if {static}:", taken)]
@@ -296,7 +301,7 @@ class Compound:
       for axis, (was, new) in enumerate(zip(local.dims, now.dims, strict=True)):
         if was and not new:
           local.dims = [[] if i == axis else d for i, d in enumerate(local.dims)]
-        elif was and not (set(was) & set(new)):
+        elif was and new[0] != was[0]:
           changed[f"{name}{axis}"] = (name, axis, self.size_name(name, axis, len(local.dims)))
     return changed
 

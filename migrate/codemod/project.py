@@ -124,6 +124,13 @@ class Project:
     root = root_of(module)
     return [c for f in self.facts for c in f.calls if c.module is module or root_of(c.module) is root]
 
+  def output_features(self, module: Any) -> int | None:
+    """The last axis of what a module returned, if it was an array."""
+    for call in self.calls_of(module):
+      if isinstance(call.output, ArraySpec) and call.output.shape:
+        return call.output.shape[-1]
+    return None
+
   def record(self, cls: type) -> LayerMapping | None:
     """The layer record of a Linen class, by its full name."""
     name = f"flax.linen.{cls.__name__}"

@@ -72,10 +72,21 @@ class SiteSizes:
       guess = self._guess(site)
       if guess is not None:
         return guess
+    start = self._first_of_call(site, values)
+    if start is not None:
+      return start
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
     return self.hoist(site, f"{need.parameter}{suffix}", values)
+
+  def _first_of_call(self: Unit, site: Site, values: list[Any]) -> str | None:
+    """The last axis of a call argument that had the wanted size in every instance, at every set of sizes."""
+    if any(v is None for v in values) or len({a.path for a, _, _ in site.made}) < 1:
+      return None
+    firsts = [(a, m, v) for (a, _, m), v in zip(site.made, values, strict=True)]
+    found = [c for c in self.chain_starts(firsts) if self.readable_at(site, c)]
+    return found[0] if found and len({id(self.project.fact_of(a)) for a, _, _ in firsts}) > 1 else None
 
   def _guess(self: Unit, site: Site) -> str | None:
     """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
@@ -204,7 +215,7 @@ class SiteSizes:
     """The number of features of a layer made before, where it fits every time."""
     for other, text in reversed(self.produced):
       if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
-        sizes = [getattr(m, "features", None) for _, _, m in other.made]
+        sizes = [self.project.output_features(m) for _, _, m in other.made]
         if sizes == values:
           return text
     return None

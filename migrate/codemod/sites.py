@@ -141,9 +141,13 @@ class Sites:
 
   def note_features(self: Unit, site: Site) -> None:
     """Remembers a layer's number of features for those that follow."""
-    text = site.arguments.get("features")
-    if text is not None:
-      self.produced.append((site, text))
+    outputs = [self.project.output_features(m) for _, _, m in site.made]
+    names = sorted(site.arguments, key=lambda n: not n.endswith("features"))
+    for name in names:
+      given = [getattr(m, name, None) for _, _, m in site.made]
+      if given and all(type(g) is int for g in given) and given == outputs:
+        self.produced.append((site, site.arguments[name]))
+        return
 
   def prepare(self: Unit, site: Site, bound: frozenset[str] = frozenset()) -> None:
     """Renders the arguments that the Linen call gives; what only the call knows becomes its residue."""
