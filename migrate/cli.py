@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate import __version__
+from migrate.cli_mappings import add_mappings
 from migrate.cli_options import (
   LEFT,
   PROVEN,
@@ -27,7 +28,7 @@ from migrate.cli_options import (
   write_json,
   wrong,
 )
-from migrate.cli_state import add_convert, add_inspect, add_plan
+from migrate.cli_state import add_convert, add_inspect, add_plan, add_verify_checkpoint
 from migrate.core.report import Finding, MigrateError
 from migrate.example import ExampleSpec
 
@@ -99,6 +100,8 @@ def make_parser() -> argparse.ArgumentParser:
   add_convert(commands)
   add_plan(commands)
   add_inspect(commands)
+  add_verify_checkpoint(commands)
+  add_mappings(commands)
   return parser
 
 

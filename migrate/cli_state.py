@@ -1,4 +1,4 @@
-"""The commands about checkpoints: `convert`, `plan` and `inspect`. They need no Linen code."""
+"""The commands about checkpoints: `convert`, `plan`, `inspect`, `verify-checkpoint`. They need no Linen code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 from migrate import __version__
-from migrate.cli_options import PROVEN, add_output, check_free, check_missing, write_json, wrong
+from migrate.cli_options import LEFT, PROVEN, add_output, check_free, check_missing, write_json, wrong
 from migrate.core.report import refuse
 from migrate.example import ExampleSpec
 
@@ -27,6 +27,14 @@ def add_convert(commands: Any) -> None:
   )
   convert.add_argument("--dry-run", action="store_true", help="make and check the plan, write nothing")
   convert.add_argument("--overwrite", action="store_true", help="replace DST where it exists")
+  convert.add_argument(
+    "--copy", action="store_true", help="write every leaf anew, also those that could share data files with SRC"
+  )
+  convert.add_argument(
+    "--checksum",
+    action="store_true",
+    help="read leaves that are only renamed too, so that verify-checkpoint needs no SRC",
+  )
   add_output(convert)
   convert.set_defaults(run=run_convert)
 
@@ -38,7 +46,7 @@ def add_plan(commands: Any) -> None:
   )
   _add_source(plan)
   add_output(plan)
-  plan.set_defaults(run=run_convert, dst=None, dry_run=True, overwrite=False, format=None)
+  plan.set_defaults(run=run_convert, dst=None, dry_run=True, overwrite=False, format=None, copy=False, checksum=False)
 
 
 def add_inspect(commands: Any) -> None:
@@ -65,6 +73,46 @@ def run_inspect(options: argparse.Namespace) -> int:
   if not options.quiet and options.json != "-":
     print(found.render())
   return PROVEN
+
+
+def add_verify_checkpoint(commands: Any) -> None:
+  """`linen2nnx verify-checkpoint`."""
+  verify = commands.add_parser(
+    "verify-checkpoint",
+    help="read a converted checkpoint again and compare every leaf with its source, bit by bit",
+    description="Compares with the checksums of the conversion, or with SRC itself. Exits 1 where anything differs or "
+    "could not be compared.",
+  )
+  verify.add_argument("dst", metavar="DST", help="what `linen2nnx convert` or `port` wrote")
+  verify.add_argument("--against", metavar="SRC", help="the checkpoint that it was made from")
+  add_output(verify)
+  verify.set_defaults(run=run_verify_checkpoint)
+
+
+def run_verify_checkpoint(options: argparse.Namespace) -> int:
+  """`linen2nnx verify-checkpoint`."""
+  check_missing("DST", options.dst)
+  check_missing("--against", options.against)
+
+  from migrate.terminal import Progress, console, show_findings
+  from migrate.workflows.verify_checkpoint import verify_checkpoint
+
+  out = console(stderr=options.json == "-")
+  with Progress(out, quiet=options.quiet).running() as progress:
+    progress(f"verify {options.dst}")
+    done = verify_checkpoint(options.dst, options.against)
+  write_json({"version": __version__, **done.to_json()}, options.json)
+  if done.findings:
+    show_findings(done.findings, console(stderr=True))
+  if not options.quiet:
+    if done.dropped:
+      out.print(f"note: {len(done.dropped)} leaves were dropped: {', '.join(done.dropped[:3])}...", markup=False)
+    if done.unread:
+      said = f"{len(done.unread)} leaves were not read when they were converted, so they have no checksum"
+      out.print(f"note: {said}: give --against SRC", markup=False)
+    verdict = "proven" if done.proven else "not proven"
+    out.print(f"{verdict}: {done.compared} leaves bitwise as in {done.against}", markup=False)
+  return PROVEN if done.proven else LEFT
 
 
 def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
@@ -110,6 +158,8 @@ def run_convert(options: argparse.Namespace) -> int:
       item=options.item,
       overwrite=options.overwrite,
       dry_run=options.dry_run,
+      copy=options.copy,
+      checksum=options.checksum,
     )
   write_json({"version": __version__, **done.to_json(), "findings": []}, options.json)
   if options.quiet:

@@ -144,11 +144,16 @@ def _count(value: Any) -> int:
 
 def show_leaves(title: str, rows: Sequence[Sequence[str]], out: Console) -> None:
   """The plan of a checkpoint, a row a leaf: fate, source, target, shapes, operations or reason."""
+  show_rows(title, ("fate", "from", "to", "shape", "how or why"), rows, out)
+
+
+def show_rows(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], out: Console) -> None:
+  """A table of text, nothing of it cut."""
   from rich.table import Table
   from rich.text import Text
 
-  table = Table(title=title, title_justify="left")
-  for name in ("fate", "from", "to", "shape", "how or why"):
+  table = Table(title=title or None, title_justify="left")
+  for name in names:
     table.add_column(name, overflow="fold")
   for row in rows:
     table.add_row(*(Text(value) for value in row))

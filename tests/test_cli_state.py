@@ -82,6 +82,42 @@ def test_convert_and_back_in_another_format(folder):
   }
 
 
+def test_a_conversion_is_verified_again(folder, capsys):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--quiet"]) == 0
+  assert cli.main(["verify-checkpoint", "nnx"]) == 1
+  shown = text(capsys.readouterr().out)
+  assert "2 leaves were not read when they were converted" in shown
+  assert "not proven: 0 leaves" in shown
+  assert cli.main(["verify-checkpoint", "nnx", "--against", "linen", "--json", "verified.json"]) == 0
+  assert "proven: 2 leaves bitwise as in linen" in text(capsys.readouterr().out)
+  assert json.loads((folder / "verified.json").read_text())["proven"] is True
+
+
+@pytest.mark.parametrize("options", [["--copy", "--checksum"], ["--checksum"]])
+def test_checksums_need_no_source(folder, capsys, options):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", *options]) == 0
+  shown = text(capsys.readouterr().out)
+  assert ("every leaf was written" if "--copy" in options else "2 leaves share their data files") in shown
+  assert cli.main(["verify-checkpoint", "nnx"]) == 0
+  assert "2 leaves bitwise as in manifest" in text(capsys.readouterr().out)
+
+
+def test_another_source_is_told(folder, capsys):
+  with ocp.StandardCheckpointer() as checkpointer:
+    other = {"kernel": np.zeros((3, 5), "float32"), "bias": np.ones(5, "float32")}
+    checkpointer.save(folder / "other", {"params": {"Dense_0": other}})
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--quiet"]) == 0
+  assert cli.main(["verify-checkpoint", "nnx", "--against", "other"]) == 1
+  shown = capsys.readouterr()
+  assert "params/Dense_0/kernel" in shown.err
+  assert "not proven: 1 leaves" in shown.out
+
+
+def test_verify_checkpoint_of_what_was_not_converted(folder, capsys):
+  assert cli.main(["verify-checkpoint", "linen"]) == 1
+  assert "no manifest" in text(capsys.readouterr().err)
+
+
 def test_only_some_leaves(folder, capsys):
   assert cli.main(["plan", "linen", "--mapping", "my_mapping.py", "--only", "params/Dense_0/bias"]) == 0
   assert "1 leaves" in text(capsys.readouterr().out)
@@ -115,6 +151,8 @@ def test_a_factory_that_fails_is_named(folder, capsys):
   ("argv", "said"),
   [
     (["convert", "missing", "nnx"], "no missing"),
+    (["verify-checkpoint", "missing"], "no missing"),
+    (["verify-checkpoint", "linen", "--against", "missing"], "no missing"),
     (["convert", "linen", "linen"], "exists"),
     (["plan", "linen", "--model", "nocolon"], "not a factory"),
   ],

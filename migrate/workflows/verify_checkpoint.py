@@ -25,7 +25,7 @@ class Verified:
     compared: how many of the source's leaves were found in the checkpoint, bit for bit.
     against: `manifest`, or the source that was read again.
     dropped: leaves of the source that the conversion left out.
-    unread: leaves that share their data files with the source and have no checksum; `against` compares them too.
+    unread: leaves that were only renamed, not read, and have no checksum; `against` compares them too.
     findings: what differs.
   """
 
