@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from migrate import __version__
@@ -145,7 +146,8 @@ def run_convert(options: argparse.Namespace) -> int:
 
   out = console(stderr=options.json == "-")
   with Progress(out, quiet=options.quiet).running() as progress:
-    model = abstract_model(options.model) if options.model else None
+    build = model_factory(options.model) if options.model else None
+    model = abstract_model(build, options.model) if build else None
     progress(f"plan {options.src}" if options.dry_run else f"convert {options.src}")
     done = convert(
       options.src,
@@ -160,6 +162,7 @@ def run_convert(options: argparse.Namespace) -> int:
       dry_run=options.dry_run,
       copy=options.copy,
       checksum=options.checksum,
+      build=build if options.to == "nnx" else None,
     )
   write_json({"version": __version__, **done.to_json(), "findings": []}, options.json)
   if options.quiet:
@@ -179,8 +182,8 @@ def run_convert(options: argparse.Namespace) -> int:
   return PROVEN
 
 
-def abstract_model(text: str) -> Any:
-  """The NNX model that a factory makes, by shapes alone. It may take an `nnx.Rngs`, or nothing."""
+def model_factory(text: str) -> Callable[[], Any]:
+  """What makes the NNX model: the factory that the text names. It may take an `nnx.Rngs`, or nothing."""
   try:
     spec = ExampleSpec.parse(text)
   except Exception as error:
@@ -189,10 +192,16 @@ def abstract_model(text: str) -> Any:
 
   from flax import nnx
 
-  takes = bool(inspect.signature(factory).parameters)
   make: Any = factory
+  return (lambda: make(nnx.Rngs(0))) if inspect.signature(factory).parameters else make
+
+
+def abstract_model(build: Callable[[], Any], text: str) -> Any:
+  """The NNX model by shapes alone. Raises MigrateError where the factory raises."""
+  from migrate.workflows.live import abstract
+
   try:
-    return nnx.eval_shape((lambda: make(nnx.Rngs(0))) if takes else make)
+    return abstract(build)
   except Exception as error:
     said = f"the factory raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     raise refuse(text, said, "an NNX model", "call the function by itself and mend it") from error

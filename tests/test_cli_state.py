@@ -13,6 +13,7 @@ from migrate.core.declare import ModelMapping, move
 MAPPING = ModelMapping(rules=(move("params/Dense_0/**", "head/**"),))
 """
 MODEL = """
+import jax.numpy as jnp
 from flax import nnx
 
 class Model(nnx.Module):
@@ -22,6 +23,12 @@ class Model(nnx.Module):
 def wide(rngs):
   model = Model(rngs)
   model.head = nnx.Linear(3, 7, rngs=rngs)
+  return model
+
+def masked(rngs):
+  model = Model(rngs)
+  model.mask = jnp.tril(jnp.ones((2, 2)))
+  model.more = nnx.Linear(2, 1, rngs=rngs)
   return model
 
 def fails():
@@ -69,6 +76,24 @@ def test_convert_writes_what_orbax_restores(folder, capsys):
   assert report["findings"] == []
   assert len(report["model"]["entries"]) == 2
   assert "2 leaves" in capsys.readouterr().out
+
+
+def test_the_model_gives_what_linen_did_not_have(folder, capsys):
+  (folder / "fresh.py").write_text(
+    MAPPING.replace("ModelMapping, move", "ModelMapping, fresh, move").replace(
+      '"head/**"),', '"head/**"), fresh("more/**", because="unused")'
+    )
+  )
+  argv = ["convert", "linen", "nnx", "--mapping", "fresh.py", "--model", "my_model.py:masked"]
+  assert cli.main(argv) == 0
+  assert "mask: arrays that the model's constructor makes" in text(capsys.readouterr().out)
+  with ocp.StandardCheckpointer() as checkpointer:
+    restored = checkpointer.restore(folder / "nnx")["model"]
+  np.testing.assert_array_equal(restored["mask"], np.tril(np.ones((2, 2))))
+  assert restored["more"]["kernel"]["value"].shape == (2, 1)
+  assert cli.main(["plan", "linen", *argv[3:]]) == 0
+  assert cli.main(["convert", "nnx", "back", "--to", "linen"]) == 0
+  assert cli.main(["convert", "nnx", "again", "--to", "linen", *argv[3:]]) == 0
 
 
 def test_convert_and_back_in_another_format(folder):

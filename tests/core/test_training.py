@@ -74,3 +74,26 @@ def test_value_stands_before_the_numbers_of_a_list():
   assert with_value(("0", "mu", "layers", "0", "k"), model) == ("0", "mu", "layers", "0", "k", "value")
   assert with_value(("0", "mu", "layers", "0", "k", "1"), model) == ("0", "mu", "layers", "0", "k", "value", 1)
   assert with_value(("0", "count"), model) == ("0", "count", "value")
+
+
+def test_arrays_outside_variables_are_left_out():
+  leaves = {
+    ("model", "dense", "kernel", "value"): 1,
+    ("model", "dense", "bias", "value"): 2,
+    ("model", "mask"): 3,
+    ("model", "masks", "0"): 4,
+    ("model", "scale", "value"): 5,
+  }
+  assert split_nnx(leaves).variables == {("dense", "kernel"): 1, ("dense", "bias"): 2, ("scale",): 5}
+
+
+def test_with_an_optimizer_its_step_tells():
+  leaves = {("model", "a", "value"): 1, **{("model", f"mask{i}"): i for i in range(5)}}
+  assert split_nnx({**leaves, ("optimizer", "step", "value"): 9}).variables == {("a",): 1}
+  assert len(split_nnx({**leaves, ("optimizer", "step"): 9}).variables) == 6
+  assert split_nnx(leaves, ends=True).variables == {("a",): 1}
+
+
+def test_a_variable_called_value_in_a_pure_dict():
+  leaves = {("model", "scale", "value"): 1, ("model", "dense", "kernel"): 2, ("model", "dense", "bias"): 3}
+  assert set(split_nnx(leaves).variables) == {("scale", "value"), ("dense", "kernel"), ("dense", "bias")}

@@ -15,6 +15,7 @@ from migrate.core.declare import ModelMapping, fresh, move
 from migrate.core.report import MigrateError
 from migrate.workflows.convert import convert_checkpoint
 from migrate.workflows.live import live_leaves
+from migrate.workflows.restore import restore
 from migrate.workflows.verify_checkpoint import verify_checkpoint
 from tests.workflows.small import equal, save
 
@@ -124,6 +125,15 @@ def test_the_way_back_leaves_out_what_linen_did_not_have(tmp_path):
     again = c.restore(tmp_path / "back", {"params": params, "opt_state": opt_state, "step": 3})
     assert "Dense_0" in c.restore(tmp_path / "back2")["params"]
   equal(again, {"params": params, "opt_state": opt_state, "step": 3})
+
+
+def test_restore_reads_it_too(tmp_path):
+  params, _ = linen(tmp_path, optax.adam(1e-2))
+  convert_checkpoint(tmp_path / "linen", tmp_path / "nnx", MAPPING, build=lambda: make(WithHead))
+  model, other = make(WithHead, 7), make(WithHead)
+  restore(tmp_path / "nnx", model)
+  equal(nnx.state(model.extra), nnx.state(other.extra))
+  np.testing.assert_array_equal(model.dense.kernel, params["Dense_0"]["kernel"])
 
 
 def test_without_build_it_is_refused(tmp_path):
