@@ -1,0 +1,100 @@
+"""Assignments of compact methods."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemod.support import port_and_check
+
+
+@pytest.mark.parametrize(
+  "line",
+  [
+    "x: jax.Array = nn.Dense(7)(x)",
+    "y = x = nn.Dense(7)(x); x = x + y",
+    "x += nn.Dense(5)(x)",
+    "(x) = (nn.Dense(7)(x))",
+  ],
+)
+def test_every_way_to_assign(tmp_path, line):
+  source = f"""
+class Model(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    {line}
+    return nn.Dense(3)(x)
+""".replace("; ", "\n    ")
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 5)"])
+
+
+def test_arrays_unpacked_from_a_tuple(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, x):
+        gate, value = jnp.split(nn.Dense(2 * self.width)(x), 2, axis=-1)
+        h, w = nn.sigmoid(gate) * value, x
+        return nn.Dense(3)(h) + nn.Dense(3)(w)
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(7), x(2, 3)"],
+  )
+
+
+def test_shape_unpacked_into_names(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        batch, length, width = x.shape
+        y = nn.Dense(width * 4)(x)
+        y = nn.Dense(width)(nn.gelu(y))
+        return (x + y).reshape(batch, length * width)
+    """,
+    "Model(), x(2, 3, 5)",
+    held_out=["Model(), x(3, 2, 7)"],
+  )
+  assert ported.sizes("Model") == ["in_features"]
+
+
+def test_list_of_layers_by_comprehension(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      heads: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        heads = [nn.Dense(4) for _ in range(self.heads)]
+        return jnp.stack([h(x) for h in heads])
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(2), x(2, 3)"],
+  )
+
+
+def test_list_of_layers_whose_sizes_run(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (7, 5)
+
+      @nn.compact
+      def __call__(self, x):
+        layers = [nn.Dense(f) for f in self.features]
+        for layer in layers:
+          x = nn.relu(layer(x))
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model((5, 2, 13)), x(2, 11)"],
+  )
+  assert ported.hoisted == []

@@ -1,0 +1,125 @@
+"""`ported.py`: the examples' models from text."""
+
+from __future__ import annotations
+
+import ast
+
+from flax import nnx
+
+from migrate.workflows.port_files import importing
+from tests.codemod.support import draft, importable, port_and_check, rewrite
+
+MLP = """
+class Model(nn.Module):
+  features: Sequence[int] = (7, 3)
+  act: Callable = nn.relu
+  norm: Any = nn.LayerNorm
+
+  @nn.compact
+  def __call__(self, x):
+    for f in self.features:
+      x = self.norm()(self.act(nn.Dense(f)(x)))
+    return x
+"""
+
+
+def test_defaults_are_left_out(tmp_path):
+  ported = port_and_check(tmp_path, MLP, "Model(), x(2, 5)")
+  text = ported.draft.files["ported.py"]
+  assert "features=(7, 3)" not in text
+  assert "in_features=5" in text
+
+
+def test_values_are_written_without_linen(tmp_path):
+  ported = port_and_check(tmp_path, MLP, "Model((11,), nn.gelu, nn.RMSNorm), x(2, 5)")
+  text = ported.draft.files["ported.py"]
+  assert "nnx.gelu" in text or "jax.nn.gelu" in text
+  assert "RMSNorm" in text
+  assert "linen" not in text
+
+
+def test_one_function_for_each_example(tmp_path):
+  ported = rewrite(tmp_path, MLP, "Model(), x(2, 5)", "Model((2, 2)), x(2, 3)")
+  with importable(ported.folder):
+    draft(ported)
+  tree = ast.parse(ported.draft.files["ported.py"])
+  assert [n.name for n in tree.body if isinstance(n, ast.FunctionDef)] == ["build_example0", "build_example1"]
+
+
+def test_build_gives_a_live_model(tmp_path):
+  ported = port_and_check(tmp_path, MLP, "Model(), x(2, 5)")
+  with importing(ported.out) as load:
+    model = load("ported").build_example(nnx.Rngs(0))
+  assert isinstance(model, nnx.Module)
+  assert model.features == (7, 3)
+
+
+def test_modules_inside_modules(tmp_path):
+  source = """
+    class Residual(nn.Module):
+      inner: nn.Module
+
+      def __call__(self, x):
+        return x + self.inner(x)
+    """
+  ported = port_and_check(tmp_path, source, "Residual(Residual(nn.Dense(5, use_bias=False))), x(2, 5)")
+  text = ported.draft.files["ported.py"]
+  assert "inner=Residual(" in text
+  assert "nnx.Linear(" in text
+
+
+def test_stock_layer_as_the_whole_example(tmp_path):
+  source = """
+    class Model(nn.Module):
+      layers: Sequence[Any] = ()
+
+      @nn.compact
+      def __call__(self, x):
+        for layer in self.layers:
+          x = layer(x)
+        return x
+    """
+  port_and_check(tmp_path, source, "Model((nn.Dense(7), nn.relu, nn.Dense(3))), x(2, 5)")
+
+
+def test_partials_as_values(tmp_path):
+  source = """
+    class Model(nn.Module):
+      dense: Any = None
+
+      @nn.compact
+      def __call__(self, x):
+        return self.dense(features=3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(functools.partial(nn.Dense, use_bias=False)), x(2, 5)")
+  assert "partial(nnx.Linear, use_bias=False)" in ported.draft.files["ported.py"]
+
+
+def test_configuration_object_of_the_project(tmp_path):
+  files = {
+    "pkg/__init__.py": "",
+    "pkg/config.py": """
+    import dataclasses
+
+
+    @dataclasses.dataclass
+    class Config:
+      width: int = 7
+      names: tuple = ("a", "b")
+    """,
+    "pkg/model.py": """
+    from flax import linen as nn
+
+    from pkg.config import Config
+
+
+    class Model(nn.Module):
+      config: Config
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.config.width)(x)
+    """,
+  }
+  ported = port_and_check(tmp_path, files, "Model(Config(11)), x(2, 5)", module="pkg.model")
+  assert "Config(" in ported.draft.files["ported.py"]

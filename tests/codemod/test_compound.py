@@ -1,0 +1,276 @@
+"""Conditions and loops of compact methods: what guards construction, what does not, what is a list."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_loop_over_a_range_makes_a_list_by_index(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(self.depth):
+          x = nn.relu(nn.Dense(7)(x))
+        return x
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(3), x(2, 11)"],
+  )
+  assert "self.dense[i](x)" in ported.text
+  assert ported.moves["params/Dense_1/kernel"] == "dense/1/kernel"
+
+
+def test_loop_over_a_sequence_field_needs_no_index(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (7, 5)
+
+      @nn.compact
+      def __call__(self, x):
+        for f in self.features:
+          x = nn.tanh(nn.Dense(f)(x))
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model((11, 2, 13)), x(2, 5)"],
+  )
+  assert ported.hoisted == []
+
+
+def test_loop_over_enumerate_with_a_last_layer_that_differs(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (7, 5, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        for i, f in enumerate(self.features):
+          x = nn.Dense(f, name=f"layers_{i}")(x)
+          if i != len(self.features) - 1:
+            x = nn.relu(x)
+        return x
+    """,
+    "Model(), x(2, 11)",
+    held_out=["Model((5, 2)), x(2, 5)"],
+  )
+
+
+def test_layer_made_only_in_some_rounds(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      depth: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(self.depth):
+          x = nn.Dense(7)(x)
+          if i % 2 == 0:
+            x = nn.LayerNorm()(x)
+        return x
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(4), x(2, 3)"],
+  )
+
+
+def test_nested_loops_share_one_list(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      stages: Sequence[int] = (2, 1)
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x):
+        for i, blocks in enumerate(self.stages):
+          for j in range(blocks):
+            x = nn.relu(nn.Dense(self.width * 2**i)(x))
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model((1, 3, 2), 7), x(2, 2)"],
+  )
+
+
+def test_loop_over_zip(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (5, 7)
+      kernels: Sequence[int] = (3, 1)
+
+      @nn.compact
+      def __call__(self, x):
+        for f, k in zip(self.features, self.kernels):
+          x = nn.relu(nn.Conv(f, (k, k))(x))
+        return x
+    """,
+    "Model(), x(2, 6, 6, 3)",
+    held_out=["Model((2, 3, 5), (1, 3, 1)), x(1, 5, 5, 2)"],
+  )
+
+
+def test_while_loop_with_a_static_counter(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        i = 0
+        while i < self.depth:
+          x = nn.Dense(5)(x)
+          i += 1
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model(3), x(2, 7)"],
+  )
+
+
+def test_conditional_on_a_field_guards_construction(tmp_path):
+  source = """
+    class Model(nn.Module):
+      norm: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        if self.norm:
+          x = nn.LayerNorm()(x)
+        else:
+          x = nn.Dense(7, name="instead")(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(False), x(2, 5)")
+  assert ported.text.count("if self.norm:") == 2
+
+
+def test_branch_that_no_example_reaches_still_runs(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      norm: str = "layer"
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        if self.norm == "layer":
+          x = nn.LayerNorm()(x)
+        elif self.norm == "rms":
+          x = nn.RMSNorm()(x)
+        return x
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model('rms'), x(2, 3)", "Model('none'), x(2, 3)"],
+    clean=False,
+  )
+
+
+def test_conditional_on_a_call_argument_guards_nothing(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, extra: bool = False):
+        x = nn.Dense(7)(x)
+        if extra:
+          x = nn.Dense(7, name="more")(x)
+        return x
+    """,
+    "Example(Model(), (x(2, 5), True), calls=(Call((x(2, 5), False)),))",
+  )
+  init = ported.text.partition("def __call__")[0]
+  assert "if extra" not in init
+  assert "self.more = nnx.Linear(7, 7, rngs=rngs)" in init
+
+
+def test_early_return_on_a_field(tmp_path):
+  source = """
+    class Model(nn.Module):
+      num_classes: int | None = None
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        if self.num_classes is None:
+          return x
+        return nn.Dense(self.num_classes)(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(3), x(2, 5)")
+
+
+def test_conditional_expression_of_layers(tmp_path):
+  source = """
+    class Model(nn.Module):
+      norm: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        x = nn.LayerNorm()(x) if self.norm else x
+        return nn.Dense(3)(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(False), x(2, 5)")
+
+
+def test_projection_where_shapes_differ(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        y = nn.Dense(self.features)(nn.relu(nn.Dense(self.features)(x)))
+        if x.shape != y.shape:
+          x = nn.Dense(self.features, name="proj")(x)
+        return x + y
+
+    class Model(nn.Module):
+      features: Sequence[int] = (5, 7)
+
+      @nn.compact
+      def __call__(self, x):
+        for f in self.features:
+          x = Block(f)(x)
+        return x
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((3, 11, 11)), x(2, 5)"])
+
+
+def test_size_that_changes_in_a_loop_is_carried(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      width: int = 5
+      depth: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(self.depth):
+          y = nn.Dense(self.width)(x)
+          x = jnp.concatenate([x, y], axis=-1)
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model(7, 2), x(2, 11)"],
+  )
+  assert ported.hoisted == []

@@ -1,0 +1,66 @@
+"""Fields, methods and constructors along the bases of a class."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_inheritance_of_fields_and_methods(tmp_path):
+  source = '''
+    class Base(nn.Module):
+      """What both have."""
+      features: int = 7
+
+      def activate(self, x):
+        return nn.relu(x)
+
+    class Model(Base):
+      classes: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.classes)(self.activate(nn.Dense(self.features)(x)))
+    '''
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(features=11, classes=2), x(2, 3)"])
+  assert "class Model(Base):" in ported.text
+
+
+def test_inheritance_with_super_setup(tmp_path):
+  source = """
+    class Base(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.first = nn.Dense(self.width)
+
+      def __call__(self, x):
+        return nn.relu(self.first(x))
+
+    class Model(Base):
+      classes: int = 3
+
+      def setup(self):
+        super().setup()
+        self.second = nn.Dense(self.classes)
+
+      def __call__(self, x):
+        return self.second(super().__call__(x))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11, 2), x(2, 3)"])
+
+
+def test_subclass_that_only_changes_defaults(tmp_path):
+  source = """
+    class Mlp(nn.Module):
+      features: Sequence[int] = (7, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        for f in self.features:
+          x = nn.Dense(f)(x)
+        return x
+
+    class Model(Mlp):
+      features: Sequence[int] = (5, 2)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 11)", held_out=["Model((3,)), x(2, 2)"])

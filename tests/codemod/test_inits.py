@@ -1,0 +1,103 @@
+"""The signature and first lines of `__init__`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemod.support import port_and_check
+
+TRAIN = "Example({model}, ({args}, False), calls=(Call(({args}, True), rngs=('dropout',), mutable=['batch_stats']),))"
+
+
+def test_configuration_object_as_a_field(tmp_path):
+  source = """
+    import dataclasses
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+      hidden: int = 7
+      layers: int = 2
+      rate: float = 0.1
+
+    class Block(nn.Module):
+      config: Config
+
+      @nn.compact
+      def __call__(self, x, train):
+        cfg = self.config
+        x = nn.Dense(cfg.hidden)(x)
+        return nn.Dropout(cfg.rate)(x, deterministic=not train)
+
+    class Model(nn.Module):
+      config: Config
+
+      @nn.compact
+      def __call__(self, x, train):
+        for _ in range(self.config.layers):
+          x = Block(self.config)(x, train)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path,
+    source,
+    TRAIN.format(model="Model(Config())", args="x(2, 7)"),
+    held_out=["Model(Config(5, 3)), x(2, 5), False"],
+  )
+  assert "config: Config" in ported.text
+
+
+@pytest.mark.parametrize(
+  "default", ["dataclasses.field(default_factory=lambda: (7, 5))", "(7, 5)", "dataclasses.field(default=(7, 5))"]
+)
+def test_defaults_of_every_sort(tmp_path, default):
+  source = f"""
+import dataclasses
+
+class Model(nn.Module):
+  features: Sequence[int] = {default}
+
+  @nn.compact
+  def __call__(self, x):
+    for f in self.features:
+      x = nn.Dense(f)(x)
+    return x
+"""
+  port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((2, 11)), x(2, 5)"])
+
+
+def test_keyword_only_fields(tmp_path):
+  source = """
+    import dataclasses
+
+    class Model(nn.Module):
+      features: int
+      _: dataclasses.KW_ONLY
+      bias: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.features, use_bias=self.bias)(x)
+    """
+  port_and_check(tmp_path, source, "Model(7), x(2, 5)", held_out=["Model(3, bias=True), x(2, 2)"])
+
+
+def test_module_and_class_fields(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+      norm: Callable = nn.LayerNorm
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(self.norm()(nn.Dense(self.features)(x)))
+
+    class Model(nn.Module):
+      block: Any = Block
+
+      @nn.compact
+      def __call__(self, x):
+        for f in (7, 5):
+          x = self.block(f)(x)
+        return x
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 11)"])

@@ -1,0 +1,141 @@
+"""The mapping that follows from a rewriting."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+from flax import nnx
+
+from migrate.codemod.ledger import Visit, compress, pair
+from migrate.core.declare import ModelMapping, Rule, move
+from migrate.core.report import MigrateError
+from tests.codemod.support import port_and_check
+
+
+def visits(*kinds: str) -> list[Visit]:
+  return [Visit((i,), kind) for i, kind in enumerate(kinds)]
+
+
+def test_same_order_pairs():
+  assert [(a.path, b.path) for a, b in pair(visits("A", "B"), visits("A", "B"), "m")] == [((0,), (0,)), ((1,), (1,))]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(("A", "B"), ("B", "A")), (("A",), ("A", "B")), (("A", "B"), ("A",))])
+def test_another_order_is_refused(ours, theirs):
+  with pytest.raises(MigrateError, match="call"):
+    pair(visits(*ours), visits(*theirs), "m")
+
+
+def test_rules_of_a_subtree_are_joined():
+  rules = (move("params/Dense_0/kernel", "dense/kernel"), move("params/Dense_0/bias", "dense/bias"))
+  assert compress(ModelMapping(rules)).rules == (Rule("move", (("params", "Dense_0", "**"),), (("dense", "**"),)),)
+
+
+@pytest.mark.parametrize(
+  "rules",
+  [
+    (move("params/Dense_0/kernel", "dense/weight"),),
+    (move("params/a/kernel", "x/kernel"), move("params/a/bias", "y/bias")),
+    (move("params/kernel", "kernel"),),
+  ],
+)
+def test_rules_that_do_more_are_kept(rules):
+  assert set(compress(ModelMapping(rules)).rules) == set(rules)
+
+
+def test_joining_changes_no_leaf(tmp_path):
+  source = """
+    class Block(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.LayerNorm()(x + nn.Dense(x.shape[-1])(x))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        for _ in range(2):
+          x = Block()(x)
+        return nn.Dense(3, name="head")(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  joined = compress(ported.mapping)
+  assert {"/".join(map(str, r.source[0])) for r in joined.rules} == {
+    "params/Block_0/**",
+    "params/Block_1/**",
+    "params/head/**",
+  } or len(joined.rules) < len(ported.mapping.rules)
+
+
+def test_every_leaf_of_the_model_is_told(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.BatchNorm(use_running_average=True)(nn.Dense(7)(x))
+        return x * self.param("scale", nn.initializers.ones, (7,))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert len(ported.moves) == len(jax.tree.leaves(ported.facts[0].variables))
+  assert len(set(ported.moves.values())) == len(ported.moves)
+
+
+def test_tied_layer_is_told_once(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.embed = nn.Embed(11, 5)
+
+      def __call__(self, ids):
+        return self.embed.attend(self.embed(ids))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), ids(2, 3)")
+  assert ported.moves == {"params/embed/embedding": "embed/embedding"}
+
+
+def test_paths_of_random_streams_are_kept(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train=False):
+        return nn.Dropout(0.5, name="drop")(nn.Dense(3)(x), deterministic=not train)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert ported.mapping.metadata["rng_paths"]["drop"] == "drop"
+
+
+def test_layer_that_no_example_runs_is_fresh(tmp_path):
+  source = """
+    class Model(nn.Module):
+      extra: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        if self.extra:
+          x = nn.Dense(7, name="extra_dense")(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)
+  assert isinstance(ported.mapping, ModelMapping)
+  assert set(ported.moves.values()) == {"dense/kernel", "dense/bias"}
+
+
+def test_module_that_is_a_field_and_called_under_two_names(tmp_path):
+  source = """
+    class Twice(nn.Module):
+      inner: nn.Module
+
+      def __call__(self, x):
+        return self.inner(self.inner(x))
+
+    class Model(nn.Module):
+      def setup(self):
+        self.dense = nn.Dense(5)
+        self.twice = Twice(self.dense)
+
+      def __call__(self, x):
+        return self.twice(x) + self.dense(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert len(ported.moves) == 2
+  assert nnx is not None

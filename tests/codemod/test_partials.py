@@ -1,0 +1,118 @@
+"""Partials of layers, and what they leave to the call."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_partial_fields_of_layers(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 7
+      dense: Any = functools.partial(nn.Dense, use_bias=False)
+      norm: Any = nn.LayerNorm
+
+      @nn.compact
+      def __call__(self, x):
+        return self.norm()(self.dense(self.width)(x))
+    """
+  port_and_check(
+    tmp_path,
+    source,
+    "Model(), x(2, 5)",
+    held_out=["Model(3, functools.partial(nn.Dense, dtype=jnp.float32), nn.RMSNorm), x(2, 2)"],
+  )
+
+
+def test_partial_of_a_project_s_class(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+      rate: float = 0.0
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.features)(x) * (1 - self.rate)
+
+    class Model(nn.Module):
+      block: Any = functools.partial(Block, rate=0.5)
+
+      @nn.compact
+      def __call__(self, x):
+        return self.block(3)(self.block(7)(x))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 2)"])
+
+
+def test_partial_of_a_layer_as_a_local(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 7
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        dense = functools.partial(nn.Dense, use_bias=False, kernel_init=nn.initializers.normal(0.02))
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9)
+        x = nn.relu(norm()(dense(self.width)(x)))
+        return norm()(dense(3)(x))
+    """
+  call = "Example(Model(), (x(2, 5),), calls=(Call((x(2, 5), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, source, call, held_out=["Model(2), x(2, 3)"])
+  assert "functools.partial(nnx.Linear, use_bias=False" in ported.text
+
+
+def test_partial_of_a_function_is_left_alone(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        act = functools.partial(jax.nn.leaky_relu, negative_slope=0.3)
+        return act(nn.Dense(3)(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "    act = functools.partial(jax.nn.leaky_relu, negative_slope=0.3)\n" in ported.text
+
+
+def test_partial_fields_with_a_flag_of_the_call(tmp_path):
+  source = """
+    class Block(nn.Module):
+      filters: int
+      conv: Any
+      norm: Any
+      act: Callable
+      strides: tuple[int, int] = (1, 1)
+
+      @nn.compact
+      def __call__(self, x):
+        residual = x
+        y = self.conv(self.filters, (3, 3), self.strides)(x)
+        y = self.act(self.norm()(y))
+        y = self.conv(self.filters, (3, 3))(y)
+        y = self.norm(scale_init=nn.initializers.zeros_init())(y)
+        if residual.shape != y.shape:
+          residual = self.conv(self.filters, (1, 1), self.strides, name="conv_proj")(residual)
+          residual = self.norm(name="norm_proj")(residual)
+        return self.act(residual + y)
+
+    class Model(nn.Module):
+      stages: Sequence[int] = (1, 2)
+      filters: int = 5
+      classes: int = 3
+      dtype: Any = jnp.float32
+
+      @nn.compact
+      def __call__(self, x, train: bool = True):
+        conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype)
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
+        x = conv(self.filters, (3, 3), name="conv_init")(x)
+        x = nn.relu(norm(name="bn_init")(x))
+        for i, blocks in enumerate(self.stages):
+          for j in range(blocks):
+            strides = (2, 2) if i > 0 and j == 0 else (1, 1)
+            x = Block(self.filters * 2**i, conv=conv, norm=norm, act=nn.relu, strides=strides)(x)
+        x = jnp.mean(x, axis=(1, 2))
+        return nn.Dense(self.classes, dtype=self.dtype)(x)
+    """
+  call = "Example(Model(), (x(2, 8, 8, 3), False), calls=(Call((x(2, 8, 8, 3), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, source, call, held_out=["Model((2, 1, 1), 7, 2), x(2, 8, 8, 2), False"])
+  assert ported.hoisted == []

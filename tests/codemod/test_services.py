@@ -1,0 +1,81 @@
+"""What a Linen module offers its methods, in the words of NNX."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check, rewrite
+
+
+def test_merge_param_of_field_and_argument(tmp_path):
+  source = """
+    class Model(nn.Module):
+      deterministic: bool | None = None
+
+      @nn.compact
+      def __call__(self, x, deterministic: bool | None = None):
+        deterministic = nn.merge_param("deterministic", self.deterministic, deterministic)
+        return nn.Dropout(0.5)(nn.Dense(7)(x), deterministic=deterministic)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5), deterministic=True", "Model(True), x(2, 5)")
+
+
+def test_rng_of_the_user_s_own(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        x = nn.Dense(7)(x)
+        if train:
+          x = x + jax.random.normal(self.make_rng("noise"), x.shape)
+        return x
+    """
+  call = "Example(Model(), (x(2, 5),), init_rngs=('params', 'noise'), calls=(Call((x(2, 5), True), rngs=('noise',)),))"
+  ported = port_and_check(tmp_path, source, call)
+  assert "self.rngs.noise()" in ported.text
+
+
+def test_sown_values_become_intermediates(tmp_path):
+  ported = rewrite(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        self.sow("intermediates", "hidden", x)
+        return x
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert 'self.sow(nnx.Intermediate, "hidden", x)' in ported.text
+
+
+def test_put_and_get_variable(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        self.variable("batch_stats", "last", jnp.zeros, (5,))
+        y = x + self.get_variable("batch_stats", "last")
+        self.put_variable("batch_stats", "last", y.mean(0))
+        return y
+    """
+  port_and_check(tmp_path, source, "Example(Model(), (x(2, 5),), mutable=['batch_stats'])")
+
+
+def test_cache_of_decoding(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x):
+        index = self.variable("cache", "index", lambda: jnp.array(0, jnp.int32))
+        keys = self.variable("cache", "keys", jnp.zeros, (x.shape[0], 4, self.width))
+        k = nn.Dense(self.width)(x)
+        if not self.is_initializing():
+          keys.value = jax.lax.dynamic_update_slice(keys.value, k[:, None], (0, index.value, 0))
+          index.value = index.value + 1
+        return keys.value.sum(1)
+    """
+  ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 3),), mutable=['cache'])")
+  assert "nnx.Cache(" in ported.text

@@ -1,0 +1,142 @@
+"""`setup` as the body of `__init__`."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_setup_becomes_init(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    '''
+    class Model(nn.Module):
+      """A classifier."""
+
+      hidden: int = 7
+      classes: int = 3  # how many
+
+      def setup(self):
+        # two layers
+        self.first = nn.Dense(self.hidden)
+        self.second = nn.Dense(self.classes, use_bias=False)  # no bias
+
+      def __call__(self, x):
+        """Runs it."""
+        return self.second(nn.relu(self.first(x)))
+    ''',
+    "Model(), x(2, 5)",
+    held_out=["Model(11, 2), x(3, 13)"],
+  )
+  assert "self.second = nnx.Linear(self.hidden, self.classes, use_bias=False, rngs=rngs)  # no bias" in ported.text
+  assert ported.moves["params/first/kernel"] == "first/kernel"
+
+
+def test_setup_with_a_list_of_layers(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (7, 5)
+
+      def setup(self):
+        self.layers = [nn.Dense(f) for f in self.features]
+
+      def __call__(self, x):
+        for i, layer in enumerate(self.layers):
+          x = layer(x)
+          if i < len(self.layers) - 1:
+            x = nn.relu(x)
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model((2, 11, 13)), x(2, 5)"],
+  )
+  assert ported.moves["params/layers_1/kernel"] == "layers/1/kernel"
+  assert ported.hoisted == []
+
+
+def test_setup_with_blocks_of_one_size(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Block(nn.Module):
+      width: int
+
+      def setup(self):
+        self.norm = nn.LayerNorm()
+        self.dense = nn.Dense(self.width)
+
+      def __call__(self, x):
+        return x + self.dense(self.norm(x))
+
+    class Model(nn.Module):
+      width: int = 5
+      depth: int = 2
+
+      def setup(self):
+        self.embed = nn.Dense(self.width)
+        self.blocks = [Block(self.width) for _ in range(self.depth)]
+        self.head = nn.Dense(3)
+
+      def __call__(self, x):
+        x = self.embed(x)
+        for block in self.blocks:
+          x = block(x)
+        return self.head(x)
+    """,
+    "Model(), x(2, 7)",
+    held_out=["Model(11, 3), x(2, 2)"],
+  )
+  assert ported.hoisted == []
+
+
+def test_setup_with_conditionals_and_sequential(tmp_path):
+  source = """
+    class Model(nn.Module):
+      norm: bool = True
+
+      def setup(self):
+        self.body = nn.Sequential([nn.Dense(7), nn.relu, nn.Dense(5)])
+        if self.norm:
+          self.last = nn.LayerNorm()
+        else:
+          self.last = nn.Dense(5)
+
+      def __call__(self, x):
+        return self.last(self.body(x))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 3)", "Model(False), x(2, 3)", held_out=["Model(), x(2, 11)"])
+
+
+def test_setup_with_dictionaries_of_layers(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      def setup(self):
+        self.heads = {"a": nn.Dense(3), "b": nn.Dense(2)}
+
+      def __call__(self, x):
+        return {name: head(x) for name, head in self.heads.items()}
+    """,
+    "Model(), x(2, 5)",
+  )
+
+
+def test_setup_with_parameters(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      width: int = 5
+
+      def setup(self):
+        self.scale = self.param("scale", nn.initializers.ones, (self.width,))
+        self.shift = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
+
+      def __call__(self, x):
+        return x * self.scale + self.shift
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(7), x(2, 7)"],
+  )

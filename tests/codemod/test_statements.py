@@ -1,0 +1,102 @@
+"""Statements of compact methods: loops, conditionals, assignments; what moves to `__init__` and what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemod.support import port_and_check, rewrite
+
+
+@pytest.mark.xfail(strict=True, reason="a zip over skips hoists a tuple and passes all of it")
+def test_skip_connections_kept_in_a_list_of_arrays(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (5, 7, 11)
+
+      @nn.compact
+      def __call__(self, x):
+        skips = []
+        for f in self.features:
+          x = nn.relu(nn.Dense(f)(x))
+          skips.append(x)
+        for f, skip in zip(self.features[::-1], skips[::-1]):
+          x = nn.relu(nn.Dense(f)(jnp.concatenate([x, skip], axis=-1)))
+        return x
+    """,
+    "Model(), x(2, 3)",
+    held_out=["Model((2, 13)), x(2, 4)"],
+  )
+
+
+def test_with_block_keeps_its_header(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        with jax.named_scope("first"):
+          x = nn.Dense(7)(x)
+        return x
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert 'with jax.named_scope("first"):' in ported.text
+
+
+def test_list_of_layers_by_append(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      features: Sequence[int] = (5, 5)
+
+      @nn.compact
+      def __call__(self, x):
+        layers = []
+        for f in self.features:
+          layers.append(nn.Dense(f))
+        for layer in layers:
+          x = layer(x)
+        return x
+    """,
+    "Model(), x(2, 5)",
+  )
+
+
+@pytest.mark.xfail(strict=True, reason="a layer called inside a comprehension is made once")
+def test_outputs_collected_by_a_comprehension(tmp_path):
+  port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      heads: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return jnp.concatenate([nn.Dense(4)(x) for _ in range(self.heads)], axis=-1)
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(2), x(2, 3)"],
+  )
+
+
+def test_statements_without_layers_stay_as_they_are(tmp_path):
+  body = """    total = 0
+    for i in range(3):
+      total += i  # counted
+    if train:
+      x = x * 2
+    assert x.ndim == 2, "rank"
+    x = jax.lax.fori_loop(0, 3, lambda i, c: c + i, x)
+"""
+  source = f"""
+class Model(nn.Module):
+  @nn.compact
+  def __call__(self, x, train=False):
+{body}    return nn.Dense(3)(x)
+"""
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  assert body in ported.text

@@ -1,0 +1,44 @@
+"""Templates as files of the ported package."""
+
+from __future__ import annotations
+
+import ast
+import importlib.resources
+
+import pytest
+
+from migrate.codemod.templates import template_sources
+from migrate.core.report import MigrateError
+
+NAMES = sorted(
+  p.name.removesuffix(".py")
+  for p in importlib.resources.files("mappings.templates").iterdir()
+  if p.name.endswith(".py") and p.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_template_imports_neither_linen_nor_this_tool(name):
+  for text in template_sources({name}).values():
+    for node in ast.walk(ast.parse(text)):
+      names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+      names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+      assert not [n for n in names if n.startswith(("flax.linen", "migrate", "mappings"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_templates_come_with_those_that_they_import(name):
+  found = template_sources({name})
+  assert name in found
+  for text in found.values():
+    wanted = [n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom) and n.level == 1]
+    assert set(wanted) <= set(found)
+
+
+def test_nothing_asked_nothing_given():
+  assert template_sources(set()) == {}
+
+
+def test_unknown_template_is_refused():
+  with pytest.raises(MigrateError, match="no_such"):
+    template_sources({"no_such"})

@@ -1,0 +1,92 @@
+"""Instances side by side, as `nn.vmap` of a class has them."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+from mappings.templates.vmap import vmap
+
+
+class LinenHead(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(2, name="dense")(x)
+
+
+class Head(nnx.Module):
+  def __init__(self, *, rngs: nnx.Rngs):
+    self.dense = nnx.Linear(3, 2, rngs=rngs)
+
+  def __call__(self, x):
+    return self.dense(x)
+
+
+X = jnp.arange(6.0).reshape(2, 3)
+CASES = {
+  "ensemble": {
+    "variable_axes": {"params": 0},
+    "split_rngs": {"params": True},
+    "in_axes": None,
+    "out_axes": 0,
+    "axis_size": 4,
+  },
+  "stacked last": {
+    "variable_axes": {"params": -1},
+    "split_rngs": {"params": True},
+    "in_axes": None,
+    "out_axes": -1,
+    "axis_size": 4,
+  },
+  "mapped input": {
+    "variable_axes": {"params": 0},
+    "split_rngs": {"params": True},
+    "in_axes": 0,
+    "out_axes": 0,
+    "axis_size": 2,
+  },
+  "shared parameters": {
+    "variable_axes": {"params": None},
+    "split_rngs": {"params": False},
+    "in_axes": 0,
+    "out_axes": 0,
+    "axis_size": 2,
+  },
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_linen(name):
+  linen = nn.vmap(LinenHead, **CASES[name])()
+  variables = linen.init(jax.random.key(1), X)
+  ours = vmap(Head, **CASES[name])(rngs=nnx.Rngs(0))
+  for leaf, value in variables["params"]["dense"].items():
+    held = getattr(ours.stacked.dense, leaf)
+    assert held.get_value().shape == value.shape
+    held.set_value(value)
+  np.testing.assert_allclose(ours(X), linen.apply(variables, X), rtol=1e-6)
+
+
+def test_parameters_differ_between_the_instances():
+  kernel = vmap(Head, **CASES["ensemble"])(rngs=nnx.Rngs(0)).stacked.dense.kernel[...]
+  assert kernel.shape == (4, 3, 2)
+  assert not np.allclose(kernel[0], kernel[1])
+
+
+def test_size_may_come_with_the_instance():
+  case = {k: v for k, v in CASES["ensemble"].items() if k != "axis_size"}
+  assert vmap(Head, **case)(rngs=nnx.Rngs(0), axis_size=5)(X).shape == (5, 2, 2)
+
+
+def test_size_that_nobody_gives_is_refused():
+  case = {k: v for k, v in CASES["ensemble"].items() if k != "axis_size"}
+  with pytest.raises(AssertionError, match="axis_size"):
+    vmap(Head, **case)(rngs=nnx.Rngs(0))
+
+
+def test_name_says_what_it_is():
+  assert vmap(Head, **CASES["ensemble"]).__name__ == "VmapHead"
