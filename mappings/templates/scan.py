@@ -61,7 +61,7 @@ def scan(
 
       if stacked:
         assert length is not None, "give length"
-        self.scanned = nnx.vmap(make, in_axes=0, out_axes=axes)(rngs.fork(split=length))
+        self.scanned = nnx.vmap(make, in_axes=0, out_axes=axes)(rngs.split(length))
       else:
         self.scanned = make(rngs)
 

@@ -51,7 +51,7 @@ def vmap(
         self.axes = split
         return
       self.axes = axes
-      forked = rngs.fork(split=axis_size)
+      forked = rngs.split(axis_size)
       self.stacked = nnx.vmap(make, in_axes=0, out_axes=axes)(forked)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -121,7 +121,8 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
   for token in tokens:
     match = TOKEN.fullmatch(token)
     assert match is not None
-    parameter, axis = match.group(1), int(match.group(2))
+    named, axis = match.group(1), int(match.group(2))
+    parameter, _, method = named.partition("_IN_")
     first = first or parameter
     rank = unit.token_rank.get(token, 2)
     if axis == 1:
@@ -141,9 +142,7 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
       base = name if base == "in_features" else base
     taken.add(name)
     rename[token] = name
-    sizes.append(
-      SizeArg(name, parameter, axis, unit.tokens.get((parameter, axis), "__call__"), unit.token_values.get(token, {}))
-    )
+    sizes.append(SizeArg(name, parameter, axis, method or "__call__", unit.token_values.get(token, {})))
   sizes.sort(key=lambda s: (s.axis != 1, s.name != "in_features"))
   for size in [*sizes, *unit.hoists.values()]:
     size.optional = any(size.values.get(k) is None for k in unit.instances) or not size.values

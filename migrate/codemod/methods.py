@@ -11,6 +11,7 @@ from typing import Any
 from migrate.codemod.inheritance import all_fields
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
+from migrate.codemod.sizes import token
 from migrate.codemod.unit import Unit
 
 
@@ -91,10 +92,11 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
       for activation, value in arrays:
         sizes.setdefault(unit.owner_key(activation), set()).add(value.shape[-axis])  # pyright: ignore
       known = all(len(s) == 1 for s in sizes.values())
-      dims.append([f"SIZE__{name}__{axis}"] if known and node.name != "setup" else [])
+      named = name if node.name == "__call__" else f"{name}_IN_{node.name}"
+      dims.append([token(named, axis)] if known and node.name != "setup" else [])
       if known:
-        key = f"SIZE__{name}__{axis}"
-        unit.tokens.setdefault((name, axis), node.name)
+        key = token(named, axis)
+        unit.tokens.setdefault((named, axis), node.name)
         unit.token_values.setdefault(key, {}).update({k: next(iter(s)) for k, s in sizes.items()})
         unit.token_rank[key] = rank
     unit.env[name] = Local("array", None, dims)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from migrate.codemod.source import names_in
+from migrate.codemod.source import loads_in, names_in
 
 Dims = list[list[str]]  # for every axis, expressions for its size that `__init__` can evaluate, best first
 
@@ -68,7 +68,7 @@ def prune(
         continue
       if item.keep or item.defines & live or (item.mutates and item.mutates in live):
         live -= item.defines if not item.mutates else set()
-        live |= names_in(item.text())
+        live |= loads_in(item.text()) | ({item.mutates} if item.mutates else set())
         kept.append(item)
       continue
     parts, entry = [], set(live)

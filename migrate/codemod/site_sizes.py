@@ -148,6 +148,14 @@ class SiteSizes:
     node = self.argument(call, site, need.call_parameter)
     if node is None:
       return []
+    if site.record is not None and need.axis is None:
+      others = [a for a in [*call.args, *[k.value for k in call.keywords]] if a is not node]
+      wanted = {v for v in values if v is not None}
+      for other in others:
+        seen = {e.value.shape[-1] for e in self.array_events(other) or [] if e.value.shape}
+        found = self.dims(other) if seen and seen == wanted else None
+        if found and found[-1] and need.parameter != "in_features":
+          return [c for c in found[-1] if self.holds(site, c, values)]
     dims = self.dims(node)
     if not dims:
       return []

@@ -129,10 +129,20 @@ class Sizes:
       for candidates, sizes in pool:
         if sizes == wanted:
           found += [c for c in candidates if c not in found]
+      if j < rank:  # the first axis counts examples: what equals it elsewhere does so by chance
+        found = [c for c in found if not self.counts_examples(c)]
       if not found and set(wanted) == {1}:
         found = ["1"]
       result.append(found)
     return result
+
+  def counts_examples(self: Unit, text: str) -> bool:
+    """Whether the first axis of a call argument, of several, occurs in an expression."""
+    for match in TOKEN.finditer(text):
+      rank = self.token_rank.get(match.group(0), 1)
+      if rank > 1 and int(match.group(2)) == rank:
+        return True
+    return False
 
   def _site_called(self: Unit, node: ast.AST) -> Any:
     """The construction site behind a call of a layer, if it is one of this class."""

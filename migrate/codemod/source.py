@@ -120,6 +120,15 @@ def names_in(text: str) -> set[str]:
   return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
+def loads_in(text: str) -> set[str]:
+  """Identifiers that an expression or statement text reads."""
+  try:
+    tree = ast.parse(text.strip())
+  except SyntaxError:
+    return set()
+  return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
 def layout_call(function: str, arguments: list[str], indent: str, width: int = 100) -> str:
   """A call on one line where it fits `width`, else one argument a line, `indent` before every line but the first."""
   line = f"{function}({', '.join(arguments)})"

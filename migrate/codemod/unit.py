@@ -264,8 +264,9 @@ class Unit(
       end = next((i for i, c in enumerate(rest) if not (c.isalnum() or c in "._")), len(rest))
       file, _, name = rest[:end].rstrip(".").partition(".")
       self.templates.add(file)
-      self.need_import(f"from __templates__.{file} import {name.partition('.')[0]}")
-      code = before + name + rest[end:]
+      spelled = f"{name}_" if name in self.field_names else name  # a field's argument would hide it in `__init__`
+      self.need_import(f"from __templates__.{file} import {name}" + (f" as {spelled}" if spelled != name else ""))
+      code = before + spelled + rest[end:]
     if "jnp." in code:
       self.need_import("import jax.numpy as jnp")
     return code

@@ -51,12 +51,13 @@ _COUNTS = (
 def variants(example: Example) -> Iterator[Example]:
   """Yields the example at other input sizes, and with other numbers of features."""
   yield _resized(example)
+  yield _resized(example, last=True)
   scaled = _scaled(example)
   if scaled is not None:
     yield scaled
 
 
-def _resized(example: Example) -> Example:
+def _resized(example: Example, last: bool = False) -> Example:
   sizes: dict[int, int] = {}
   leaves = jax.tree_util.tree_leaves(
     (example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls])
@@ -77,6 +78,9 @@ def _resized(example: Example) -> Example:
     if not isinstance(shape, tuple) or not hasattr(leaf, "dtype") or _is_key(leaf) or not shape:
       return leaf
     integer = np.issubdtype(np.dtype(leaf.dtype), np.integer)
+    if last:
+      wide = np.issubdtype(np.dtype(leaf.dtype), np.floating) and len(shape) > 1
+      return jax.ShapeDtypeStruct((*shape[:-1], shape[-1] * 2), leaf.dtype) if wide else leaf
     keep_last = not integer and len(shape) > 1
     new = tuple(
       s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s)
