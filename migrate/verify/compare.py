@@ -98,6 +98,19 @@ def compare_named(
   return diffs
 
 
+def _plain(where: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[LeafDiff]:
+  """Python values among the outputs, where they differ."""
+  absent = object()
+  diffs = []
+  for key in sorted(ours.keys() | theirs.keys()):
+    a, b = ours.get(key, absent), theirs.get(key, absent)
+    if a != b and not (a != a and b != b):  # both NaN
+      said = ["nothing" if x is absent else repr(x) for x in (b, a)]
+      why = f"{said[0]:.80} where Linen gives {said[1]:.80}"
+      diffs.append(LeafDiff(f"{where}/{key}", "different", np.inf, None, why=why))
+  return diffs
+
+
 def compare(name: str, linen: LinenRecord, nnx: NnxRecord, seconds: float = 0.0) -> ExampleReport:
   """The verdict on one example from the records of both sides."""
   forward: list[LeafDiff] = []
@@ -109,7 +122,7 @@ def compare(name: str, linen: LinenRecord, nnx: NnxRecord, seconds: float = 0.0)
   for i, (ours, theirs) in enumerate(zip(linen.calls, nnx.calls)):
     where = f"call{i}"
     outputs = compare_named(where, ours.outputs, theirs.outputs, ours.noise.get("outputs", {}))
-    forward += outputs
+    forward += [*outputs, *_plain(where, ours.plain, theirs.plain)]
     grads = {k: v for k, v in ours.grads.items() if "/".join(k) not in unmapped or k in theirs.grads}
     if not theirs.no_gradient:
       gradients += compare_named(where, grads, _known(theirs.grads, grads), ours.noise.get("grads", {}))
@@ -159,15 +172,8 @@ def _call_findings(name: str, i: int, ours: CallRecord, theirs: CallRecord) -> l
   where = f"{name}, call {i}"
   do = "look for a Dropout or make_rng that one side lacks"
   findings = [Finding(where, note, "the same random draws on both sides", do, "eye") for note in theirs.notes]
-  for key in sorted(ours.plain.keys() | theirs.plain.keys()):
-    a, b = ours.plain.get(key), theirs.plain.get(key)
-    if a != b:
-      do = "compare the return statements"
-      findings.append(Finding(where, f"output {key} is {b!r}", f"{a!r}, as in Linen", do, "eye"))
   if ours.no_gradient and ours.no_gradient != "no parameter of floating point":
-    findings.append(
-      Finding(where, f"the Linen model can't be differentiated: {ours.no_gradient}", severity="note")
-    )
+    findings.append(Finding(where, f"the Linen model can't be differentiated: {ours.no_gradient}", severity="note"))
   if any(p[0] == "intermediates" and p not in theirs.after for p in ours.after):
     findings.append(Finding(where, "some sown intermediates were not compared", severity="note"))
   if ours.opaque:

@@ -191,9 +191,7 @@ class Casting:
   scopes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def cast(
-  draws: Sequence[Draw], log: Sequence[tuple[str, str]], rng_paths: Mapping[str, str] | None = None
-) -> Casting:
+def cast(draws: Sequence[Draw], log: Sequence[tuple[str, str]], rng_paths: Mapping[str, str] | None = None) -> Casting:
   """Assigns Linen's draws to the NNX streams that drew.
 
   Args:

@@ -228,9 +228,7 @@ class _Guide:
       self._waiting.setdefault((call.path, call.method), []).append(call)
     self._busy: set[tuple[Path_, str]] = set()
 
-  def answer(
-    self, run: Any, method: str, nnx_kind: str, linen: Path_, attribute: Path_, args: Any, kwargs: Any
-  ) -> Any:
+  def answer(self, run: Any, method: str, nnx_kind: str, linen: Path_, attribute: Path_, args: Any, kwargs: Any) -> Any:
     """Runs a module with Linen's input, compares its output, and gives Linen's output back."""
     key = (linen, method)
     waiting = self._waiting.get(key)

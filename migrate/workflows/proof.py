@@ -181,5 +181,3 @@ def verify_ported(
     return failed(name, *error.findings, seconds=time.monotonic() - started)
   finally:
     shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from migrate.verify.compare import compare_arrays, compare_named, tolerance, ulps
+from migrate.verify.compare import compare, compare_arrays, compare_named, tolerance, ulps
+from migrate.verify.records import CallRecord, LinenRecord, NnxRecord
 
 ONE = np.ones(3, np.float32)
 
@@ -78,3 +79,15 @@ def test_low_precision_has_no_free_ulp():
 def test_an_output_of_one_side_only_is_a_difference():
   diffs = compare_named("call0", {"a": ONE}, {"b": ONE}, {})
   assert [(d.name, d.state) for d in diffs] == [("call0/a", "different"), ("call0/b", "different")]
+
+
+def test_python_values_among_the_outputs_must_agree():
+  def report(plain):
+    linen = CallRecord({"a": ONE}, {"n": 3, "nan": float("nan")}, 0, {}, {})
+    return compare("m", LinenRecord({}, (), [], [linen]), NnxRecord([CallRecord({"a": ONE}, plain, 0, {}, {})]))
+
+  assert report({"n": 3, "nan": float("nan")}).verdict == "identical"
+  wrong = report({"n": 4, "nan": float("nan")})
+  assert wrong.verdict == "different"
+  assert "4 where Linen gives 3" in wrong.findings[0].found
+  assert "nothing where Linen gives 3" in report({"nan": float("nan")}).findings[0].found
