@@ -135,13 +135,19 @@ def write(folder: Path, source: str | Mapping[str, str]) -> Path:
   return home
 
 
+_loaded: dict[Path, dict[str, Any]] = {}
+
+
 @contextlib.contextmanager
 def importable(folder: Path) -> Iterator[None]:
-  """While active, the folder is first on `sys.path`; modules of other tests under the same names are forgotten."""
+  """While active, the folder is first on `sys.path`, and its modules are those of the last time."""
   names = {p.relative_to(folder).parts[0].removesuffix(".py") for p in folder.rglob("*.py")}
-  mine = lambda module: (getattr(module, "__file__", None) or "").startswith(str(folder))
-  for name in [n for n, m in sys.modules.items() if n.partition(".")[0] in names and not mine(m)]:
-    del sys.modules[name]
+
+  def take() -> dict[str, Any]:
+    return {n: sys.modules.pop(n) for n in list(sys.modules) if n.partition(".")[0] in names}
+
+  others = take()
+  sys.modules.update(_loaded.get(folder, {}))
   sys.path.insert(0, str(folder))
   written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
   importlib.invalidate_caches()
@@ -150,6 +156,8 @@ def importable(folder: Path) -> Iterator[None]:
   finally:
     sys.dont_write_bytecode = written
     sys.path.remove(str(folder))
+    _loaded[folder] = take()
+    sys.modules.update(others)
 
 
 def evaluate(example: str, module: str) -> Example:

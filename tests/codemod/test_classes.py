@@ -10,7 +10,6 @@ from tests.codemod.support import port_and_check
 TRAIN = "Example({model}, ({args}, False), calls=(Call(({args}, True), rngs=('dropout',), mutable=['batch_stats']),))"
 
 
-@pytest.mark.xfail(strict=True, reason="ported.py gets a syntax error")
 def test_class_made_by_a_function_is_refused_by_its_name(tmp_path):
   source = """
     def make(width):

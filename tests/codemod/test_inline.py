@@ -136,7 +136,6 @@ class Model(nn.Module):
   assert closure in ported.text
 
 
-@pytest.mark.xfail(strict=True, reason="sizes are kept by the name of a parameter, whatever its method")
 def test_method_without_layers_stays_as_it_is(tmp_path):
   method = """  def scale(self, x):
     return x * self.factor

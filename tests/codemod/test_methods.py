@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -29,7 +27,6 @@ def test_methods_that_share_layers(tmp_path):
   port_and_check(tmp_path, source, call)
 
 
-@pytest.mark.xfail(strict=True, reason="sizes are kept by the name of a parameter, whatever its method")
 def test_properties_class_variables_and_static_methods_stay(tmp_path):
   source = """
     from typing import ClassVar

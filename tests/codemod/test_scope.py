@@ -32,7 +32,6 @@ def test_chain_of_names_is_kept():
   assert lines(block) == ["a = 1", "b = a + 1", "self.x = b"]
 
 
-@pytest.mark.xfail(strict=True, reason="the name that a statement stores counts as read")
 def test_value_overwritten_before_it_is_read_is_dropped():
   assert lines([made("a", "1"), made("a", "2"), kept("self.x = a")]) == ["a = 2", "self.x = a"]
 

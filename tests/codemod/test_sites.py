@@ -258,3 +258,18 @@ class Model(nn.Module):
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
   assert '    y = jnp.maximum(x, 0)\n    z = dict(a=y)["a"]\n' in ported.text
   assert "functools.reduce(jnp.add, [y, z])" in ported.text
+
+
+@pytest.mark.xfail(strict=True, reason="comments between the arguments of a constructor are lost")
+def test_comments_inside_a_constructor_survive(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(
+          3,  # how many
+          # as in the paper
+          use_bias=False,
+        )(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)")

@@ -27,6 +27,7 @@ class Head(nnx.Module):
 
 
 X = jnp.arange(6.0).reshape(2, 3)
+pytestmark = pytest.mark.filterwarnings("ignore:The 'split' argument:DeprecationWarning")
 CASES = {
   "ensemble": {
     "variable_axes": {"params": 0},
