@@ -176,7 +176,10 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
     if statement in field_nodes or _is_kw_only(statement):
       continue
     if statement is anchor and not placed:
-      out += ("\n" if not out.endswith("\n\n") and not skipped_first else "") + ("" if lead.startswith("\n") else "\n")
+      if not skipped_first and not out.endswith("\n\n"):
+        out += "\n"
+      if statement is info.methods.get("setup"):
+        out += lead.lstrip("\n")
       out += opening
       placed = True
       if statement is info.methods.get("setup"):

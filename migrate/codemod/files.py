@@ -174,6 +174,9 @@ def _top_level(
       if isinstance(target, ast.Name) and text.replace(" ", "") == f"{target.id}={target.id}":
         text = ""
     elif isinstance(node, ast.FunctionDef):
+      calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+      if any(unit.untraced_class(n) or unit.untraced_layer(n) is not None for n in calls):
+        continue  # it makes models where no example comes
       if unit.makes_layers(node, source):
         if node.name in {n.id for r in mine for n in ast.walk(r.info.node) if isinstance(n, ast.Name)}:
           rewriting.findings.append(Finding(f"{source.path}:{node.lineno}", f"left as it was: {node.name}, a function that makes layers",

@@ -26,9 +26,12 @@ def write_method(unit: Unit, node: ast.FunctionDef, compact: bool) -> str:
   unit.env = {}
   unit.assigned = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
   unit._dims = {}
+  # a class method or static method makes instances, not layers of this one
+  unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)
   before = len(unit.findings)
   body = unit.body(node.body)
+  unit.no_sites = False
   del before, compact
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = _method_header(unit, node, extra)

@@ -153,7 +153,7 @@ class SiteSizes:
       wanted = {v for v in values if v is not None}
       for other in others:
         seen = {e.value.shape[-1] for e in self.array_events(other) or [] if e.value.shape}
-        found = self.dims(other) if seen and seen == wanted else None
+        found = self.dims(other) if seen and seen == wanted else None  # pyright: ignore
         if found and found[-1] and need.parameter != "in_features":
           return [c for c in found[-1] if self.holds(site, c, values)]
     dims = self.dims(node)

@@ -33,7 +33,7 @@ class Sites:
 
   def creates(self: Unit, node: ast.AST) -> bool:
     """Whether this expression makes a module."""
-    if not isinstance(node, ast.Call):
+    if not isinstance(node, ast.Call) or self.no_sites:
       return False
     return bool(self.made_at(node)) or self.untraced_layer(node) is not None or bool(self.untraced_class(node))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -32,6 +31,7 @@ from migrate.codemod.source import dotted, key, names_in
 from migrate.codemod.statements import Statements
 from migrate.codemod.static import NotStatic, Statics
 from migrate.codemod.transforms import TRANSFORMS
+from migrate.codemod.trial import Trial
 from migrate.codemod.variables import Variables, VariableSite
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Activation, ArraySpec
@@ -55,6 +55,7 @@ class Unit(
   Variables,
   Inlining,
   Partials,
+  Trial,
 ):
   """The state that rewriting of one class shares between its parts."""
 
@@ -113,6 +114,7 @@ class Unit(
     self.instances: set[InstanceKey] = {
       (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"
     }
+    self.no_sites = False
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.open_variables: list[VariableSite] = []
@@ -365,42 +367,6 @@ class Unit(
     picked = [Event(e.activation, e.order, e.value[index]) for e in events]
     return self._flow(value, picked) if all(is_array(e.value) for e in picked) else None
 
-  def shape_comparison(self, test: ast.AST) -> str | None:
-    """`x.shape != y.shape` by the axes whose sizes are known, and by strides; held against every recorded truth."""
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq | ast.NotEq):
-      return None
-    sides = [test.left, test.comparators[0]]
-    if not all(isinstance(s, ast.Attribute) and s.attr == "shape" for s in sides):
-      return None
-    left, right = (self.dims(s.value) for s in sides)  # type: ignore[attr-defined]
-    truths = self.events(test)
-    shapes = [self.events(s) for s in sides]
-    if left is None or right is None or not truths or len(shapes[0]) != len(truths) or len(shapes[1]) != len(truths):
-      return None
-    unequal = isinstance(test.ops[0], ast.NotEq)
-    terms: list[str] = []
-    seen = [False] * len(truths)
-    for axis in range(1, min(len(left), len(right)) + 1):
-      a, b = self.pick(left[-axis]), self.pick(right[-axis])
-      if a is None or b is None or a == b:
-        continue
-      terms.append(f"{a} {'!=' if unequal else '=='} {b}")
-      seen = [s or x.value[-axis] != y.value[-axis] for s, x, y in zip(seen, *shapes, strict=True)]
-    for name in self.field_names:
-      if "stride" not in name.lower() or name not in self.readable:
-        continue
-      values = [getattr(e.activation.module, name, None) for e in truths]
-      if all(isinstance(v, int) for v in values):
-        terms.append(f"self.{name} {'!=' if unequal else '=='} 1")
-        seen = [s or v != 1 for s, v in zip(seen, values, strict=True)]
-      elif all(isinstance(v, tuple | list) and v for v in values) and len({len(v) for v in values}) == 1:  # pyright: ignore
-        ones = "(" + ", ".join("1" for _ in values[0]) + ("," if len(values[0]) == 1 else "") + ")"  # pyright: ignore
-        terms.append(f"tuple(self.{name}) {'!=' if unequal else '=='} {ones}")
-        seen = [s or any(i != 1 for i in v) for s, v in zip(seen, values, strict=True)]  # pyright: ignore
-    if not terms or [bool(e.value) for e in truths] != [s == unequal for s in seen]:
-      return None
-    return (" or " if unequal else " and ").join(terms)
-
   def note_output(self, value: ast.AST) -> None:
     """Remembers the axes of what a method returns."""
     dims = self.dims(value)
@@ -408,27 +374,6 @@ class Unit(
       self.outputs[self.method] = [list(d) for d in dims]
 
   # ---- trial runs
-
-  def snapshot(self) -> dict[str, Any]:
-    """Everything that a trial run of a loop's body may change."""
-    names = ("env", "_dims", "block", "used", "sites", "hoists", "readable", "variable_attrs", "variable_nodes", "tokens",
-             "attribute_residue", "helpers", "method_iterators", "templates", "imports", "outputs", "dead_lists", "static_arrays")  # fmt: skip
-    state = {n: type(getattr(self, n))(getattr(self, n)) for n in names}
-    for n in ("findings", "inner_sites", "produced", "variable_sites", "loops", "conditions"):
-      state[n] = list(getattr(self, n))
-    state["flows"] = [(site, {k: list(v) for k, v in site.flow.items()}) for site in self.setup_sites]
-    state["loop_state"] = [(loop, list(loop.before), list(loop.iterators)) for loop in self.loops]
-    state["env"] = {n: dataclasses.replace(v) for n, v in self.env.items()}
-    return state
-
-  def restore(self, state: dict[str, Any]) -> None:
-    """Undoes a trial run."""
-    for loop, before, iterators in state.pop("loop_state"):
-      loop.before, loop.iterators = before, iterators
-    for site, flow in state.pop("flows"):
-      site.flow = flow
-    for name, value in state.items():
-      setattr(self, name, value)
 
 
 def is_builtin(name: str) -> bool:

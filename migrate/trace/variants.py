@@ -80,7 +80,7 @@ def _resized(example: Example, last: bool = False) -> Example:
     integer = np.issubdtype(np.dtype(leaf.dtype), np.integer)
     if last:
       wide = np.issubdtype(np.dtype(leaf.dtype), np.floating) and len(shape) > 1
-      return jax.ShapeDtypeStruct((*shape[:-1], shape[-1] * 2), leaf.dtype) if wide else leaf
+      return jax.ShapeDtypeStruct((*shape[:-1], shape[-1] * 2), leaf.dtype) if wide else leaf  # pyright: ignore
     keep_last = not integer and len(shape) > 1
     new = tuple(
       s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s)
