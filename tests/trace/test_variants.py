@@ -1,0 +1,48 @@
+"""The same model at other sizes."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from migrate.example import Example
+from migrate.trace.variants import variants
+
+
+class Net(nn.Module):
+  features: int = 5
+  num_layers: int = 2
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(self.features)(x)
+
+
+def found(*args):
+  return list(variants(Example(Net(), args)))
+
+
+def test_batch_changes_and_features_stay():
+  resized = found(jnp.ones((2, 7)))[0]
+  assert resized.args[0].shape == (3, 7)
+
+
+def test_image_sizes_are_doubled():
+  resized = found(jnp.ones((2, 8, 12, 3)))[0]
+  assert resized.args[0].shape == (3, 16, 24, 3)
+
+
+def test_equal_sizes_stay_equal_across_arguments():
+  resized = found(jnp.ones((2, 6), "int32"), jnp.ones((2, 6), bool))[0]
+  assert resized.args[0].shape[0] == resized.args[1].shape[0]
+
+
+def test_last_axis_is_widened_in_a_variant_of_its_own():
+  assert found(jnp.ones((2, 7)))[1].args[0].shape == (2, 14)
+
+
+def test_fields_that_count_features_are_doubled_and_others_stay():
+  scaled = found(jnp.ones((2, 7)))[-1].module
+  assert (scaled.features, scaled.num_layers) == (10, 2)
+
+
+def test_values_that_are_no_arrays_stay():
+  assert found(jnp.ones((2, 7)), "mode", None, 3)[0].args[1:] == ("mode", None, 3)
