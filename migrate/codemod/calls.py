@@ -163,9 +163,6 @@ class Calls:
     if function in ("nn.merge_param", "merge_param") or self.resolve(node.func) == "flax.linen.merge_param":
       first, second = [self.text(a) for a in node.args[1:3]]
       return f"({first} if {first} is not None else {second})"
-    full = self.resolve(node.func)
-    if full is not None and full.startswith("flax.linen.") and not self.has_counterpart(node.func):
-      self.leave(node, f"{full} has no NNX counterpart here")
     return self.compose(node, self.text)
 
   def _applied(self: Unit, node: ast.Call) -> str | None:

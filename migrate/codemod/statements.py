@@ -28,9 +28,14 @@ class Statements:
       if i == 0:
         lead = lead.lstrip("\n") if not lead.strip() else lead
       self.pending_comments = self.source.comments_above(statement)
+      before = len(self.todo)
       text = self.statement(statement)
       if text is None:
         continue
+      own = list(dict.fromkeys(self.todo[before:]))
+      del self.todo[before:]
+      if own:
+        text = f"{self.source.indent(statement)}# TODO(linen2nnx): left as it was: {'; '.join(own)}\n" + text
       taken = self.pending_comments is None
       if taken and lead.strip() and text is not None and self.moved:
         lead = "\n" if lead.startswith("\n") else ""

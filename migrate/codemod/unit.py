@@ -115,6 +115,7 @@ class Unit(
       (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"
     }
     self.no_sites = False
+    self.todo: list[str] = []
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.open_variables: list[VariableSite] = []
@@ -195,7 +196,8 @@ class Unit(
     return MigrateError(Finding(self.where(node), found, wanted, do, "error", "L2N101"))
 
   def leave(self, node: ast.AST, why: str) -> None:
-    """Notes something that stays as it was."""
+    """Notes something that stays as it was, for the report and for a comment above the statement."""
+    self.todo.append(why)
     if self.events(node):
       self.note(
         Finding(

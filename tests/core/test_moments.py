@@ -108,3 +108,9 @@ def test_parameters_named_like_fields_of_the_state():
   assert found[("0", "mu", "mu", "w")] == (("0", "mu"), ("mu", "w"), ())
   assert found[("0", "mu", "w")] == (("0", "mu"), ("w",), ())
   assert ("0", "count") not in found
+
+
+def test_moments_of_parameters_that_are_not_there_are_refused():
+  plan = make_plan({("params", "l_0", "k"): f32(2, 3)}, None, None)
+  with pytest.raises(MigrateError, match="mirror no parameter"):
+    lift(plan, {("mu", "l_0", "k"): f32(2, 3), ("mu", "l_1", "k"): f32(2, 3)})

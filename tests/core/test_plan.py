@@ -201,6 +201,6 @@ def test_ten_thousand_leaves_with_a_thousand_rules_are_quick():
   source = {("params", f"b_{i % 1000}", f"l{i}", "k"): f32(2) for i in range(10_000)}
   target = {(f"c{i % 1000}", f"l{i}", "k"): f32(2) for i in range(10_000)}
   rules = tuple(move(f"params/b_{i}/**", f"c{i}/**") for i in range(1000))
-  started = time.perf_counter()
+  started = time.process_time()
   make_plan(source, target, ModelMapping(rules))
-  assert time.perf_counter() - started < 3
+  assert time.process_time() - started < 3
