@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.codemod.support import port_and_check
 
 
-@pytest.mark.xfail(strict=True, reason="the field `remat` hides the imported template of that name in __init__")
 def test_remat_of_a_class(tmp_path):
   source = """
     class Block(nn.Module):
@@ -30,7 +27,6 @@ def test_remat_of_a_class(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(False), x(2, 5)")
 
 
-@pytest.mark.xfail(strict=True, reason="the template uses a deprecated argument")
 def test_vmap_of_a_class(tmp_path):
   source = """
     class Critic(nn.Module):

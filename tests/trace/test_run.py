@@ -26,6 +26,14 @@ class Model(nn.Module):
     return x + self.features
 
 
+class Strict(nn.Module):
+  @nn.compact
+  def __call__(self, x, train: bool = False):
+    if train:
+      raise ValueError("not for training")
+    return nn.Dense(3)(x)
+
+
 def test_no_parameter_is_allocated():
   huge = Example(Model(10**9), (x(2, 10**9),))
   facts = trace(huge)
@@ -45,13 +53,6 @@ def test_flags_are_tried_both_ways():
 
 
 def test_flag_that_does_not_run_the_other_way_is_a_note():
-  class Strict(nn.Module):
-    @nn.compact
-    def __call__(self, x, train: bool = False):
-      if train:
-        raise ValueError("not for training")
-      return nn.Dense(3)(x)
-
   facts = trace(Example(Strict(), (x(2, 5),)))
   assert facts.notes == ["a call with a flipped flag does not run: ValueError"]
 
@@ -85,6 +86,15 @@ def test_class_without_source_is_refused():
   exec("class Made(nn.Module):\n  @nn.compact\n  def __call__(self, x):\n    return nn.Dense(3)(x)\n", namespace)
   with pytest.raises(MigrateError, match="source can't be found"):
     trace(Example(namespace["Made"](), (x(2, 5),)))
+
+
+def test_class_made_inside_a_function_is_refused():
+  class Inside(nn.Module):
+    def __call__(self, x):
+      return x
+
+  with pytest.raises(MigrateError, match="made inside a function"):
+    trace(Example(Inside(), (x(2, 5),)))
 
 
 def test_default_include_is_the_top_level_package():

@@ -35,7 +35,9 @@ def test_overlay_finds_ported_files_before_the_originals(tmp_path, monkeypatch):
     (folder / "overlaid_pkg/model.py").write_text(f"value = {value}\n")
   (original / "overlaid_pkg/__init__.py").write_text("")
   (original / "overlaid_pkg/other.py").write_text("value = 3\n")
-  text = prelude('"""Builds."""\n\nfrom overlaid_pkg import model, other\n', {"overlaid_pkg.model": "overlaid_pkg/model.py"})
+  text = prelude(
+    '"""Builds."""\n\nfrom overlaid_pkg import model, other\n', {"overlaid_pkg.model": "overlaid_pkg/model.py"}
+  )
   (ported / "ported.py").write_text(text)
   monkeypatch.syspath_prepend(str(original))
   finders = list(sys.meta_path)
