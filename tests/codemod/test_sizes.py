@@ -205,3 +205,36 @@ def test_what_a_class_returns_has_a_size_its_maker_knows(tmp_path):
 )
 def test_closed_expressions_read_fields_and_sizes(text, wanted):
   assert closed(text) is wanted
+
+
+@pytest.mark.xfail(strict=True, reason="hoisted, though data flow gives in_features + 6")
+def test_sum_with_the_features_of_a_layer_is_not_hoisted(tmp_path):
+  line = "y = jnp.concatenate([x, nn.Dense(6)(x)], axis=-1)"
+  assert port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(2, 13)").hoisted == []
+
+
+@pytest.mark.xfail(strict=True, reason="the batch is taken for a size that it equals")
+def test_batch_that_equals_a_sum_is_no_size(tmp_path):
+  line = "y = jnp.concatenate([x, nn.Dense(6)(x)], axis=-1)"
+  port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(11, 5)", held_out=["Model(), x(2, 13)"])
+
+
+@pytest.mark.xfail(strict=True, reason="the size of a layer's input goes before the layer's own features")
+def test_features_of_a_layer_go_before_a_coinciding_input(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(6)(x)
+        x = nn.Dense(self.width)(x)
+        return nn.Dense(3)(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(97, 5)", held_out=["Model(7), x(2, 13)"])
+
+
+@pytest.mark.xfail(strict=True, reason="an operand is added to itself")
+def test_features_of_a_layer_go_before_twice_its_input(tmp_path):
+  line = "y = nn.Conv(10, (1,))(x[:, None])[:, 0]"
+  port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(97, 5)", held_out=["Model(), x(2, 13)"])
