@@ -9,7 +9,7 @@ import textwrap
 
 from migrate.codemod.inheritance import inherited_sizes
 from migrate.codemod.inits import init_text, needs_dataclass
-from migrate.codemod.methods import helper_method, write_method
+from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Stmt, prune, render
 from migrate.codemod.setups import fill_lists, fill_sites, write_setup
@@ -61,8 +61,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
     raise unit.refusal(info.node, f"{info.name}: the rewriting does not parse near `{lines[min((error.lineno or 1), len(lines)) - 1].strip()}`",
                        "Python", "report this class") from error  # fmt: skip
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
+  functions = {h.node.name: helper_function(unit, h) for h in unit.helpers.values() if h.kind == "function" and h.text}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
-                     unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines))  # fmt: skip
+                     unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions)  # fmt: skip
 
 
 def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block]:

@@ -138,7 +138,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     rewriting.imports[module] = added
     text = _without_replaced(text, added)
     rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source))
-    rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}
+    rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}.union(*(r.functions for r in mine))
 
 
 def _without_replaced(text: str, added: set[str]) -> str:
@@ -166,6 +166,7 @@ def _top_level(
   unit = Unit(project, mine[0].info, names, rewriting.results, {}, {}, False)
   unit.self_name = ""
   found: dict[ast.stmt, str] = {}
+  ported = {name: text for result in mine for name, text in result.functions.items()}
   for node in source.tree.body:
     unit.env, unit.parameters, unit.self_name = {}, set(), ""
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -173,6 +174,9 @@ def _top_level(
       target = node.targets[0] if isinstance(node, ast.Assign) else node.target
       if isinstance(target, ast.Name) and text.replace(" ", "") == f"{target.id}={target.id}":
         text = ""
+    elif isinstance(node, ast.FunctionDef) and node.name in ported:
+      found[node] = ported[node.name]
+      continue
     elif isinstance(node, ast.FunctionDef):
       calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
       if any(unit.untraced_class(n) or unit.untraced_layer(n) is not None for n in calls):

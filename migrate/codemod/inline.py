@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Local, Stmt
-from migrate.codemod.source import Source, dotted, key
+from migrate.codemod.source import Source, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -66,6 +66,18 @@ class Inlining:
         helper = Helper("method", definition, self.source, f"{self.info.name}.{short}")
         self.helpers[name] = helper
         return helper
+    return self._top_level_helper(node, name)
+
+  def _top_level_helper(self: Unit, node: ast.Call, name: str) -> Helper | None:
+    """A function at the top of this file that makes layers."""
+    if self.no_sites or "." in name or name in self.env or name in self.parameters or not self.events(node):
+      return None
+    for statement in self.source.tree.body:
+      if isinstance(statement, ast.FunctionDef) and statement.name == name and not statement.decorator_list:
+        if statement.args.kwarg is None and self.makes_layers(statement, self.source):
+          helper = self.helpers[name] = Helper("function", statement, self.source, name)
+          return helper
+    return None
     return None
 
   def is_compact(self: Unit, definition: ast.FunctionDef) -> bool:
@@ -163,7 +175,13 @@ class Inlining:
       helper.layers = self.attribute(f"{helper.node.name.strip('_')}_layers")
       self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
       self.need_import("from flax import nnx")
+    self.returned = None
     self._inline(node, helper)
+    if self.returned is not None:
+      self._dims[node] = self.returned
+      for name in {n for axis in self.returned for c in axis for n in names_in(c)} - {self.self_name} - self.parameters:
+        if not name.startswith("SIZE__"):
+          self.env.setdefault(name, Local("static", None))  # `__init__` has it from the layers just made
     name = dotted(node.func)
     if once:
       return f"{name}({', '.join(arguments)})"

@@ -59,6 +59,16 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
 
 
+def helper_function(unit: Unit, helper: Any) -> str:
+  """A top-level function that makes layers: it takes them from its caller."""
+  node = helper.node
+  unit.self_name, unit.env = "", {}
+  unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+  header = _method_header(unit, node, [])
+  header = _add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
+
+
 def _place_closures(unit: Unit, body: str) -> str:
   """Layer-making functions inside a method, with the body that takes its layers from the iterator."""
   for helper in unit.helpers.values():

@@ -24,6 +24,7 @@ class ClassResult:
     imports: import statements that the text needs.
     templates: template files that the text needs.
     hoisted: names of hoisted arguments.
+    functions: top-level functions of the file that make layers, by name, with their new text.
     compact_sites: whether compact methods make layers, which a subclass's own would not.
   """
 
@@ -37,3 +38,4 @@ class ClassResult:
   templates: set[str]
   hoisted: list[str]
   compact_sites: bool = False
+  functions: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -86,7 +86,9 @@ class Statements:
       if node.value is not None:
         opening, closing = self.around(node, node.value)
         text = f"return {opening}{self.text(node.value)}{closing}"
-      if node.value is not None:
+      if node.value is not None and self.function_depth:
+        self.returned = self.dims(node.value)
+      elif node.value is not None:
         self.note_output(node.value)
       if self.conditions and all(self.conditions) and not self.loops and not self.function_depth:
         self.block.append(Stmt(lambda: "return", stop=True))

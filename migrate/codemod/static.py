@@ -214,5 +214,15 @@ def _integer(node: ast.AST) -> int | None:
 
 
 def _atom(text: str) -> str:
-  plain = all(c.isalnum() or c in "._[]'\"" for c in text)
+  plain = all(c.isalnum() or c in "._[]'\"" for c in text) or _enclosed(text)
   return text if plain else f"({text})"
+
+
+def _enclosed(text: str) -> bool:
+  """Whether one pair of parentheses stands around all of a text."""
+  depth = 0
+  for i, c in enumerate(text):
+    depth += (c == "(") - (c == ")")
+    if depth == 0:
+      return i == len(text) - 1 and text[0] == "("
+  return False

@@ -104,7 +104,7 @@ class Unit(
     self.outputs: dict[str, Dims] = {}
     self.pending_comments: list[str] | None = []
     self.moved = False
-    self.returned = False
+    self.returned: Dims | None = None
     self.needs_rngs = False
     self.late = False
     self.in_setup = False

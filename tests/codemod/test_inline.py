@@ -86,7 +86,6 @@ def test_lambda_that_makes_a_layer(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 7)"])
 
 
-@pytest.mark.xfail(strict=True, reason="functions that make layers are left")
 def test_function_of_the_module_that_makes_layers(tmp_path):
   source = """
     def mlp(x, features):
@@ -104,7 +103,6 @@ def test_function_of_the_module_that_makes_layers(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((2, 11)), x(2, 5)"])
 
 
-@pytest.mark.xfail(strict=True, reason="functions that make layers are left")
 def test_factory_at_the_top_of_the_file(tmp_path):
   source = """
     def make_norm(kind):
