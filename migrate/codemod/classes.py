@@ -35,7 +35,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     if helper is not None and helper.text:
       texts[name] = helper_method(unit, info.methods[name], helper)
       continue
-    texts[name] = write_method(unit, info.methods[name], name in compact)
+    texts[name] = write_method(unit, info.methods[name])
   body, _ = prune(unit.block)
   setup_text: list[str] = []
   for line in fill_lists(unit, "\n".join(setup_lines)).split("\n") if setup_lines else []:

@@ -15,7 +15,7 @@ from migrate.codemod.sizes import token
 from migrate.codemod.unit import Unit
 
 
-def write_method(unit: Unit, node: ast.FunctionDef, compact: bool) -> str:
+def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   """The method's lines, decorators and comments above included."""
   unit.method = node.name
   arguments = node.args
@@ -29,10 +29,8 @@ def write_method(unit: Unit, node: ast.FunctionDef, compact: bool) -> str:
   # a class method or static method makes instances, not layers of this one
   unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)
-  before = len(unit.findings)
   body = unit.body(node.body)
   unit.no_sites = False
-  del before, compact
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = _method_header(unit, node, extra)
   body = _place_closures(unit, body)

@@ -104,10 +104,6 @@ class Statements:
       return self.own_lines(node, text)
     if isinstance(node, ast.Assert | ast.Raise | ast.Delete):
       text = self.compose(node, self.text)
-      static = None
-      if isinstance(node, ast.Assert):
-        static = None
-      del static
       return self.own_lines(node, text)
     return self.own_lines(node, self.compose(node, self.text))
 

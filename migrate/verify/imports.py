@@ -89,7 +89,7 @@ def jax_config() -> dict[str, Any]:
 
 
 def changed_config(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-  """What importing the example changed (netket and others turn on x64, or change matmul precision)."""
+  """What importing the example changed (libraries turn on x64, or change matmul precision)."""
   return {k: v for k, v in after.items() if k not in before or before[k] != v}
 
 
