@@ -1,55 +1,41 @@
 """Renames the leaves of an Orbax OCDBT checkpoint without reading them.
 
-An OCDBT store keeps values in write-once data files and names in a tree. The data files are hard-linked, the names
-copied by reference (TensorStore `experimental_copy_range_to`) and the old ones deleted; leaves that changed are
-written beside them. The metadata files of Orbax are those that it wrote for the source, under the new names.
+An OCDBT store keeps values in write-once data files and names in a tree. The data files are hard-linked, or copied as
+files, the names copied by reference (TensorStore `experimental_copy_range_to`) and the old ones deleted; leaves that
+changed are written beside them. The metadata files of Orbax are those that it wrote for the source, under the new names.
 """
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata
+from migrate.checkpoint.orbax import MANIFEST, read_metadata
+from migrate.checkpoint.orbax_metadata import dotted, write_metadata
+from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored, damaged, ordered
 from migrate.core.paths import Path
 from migrate.core.report import refuse
 
 _BATCH = 64 << 20
+MANIFEST_OF_OURS = "linen2nnx.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class Reference:
-  """A leaf of the source that the destination has under another name.
-
-  Attributes:
-    origin: its path in the source, for people.
-    name: how the store calls it.
-    shape: its shape.
-    dtype: its NumPy dtype.
-  """
-
-  origin: str
-  name: str
-  shape: tuple[int, ...]
-  dtype: Any
-
-  def read(self) -> Reference:
-    """Itself: the data stays where it is."""
-    return self
+def is_ocdbt(stored: Stored) -> bool:
+  """Whether the source keeps all arrays in one OCDBT store."""
+  return stored.format == "orbax" and (stored.place / MANIFEST).is_file()
 
 
 def why_not(stored: Stored, target: FilePath) -> str:
   """Why leaves cannot be taken by reference; empty where they can."""
-  if stored.format != "orbax" or not (stored.place / MANIFEST).is_file():
+  if not is_ocdbt(stored):
     return "the source is not an OCDBT store"
   parent = next(p for p in target.parents if p.exists())
   if os.stat(parent).st_dev != os.stat(stored.place).st_dev:
@@ -57,13 +43,14 @@ def why_not(stored: Stored, target: FilePath) -> str:
   return ""
 
 
-def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any]]) -> None:
+def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any]], copy: bool = False) -> None:
   """Makes the checkpoint of `(path, Reference, array, number or None)` with the source's data files.
 
   Args:
     stored: the source, an OCDBT checkpoint.
-    folder: what to make, on the same file system.
+    folder: what to make, on the same file system where `copy` is not given.
     leaves: taken one by one; their first segments must not be those of the source's paths.
+    copy: copy the data files instead of linking them.
 
   Raises:
     OSError: where the file system does not link.
@@ -72,26 +59,26 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
   import tensorstore as ts
 
   source = stored.place
-  shutil.copytree(source, folder, copy_function=_link_or_copy, ignore=shutil.ignore_patterns("linen2nnx.json"))
+  _take_files(source, folder, copy)
   metadata = read_metadata(source)
   driver = "zarr3" if metadata.get("use_zarr3") else "zarr"
   base = {"driver": "ocdbt", "base": f"file://{folder}/"}
   context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
-  old = {str(p[0]) for p in (*stored.leaves, *stored.empty)}
+  old = {str(entry["key_metadata"][0]["key"]) for entry in metadata["tree_metadata"].values()}
   made: dict[Path, Any] = {}
   try:
     for batch in _batches(leaves, made, old, source):
       _write_arrays(batch, driver, base, context)
     store = ts.KvStore.open(base, context=context).result()
+    _write_joined(ts, store, made)
     with ts.Transaction() as transaction:
       within = store.with_transaction(transaction)
-      copies = [
-        (store / f"{leaf.name}/").experimental_copy_range_to(within / f"{_name(path)}/")
-        for path, leaf in made.items()
-        if isinstance(leaf, Reference)
-      ]
-      for copy in copies:
-        copy.result()
+      copies: list[Any] = []
+      for path, leaf in made.items():
+        if isinstance(leaf, Reference):
+          copies += _rename(ts, store, within, dotted(path), leaf)
+      for started in copies:
+        started.result()
     for top in old:
       for sign in (".", "/"):
         store.delete_range(_prefix(ts, f"{top}{sign}".encode())).result()
@@ -99,23 +86,54 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
     if "No space" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
       raise OSError(28, "No space left on device") from error
     raise damaged(source, f"its leaves cannot be renamed: {error!s:.200}") from error
-  _write_metadata(folder, metadata, ordered(made))
+  write_metadata(folder, metadata, ordered(made))
 
 
-def _name(path: Path) -> str:
-  return ".".join(map(str, path))
+def _rename(ts: Any, store: Any, within: Any, name: str, leaf: Reference) -> list[Any]:
+  """Starts to give a stored leaf its new name, chunk by chunk where it is made of some."""
+  if leaf.name:
+    return [(store / f"{leaf.name}/").experimental_copy_range_to(within / f"{name}/")]
+  alone = ts.KvStore.KeyRange(b"", b"\0")
+  return [(store / old).experimental_copy_range_to(within / f"{name}/{new}", alone) for old, new in leaf.chunks()]
+
+
+def _write_joined(ts: Any, store: Any, made: Mapping[Path, Any]) -> None:
+  """The metadata of arrays made of chunks; not in one transaction with copies, which TensorStore then leaves empty."""
+  with ts.Transaction() as transaction:
+    within = store.with_transaction(transaction)
+    for path, leaf in made.items():
+      if isinstance(leaf, Reference) and not leaf.name:
+        within.write(f"{dotted(path)}/.zarray", json.dumps(leaf.metadata())).result()
 
 
 def _prefix(ts: Any, prefix: bytes) -> Any:
   return ts.KvStore.KeyRange(prefix, prefix[:-1] + bytes([prefix[-1] + 1]))
 
 
-def _link_or_copy(source: str, target: str) -> None:
-  """Data files are linked, they are never written again; all others are small and copied."""
-  if FilePath(source).parent.name == "d":
-    os.link(source, target)
+def _take_files(source: FilePath, folder: FilePath, copy: bool) -> None:
+  """Links or copies data files, which are never written again; all others are small and copied."""
+  data: list[tuple[str, str]] = []
+
+  def take(one: str, other: str) -> None:
+    if FilePath(one).parent.name == "d":
+      data.append((one, other))
+    else:
+      shutil.copyfile(one, other)
+
+  shutil.copytree(source, folder, copy_function=take, ignore=shutil.ignore_patterns(MANIFEST_OF_OURS))
+  if copy:
+    with ThreadPoolExecutor(4) as threads:
+      for _ in threads.map(_copy_synced, *zip(*data, strict=True)):
+        pass
   else:
-    shutil.copy2(source, target)
+    for one, other in data:
+      os.link(one, other)
+
+
+def _copy_synced(source: str, target: str) -> None:
+  shutil.copyfile(source, target)  # within the kernel, where it can
+  with open(target, "rb+") as file:
+    os.fsync(file.fileno())
 
 
 def _batches(
@@ -149,7 +167,7 @@ def _write_arrays(batch: list[tuple[Path, np.ndarray]], driver: str, base: Mappi
   with ts.Transaction() as transaction:
     opened = []
     for path, array in batch:
-      spec = {"driver": driver, "kvstore": {**base, "path": f"{_name(path)}/"}, "store_data_equal_to_fill_value": True}
+      spec = {"driver": driver, "kvstore": {**base, "path": f"{dotted(path)}/"}, "store_data_equal_to_fill_value": True}
       options = {
         "dtype": array.dtype,
         "shape": array.shape,
@@ -159,41 +177,3 @@ def _write_arrays(batch: list[tuple[Path, np.ndarray]], driver: str, base: Mappi
     writes = [o.result().write(array) for o, (_, array) in zip(opened, batch, strict=True)]
     for write in writes:
       write.result()
-
-
-def _write_metadata(folder: FilePath, metadata: dict[str, Any], leaves: Mapping[Path, Any]) -> None:
-  """Orbax's own metadata under the new names."""
-  values = {
-    _name(tuple(k["key"] for k in e["key_metadata"])): e["value_metadata"] for e in metadata["tree_metadata"].values()
-  }
-  entries: dict[str, Any] = {}
-  for path, leaf in leaves.items():
-    if isinstance(leaf, Reference):
-      value = values[leaf.name]
-    elif leaf is None:
-      value = {"value_type": "None", "skip_deserialize": True}
-    else:
-      kind = "scalar" if isinstance(leaf, bool | int | float) else "np.ndarray"
-      value = {"value_type": kind, "skip_deserialize": False}
-    keys = [{"key": str(s), "key_type": 1 if type(s) is int else 2} for s in path]
-    entries[str(tuple(map(str, path)))] = {"key_metadata": keys, "value_metadata": value}
-  (folder / METADATA).write_text(json.dumps({**metadata, "tree_metadata": entries}), encoding="utf-8")
-  names: dict[str, list[str]] = {}
-  for path, leaf in leaves.items():
-    if isinstance(leaf, Reference):
-      names.setdefault(leaf.name, []).append(_name(path))
-  sharding = folder / "_sharding"
-  if sharding.is_file():
-    known = {base64.b64decode(k).decode(): v for k, v in json.loads(sharding.read_bytes()).items()}
-    _replace(sharding, {base64.b64encode(n.encode()).decode(): v for k, v in known.items() for n in names.get(k, ())})
-  for file in (folder / "array_metadatas").glob("*") if (folder / "array_metadatas").is_dir() else ():
-    known = [e["array_metadata"] for e in json.loads(file.read_bytes())["array_metadatas"]]
-    kept = [{**e, "param_name": n} for e in known for n in names.get(e["param_name"], ())]
-    _replace(file, {"array_metadatas": [{"array_metadata": e} for e in kept]})
-
-
-def _replace(file: FilePath, data: Any) -> None:
-  file.write_text(json.dumps(data), encoding="utf-8")
-
-
-__all__ = ["Reference", "link_tree", "why_not"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.references import may_be_cut
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, show
@@ -82,8 +83,8 @@ def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
     if kind == "string":
       raise refuse(f"{folder}: {show(one)}", "a string", "arrays and numbers", "save the checkpoint without it")
     name = ".".join(map(str, one))
-    shape, dtype = infos[name]
-    leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name)
+    shape, dtype, layout = infos[name]
+    leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name, layout)
   empty = tuple(p for p, kind in kinds if p not in leaves)
   numbers = frozenset(p for p, kind in kinds if kind == "scalar")
   return Stored(
@@ -135,8 +136,8 @@ class Store:
     except ValueError as error:
       raise damaged(folder, _plain(error)) from error
 
-  def infos(self, names: list[str]) -> list[tuple[tuple[int, ...], Any]]:
-    """Shape and dtype of each array."""
+  def infos(self, names: list[str]) -> list[tuple[tuple[int, ...], Any, dict[str, Any] | None]]:
+    """Shape and dtype of each array, and its metadata where its chunks can be taken as they are."""
     for name in names:
       if not self.ocdbt and (".." in name.split("/") or name.startswith("/") or "\0" in name):
         raise damaged(self.folder, f"an array named {name!r:.80}", "a name inside the folder")
@@ -147,7 +148,7 @@ class Store:
     except (ValueError, OSError) as error:
       raise damaged(self.folder, _plain(error)) from error
 
-  def _info(self, name: str, found: Any) -> tuple[tuple[int, ...], Any]:
+  def _info(self, name: str, found: Any) -> tuple[tuple[int, ...], Any, dict[str, Any] | None]:
     where = f"{self.folder}: {name}"
     if found.state != "value":
       raise damaged(where, "the metadata names it, and there is no such array", "every array of the metadata")
@@ -160,7 +161,7 @@ class Store:
     dtype = numpy_dtype({"bool": "bool"}.get(text, text))
     if dtype.kind not in "biufcV" or dtype.hasobject:
       raise damaged(where, f"dtype {text!r:.40}", "numbers")
-    return checked_shape(where, shape), dtype
+    return checked_shape(where, shape), dtype, data if may_be_cut(data) else None
 
   def read(self, name: str) -> np.ndarray:
     """The array of that name."""

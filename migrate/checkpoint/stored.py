@@ -22,12 +22,14 @@ class StoredLeaf:
     dtype: its NumPy dtype.
     load: gives the array.
     name: how the format calls it.
+    layout: how it is stored in chunks (the metadata of zarr, version 2), where chunks can be taken as they are.
   """
 
   shape: tuple[int, ...]
   dtype: Any
   load: Callable[[], np.ndarray] = dataclasses.field(repr=False, compare=False)
   name: str = ""
+  layout: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False, compare=False)
 
   @property
   def nbytes(self) -> int:

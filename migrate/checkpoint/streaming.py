@@ -1,11 +1,13 @@
 """Writes an Orbax checkpoint leaf by leaf, in bounded memory.
 
 The arrays go straight into an OCDBT store, some megabytes at a time; leaves that are only renamed are copied as they
-are stored, without decoding. Orbax itself then writes the metadata, from a tree of the same structure and dtypes.
+are stored, without decoding. The metadata is that of the source under the new names where Orbax wrote the source; else
+Orbax writes it, from a tree of the same structure and dtypes.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path as FilePath
@@ -13,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.by_reference import Reference
 from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, write_orbax
-from migrate.checkpoint.stored import Stored, damaged, listed
+from migrate.checkpoint.orbax_metadata import dotted, write_metadata
+from migrate.checkpoint.references import Reference
+from migrate.checkpoint.stored import Stored, damaged, listed, ordered
 from migrate.core.paths import Path
 
 _BATCH = 64 << 20
@@ -34,16 +37,17 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
     OSError: where the destination cannot be written.
   """
   writer = _Writer(folder, stored)
-  skeleton: dict[Path, Any] = {}
+  made: dict[Path, Any] = {}
   for path, leaf in leaves:
-    if leaf is None or isinstance(leaf, bool | int | float):
-      skeleton[path] = leaf
-    else:
-      skeleton[path] = np.zeros((), leaf.dtype)
+    made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference) else leaf.dtype
     if leaf is not None:
-      writer.add(".".join(map(str, path)), leaf)
+      writer.add(dotted(path), leaf)
   writer.flush()
-  _add_metadata(folder, skeleton)
+  if stored.format == "orbax":
+    _take_metadata(folder, stored.place, made)
+  else:
+    arrays = {p: v if v is None or isinstance(v, bool | int | float) else np.zeros((), v) for p, v in made.items()}
+    _add_metadata(folder, arrays)
 
 
 class _Writer:
@@ -113,16 +117,32 @@ class _Writer:
       )
       self.source = self.ts.KvStore.open(driver, context=self.context).result()
     within = self.store.with_transaction(self.transaction)
-    prefix = f"{leaf.name}/".encode()
     try:
-      keys = self.source.list(self.ts.KvStore.KeyRange(prefix, prefix[:-1] + b"0")).result()
-      found = [(k, self.source.read(k)) for k in keys]
-      for k, value in found:
-        data = value.result().value
-        self.pending.append(within.write(f"{name}/".encode() + k[len(prefix) :], data))
-        self.size += len(data)
+      if leaf.name:
+        prefix = f"{leaf.name}/".encode()
+        keys = self.source.list(self.ts.KvStore.KeyRange(prefix, prefix[:-1] + b"0")).result()
+        places = [(k, f"{name}/".encode() + k[len(prefix) :]) for k in keys]
+      else:
+        places = [(old, f"{name}/{new}") for old, new in leaf.chunks()]
+        self.pending.append(within.write(f"{name}/.zarray", json.dumps(leaf.metadata())))
+      found = [(self.source.read(old), new) for old, new in places]
+      for value, new in found:
+        read = value.result()
+        if read.state == "value":  # a chunk that is not there holds the fill value
+          self.pending.append(within.write(new, read.value))
+          self.size += len(read.value)
     except (ValueError, RuntimeError) as error:
-      raise damaged(f"{self.stored.place}: {leaf.name}", f"cannot be read: {error!s:.200}") from error
+      where = f"{self.stored.place}: {', '.join(leaf.origins)}"
+      raise damaged(where, f"cannot be read: {error!s:.200}") from error
+
+
+def _take_metadata(folder: FilePath, source: FilePath, made: dict[Path, Any]) -> None:
+  for name in ("_CHECKPOINT_METADATA", "_sharding", "commit_success.txt"):
+    if (source / name).is_file():
+      shutil.copyfile(source / name, folder / name)
+  if (source / "array_metadatas").is_dir():
+    shutil.copytree(source / "array_metadatas", folder / "array_metadatas", copy_function=shutil.copyfile)
+  write_metadata(folder, {**read_metadata(source), "use_ocdbt": True, "use_zarr3": False}, ordered(made))
 
 
 def _add_metadata(folder: FilePath, skeleton: dict[Path, Any]) -> None:

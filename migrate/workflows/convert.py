@@ -7,12 +7,14 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
 from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
-from migrate.checkpoint.by_reference import Reference, link_tree, why_not
+from migrate.checkpoint.by_reference import is_ocdbt, link_tree, why_not
 from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
+from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored
 from migrate.checkpoint.streaming import may_copy, stream_tree
 from migrate.core.entries import Plan
@@ -24,6 +26,8 @@ from migrate.workflows.manifest import checksum as sum_of
 from migrate.workflows.manifest import manifest_path, write_manifest
 from migrate.workflows.mapping import mapping_to_json
 
+# of the source's bytes, from which on its data files are copied as they are, with what nothing needs any more
+_MOSTLY = 0.9
 _SUFFIXES = {".npz": "npz", ".safetensors": "safetensors", ".msgpack": "msgpack"}
 
 
@@ -110,6 +114,7 @@ def convert(
     check_destination(source, target, overwrite)
   form = format or _SUFFIXES.get("" if dst is None else FilePath(dst).suffix, "orbax")
   stored = open_checkpoint(source, item)
+  total = stored.nbytes
   if only:
     stored = _only(stored, only)
   if to == "linen":
@@ -130,7 +135,7 @@ def convert(
     work.notes,
   )
   if target is not None:
-    done = _write(target, overwrite, form, work, done, stored, copy, checksum)
+    done = _write(target, overwrite, form, work, done, stored, total, copy, checksum)
   return dataclasses.replace(done, seconds=time.perf_counter() - started)
 
 
@@ -169,23 +174,36 @@ def _only(stored: Stored, only: Sequence[str]) -> Stored:
 
 
 def _write(
-  target: FilePath, overwrite: bool, form: str, work: Work, done: Converted, stored: Stored, copy: bool, checked: bool
+  target: FilePath,
+  overwrite: bool,
+  form: str,
+  work: Work,
+  done: Converted,
+  stored: Stored,
+  total: int,
+  copy: bool,
+  checked: bool,
 ) -> Converted:
   sums: dict[str, str] = {}
   unread: list[str] = []
   reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
+  linked = not reason
   beside = None if form == "orbax" else manifest_path(target)
   with whole_or_nothing(target, overwrite) as temporary:
-    if not reason:
+    if linked:
       reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), unread))
+      linked = not reason
     if reason and form == "orbax":
       unread.clear()
-      leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
-      stream_tree(temporary, _noted(leaves, unread), stored)
+      if is_ocdbt(stored) and work.shared_bytes() > _MOSTLY * total:
+        link_tree(stored, temporary, _noted(work.leaves(form, sums, linked=True), unread), copy=True)
+      else:
+        leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
+        stream_tree(temporary, _noted(leaves, unread), stored)
     elif reason:
       write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
     if checked and unread:
-      sums |= {show(p): sum_of(leaf.read()) for p, leaf in stored.leaves.items() if show(p) in unread}
+      sums |= _sums(stored, set(unread))
     data = {
       "source": done.source,
       "direction": work.model.direction,
@@ -196,7 +214,7 @@ def _write(
       "layout": work.layout,
       "sha256": sums,
       "unread": [name for name in unread if name not in sums],
-      "linked": not reason,
+      "linked": linked,
     }
     if beside is None:
       write_manifest(manifest_path(temporary), data)
@@ -204,15 +222,22 @@ def _write(
     with whole_or_nothing(beside, True) as temporary:
       write_manifest(temporary, data)
   shared = f"{len(unread)} leaves share their data files with the source"
-  note = f"every leaf was written: {reason}" if reason else shared
+  note = shared if linked else f"every leaf was written: {reason}"
   return dataclasses.replace(done, notes=(*done.notes, note))
+
+
+def _sums(stored: Stored, names: set[str]) -> dict[str, str]:
+  """The checksums of leaves that the conversion itself had no need to read."""
+  leaves = {show(p): leaf for p, leaf in stored.leaves.items() if show(p) in names}
+  with ThreadPoolExecutor(4) as threads:  # reading and checksums release the interpreter lock
+    return dict(zip(leaves, threads.map(lambda leaf: sum_of(leaf.read()), leaves.values()), strict=True))
 
 
 def _noted(leaves: Iterable[tuple[Path, Any]], unread: list[str]) -> Iterator[tuple[Path, Any]]:
   """The leaves, `unread` getting the origin of each that is not read."""
   for path, leaf in leaves:
     if isinstance(leaf, Reference):
-      unread.append(leaf.origin)
+      unread.extend(leaf.origins)
     yield path, leaf
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.by_reference import Reference
+from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored
 from migrate.core.derive import derive_source
 from migrate.core.entries import Plan
@@ -58,9 +58,10 @@ class BackWork(Work):
       yield ("step",), np.asarray(self.step).astype(numpy_dtype(kind["dtype"]))
 
   def read_reference(self, reference: Reference) -> Any:
-    """The array that a reference names."""
+    """The array of one number that a reference names."""
     every = (*self.state.variables.values(), *(self.state.opt_state or {}).values())
-    return next(leaf.read() for leaf in every if getattr(leaf, "name", None) == reference.name)
+    name = reference.name or reference.chunks()[0][0].rpartition("/")[0]
+    return next(leaf.read() for leaf in every if getattr(leaf, "name", None) == name)
 
   def _positions(self, path: Path) -> Path:
     """The path with numbers before the parameter's own part as positions of a tuple."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from migrate.checkpoint.by_reference import Reference
+from migrate.checkpoint.references import NotStoredSoError, Reference, reference
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
-from migrate.core.ops import numpy_dtype
+from migrate.core.ops import numpy_dtype, run_ops
 from migrate.core.paths import Path, key, show
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, refuse
@@ -67,28 +67,52 @@ class Work:
       Summed(self.state.step, "step", sums).read()
     yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
 
+  def shared_bytes(self) -> int:
+    """The size in memory of the leaves that need not be read."""
+    parts: list[tuple[Path, dict[Path, Any], Plan]] = [((), self.state.variables, self.model)]
+    if self.optimizer is not None and self.state.opt_state is not None:
+      parts.append((("opt_state",), self.state.opt_state, self.optimizer))
+    return sum(leaf.nbytes for part in parts for leaf in self._shared(*part).values())
+
   def sources(
     self, prefix: str, leaves: dict[Path, Any], sums: dict[str, str], plan: Plan, linked: bool
   ) -> dict[Path, Any]:
     """The leaves to translate: references where they may be, else such as note their checksums when they are read."""
     head = (prefix,) if prefix else ()
-    ties = {t.path for e in plan.entries if e.fate == "tie" for t in e.targets}
-    renamed = {
-      s.path
-      for e in plan.entries
-      if not e.ops and e.fate != "tie"
-      for s in e.sources
-      if e.targets[:1] and e.targets[0].path not in ties
-    }
+    shared = self._shared(head, leaves, plan) if linked else {}
     out: dict[Path, Any] = {}
     for path, leaf in leaves.items():
-      place = self.state.place((*head, *path))
       if leaf is NOTHING:
         out[path] = leaf
-      elif linked and path in renamed and isinstance(leaf, StoredLeaf) and place not in self.numbers:
-        out[path] = Reference(show(place), leaf.name, leaf.shape, leaf.dtype)
+      elif path in shared:
+        out[path] = shared[path]
       else:
-        out[path] = Summed(leaf, show(place), sums)
+        out[path] = Summed(leaf, show(self.state.place((*head, *path))), sums)
+    return out
+
+  def _shared(self, head: Path, leaves: dict[Path, Any], plan: Plan) -> dict[Path, Reference]:
+    """The leaves that need not be read: only renamed, or what is done to them moves whole chunks."""
+    ties = {t.path for e in plan.entries if e.fate == "tie" for t in e.targets}
+    paths = {key(path): path for path in leaves}
+    out: dict[Path, Reference] = {}
+    for entry in plan.entries:
+      if entry.fate == "tie" or not entry.targets or any(t.path in ties for t in entry.targets):
+        continue
+      made: dict[Path, Reference] = {}
+      for path in (paths.get(key(s.path)) for s in entry.sources):
+        leaf = None if path is None else leaves[path]
+        if path is not None and isinstance(leaf, StoredLeaf):
+          place = self.state.place((*head, *path))
+          if place not in self.numbers:
+            made[path] = reference(show(place), leaf)
+      if len(made) < len(entry.sources):
+        continue
+      try:
+        if entry.ops:
+          run_ops(entry.ops, list(made.values()))
+      except NotStoredSoError:
+        continue
+      out |= made
     return out
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from migrate.checkpoint.by_reference import Reference, link_tree, why_not
+from migrate.checkpoint.by_reference import link_tree, why_not
 from migrate.checkpoint.orbax import open_tree
+from migrate.checkpoint.references import Reference
 from migrate.core.report import MigrateError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -31,7 +32,7 @@ def source(tmp_path):
 
 def reference(stored, *path):
   leaf = stored.leaves[path]
-  return Reference("/".join(map(str, path)), leaf.name, leaf.shape, leaf.dtype)
+  return Reference(("/".join(map(str, path)),), leaf.name, leaf.shape, leaf.dtype)
 
 
 def bytes_of_its_own(folder):

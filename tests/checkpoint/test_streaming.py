@@ -7,8 +7,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from migrate.checkpoint.by_reference import Reference
 from migrate.checkpoint.orbax import open_tree
+from migrate.checkpoint.references import Reference
 from migrate.checkpoint.streaming import may_copy, stream_tree
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -25,7 +25,7 @@ def test_stored_and_new_leaves_restore(tmp_path, ocdbt):
   ocp.PyTreeCheckpointer(use_ocdbt=ocdbt).save(tmp_path / "old", TREE)
   stored = open_tree(tmp_path / "old")
   assert may_copy(stored)
-  leaves = [(("m", p[0], "value"), Reference(str(p[0]), v.name, v.shape, v.dtype)) for p, v in stored.leaves.items()]
+  leaves = [(("m", p[0], "value"), Reference((str(p[0]),), v.name, v.shape, v.dtype)) for p, v in stored.leaves.items()]
   leaves += [(("new",), np.full((3, 1), 2, np.float16)), (("list", 1), np.ones(())), (("n",), 3), (("none",), None)]
   stream_tree(tmp_path / "new", iter(leaves), stored)
   with ocp.StandardCheckpointer() as c:
