@@ -128,6 +128,17 @@ def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
   command.add_argument(
     "--model", metavar="FACTORY", help="package.module:function or file.py:function that makes the NNX model"
   )
+  command.add_argument(
+    "--optimizer",
+    metavar="FACTORY",
+    help="package.module:function or file.py:function that makes the Optax transformation; its state and what "
+    "joined parameters would change in its updates are checked",
+  )
+  command.add_argument(
+    "--allow-optimizer-change",
+    action="store_true",
+    help="go on where the mapping joins or turns what the optimizer looks at as a whole (LAMB, LARS, Muon...)",
+  )
   command.add_argument("--to", choices=("nnx", "linen"), default="nnx", help="linen is the way back")
   command.add_argument(
     "--only", action="append", default=[], metavar="PATTERN", help="only leaves under this path pattern (repeatable)"
@@ -148,12 +159,14 @@ def run_convert(options: argparse.Namespace) -> int:
   with Progress(out, quiet=options.quiet).running() as progress:
     build = model_factory(options.model) if options.model else None
     model = abstract_model(build, options.model) if build else None
+    optimizer = transformation(options.optimizer) if options.optimizer else None
     progress(f"plan {options.src}" if options.dry_run else f"convert {options.src}")
     done = convert(
       options.src,
       options.dst,
       options.mapping,
       model,
+      optimizer,
       to=options.to,
       format=options.format,
       only=tuple(options.only),
@@ -162,6 +175,7 @@ def run_convert(options: argparse.Namespace) -> int:
       dry_run=options.dry_run,
       copy=options.copy,
       checksum=options.checksum,
+      allow_optimizer_change=options.allow_optimizer_change,
       build=build if options.to == "nnx" else None,
     )
   write_json({"version": __version__, **done.to_json(), "findings": []}, options.json)
@@ -194,6 +208,25 @@ def model_factory(text: str) -> Callable[[], Any]:
 
   make: Any = factory
   return (lambda: make(nnx.Rngs(0))) if inspect.signature(factory).parameters else make
+
+
+def transformation(text: str) -> Any:
+  """The Optax transformation that the named factory makes. Raises MigrateError where it is none."""
+  try:
+    spec = ExampleSpec.parse(text)
+  except Exception as error:
+    raise wrong(text, "not a factory", "package.module:function or path/file.py:function", "name a function") from error
+  try:
+    made = spec.load()()
+  except MigrateError:
+    raise
+  except Exception as error:
+    said = f"the factory raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    raise refuse(text, said, "an Optax transformation", "call the function by itself and mend it") from error
+  if not hasattr(made, "init") or not hasattr(made, "update"):
+    do = "return what the training program gives to nnx.Optimizer"
+    raise refuse(text, f"made {type(made).__name__}", "an Optax transformation", do)
+  return made
 
 
 def abstract_model(build: Callable[[], Any], text: str) -> Any:

@@ -185,3 +185,26 @@ def test_a_factory_that_fails_is_named(folder, capsys):
 def test_wrong_commands_exit_2(folder, capsys, argv, said):
   assert cli.main(argv) == 2
   assert said in text(capsys.readouterr().err)
+
+
+def test_updates_that_would_change_are_refused_unless_allowed(folder, capsys):
+  (folder / "fused.py").write_text(
+    "import optax\nfrom migrate.core.declare import ModelMapping, move\nfrom migrate.core.ops import Concatenate\n"
+    'MAPPING = ModelMapping((move(["params/a", "params/b"], "ab", Concatenate()),))\n'
+    "def lamb():\n  return optax.lamb(0.1)\n"
+    "def adam():\n  return optax.adam(0.1)\n"
+  )
+  moment = {"a": np.ones((3, 2), np.float32), "b": np.ones((3, 4), np.float32)}
+  state = {"params": moment, "opt_state": [{"count": np.int32(3), "mu": moment, "nu": moment}], "step": 3}
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(folder / "fused", state)
+  argv = ["plan", "fused", "--mapping", "fused.py"]
+  assert cli.main(argv) == 0
+  assert "give --optimizer to have it checked" in text(capsys.readouterr().out)
+  assert cli.main([*argv, "--optimizer", "fused.py:adam"]) == 0
+  assert "checked" not in capsys.readouterr().out
+  assert cli.main([*argv, "--optimizer", "fused.py:lamb"]) == 1
+  assert "accept other updates with --allow-optimizer-change" in text(capsys.readouterr().err)
+  assert cli.main([*argv, "--optimizer", "fused.py:lamb", "--allow-optimizer-change"]) == 0
+  assert "allowed: params/a + params/b: scale_by_trust_ratio looks at whole tensors" in text(capsys.readouterr().out)
+  assert cli.main([*argv, "--optimizer", "fused.py:MAPPING"]) == 1

@@ -9,6 +9,7 @@ MAPPINGS = (
     like_params=("v_row", "v_col", "v"),
     scalars=("count",),
     per_tensor=True,
+    by_axes=True,
     note="adafactor: row and column sums of the squares, over the two largest axes",
   ),
   OptimizerMapping(
@@ -25,6 +26,7 @@ MAPPINGS = (
     like_params=("nu",),
     inner=("mu",),
     per_tensor=True,
+    by_axes=True,
     note="one accumulator for each axis of each tensor, in a list",
   ),
   OptimizerMapping(
@@ -39,6 +41,7 @@ MAPPINGS = (
     like_params=("mu",),
     scalars=("count", "ns_coeffs"),
     per_tensor=True,
+    by_axes=True,
     note="orthogonalises each matrix",
   ),
   OptimizerMapping(
@@ -48,6 +51,7 @@ MAPPINGS = (
     scalars=("count",),
     inner=("base_optimizer_state",),
     per_tensor=True,
+    by_axes=True,
     note="projects each matrix on its singular vectors",
   ),
 )

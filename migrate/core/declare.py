@@ -298,6 +298,7 @@ class OptimizerMapping:
     made_by: functions of Optax whose update this describes, where the state does not tell (`EmptyState`).
     per_tensor: the update of one number depends on the others of its tensor (norms, factors, orthogonalisation),
       so that joining or splitting parameters changes it.
+    by_axes: it also depends on the axes of the tensor, so that reshaping or transposing changes it.
     by_order: the update depends on the order of the parameters (random draws, one flat vector), so that renaming
       may change it.
     source: where the facts were read.
@@ -310,6 +311,7 @@ class OptimizerMapping:
   inner: tuple[str, ...] = ()
   made_by: tuple[str, ...] = ()
   per_tensor: bool = False
+  by_axes: bool = False
   by_order: bool = False
   source: str = ""
   note: str = ""

@@ -105,6 +105,10 @@ class _Lifter:
         self.by_param[path] = (entry, place)
         if path[0] == collection:
           self.by_param[path[1:]] = (entry, place)
+    self.by_tail: dict[Key, list[tuple[Path, Spec]]] = {}
+    for entry in plan.entries:
+      for leaf in entry.sources if entry.sources and entry.sources[0].path[:1] == (collection,) else ():
+        self.by_tail.setdefault(key(leaf.path)[-2:], []).append((leaf.path, leaf.spec))
     self.fresh = {key(t.path) for e in plan.entries if e.fate == "fresh" for t in e.targets}
     fresh = [t for e in plan.entries if e.fate == "fresh" for t in e.targets]
     self.new = None if new is None else [t for t in fresh if key(t.path) in new]
@@ -141,6 +145,12 @@ class _Lifter:
     if like is not None:
       found = f"looks like a moment of {show(like)}, and others beside it mirror no parameter"
       do = "give the variables that the optimizer was made for, all of them"
+      self._say(leaf.path, found, "a subtree shaped like the parameters", do, "L2N216")
+      return
+    part = next((p for p, spec in self.by_tail.get(k[-2:], ()) if spec == leaf.spec and leaf.spec.shape), None)
+    if part is not None and len(k) > 2:
+      found = f"looks like a moment of {show(part)}, under another path: the optimizer held a part of the parameters"
+      do = "save it under the parameters' own paths (optax.masked keeps them), or leave opt_state out of the source"
       self._say(leaf.path, found, "a subtree shaped like the parameters", do, "L2N216")
 
   def _mirror(self, prefix: Key, rest: Key, entry: Entry, members: dict[int, Leaf]) -> None:

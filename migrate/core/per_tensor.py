@@ -49,13 +49,27 @@ def _filled(cell: Any) -> bool:
   return True
 
 
+def transformation_of(optimizer: Any) -> Any:
+  """The Optax transformation of an nnx.Optimizer, or what is one itself; None where it is not known."""
+  made = getattr(optimizer, "tx", optimizer)
+  return made if callable(getattr(made, "update", None)) and hasattr(made, "init") else None
+
+
 def changed_by_joining(transformation: Any) -> tuple[str, ...]:
-  """Functions in it whose update changes where parameters are joined, split or reshaped."""
-  known = {f for r in load_optimizers().values() if r.per_tensor for f in r.made_by}
-  return tuple(sorted(known & functions_of(transformation)))
+  """Functions in it whose update changes where parameters are joined or split."""
+  return _made_by("per_tensor", transformation)
+
+
+def changed_by_axes(transformation: Any) -> tuple[str, ...]:
+  """Functions in it whose update changes where parameters are reshaped or transposed."""
+  return _made_by("by_axes", transformation)
 
 
 def changed_by_order(transformation: Any) -> tuple[str, ...]:
   """Functions in it whose update changes where parameters come in another order."""
-  known = {f for r in load_optimizers().values() if r.by_order for f in r.made_by}
+  return _made_by("by_order", transformation)
+
+
+def _made_by(flag: str, transformation: Any) -> tuple[str, ...]:
+  known = {f for r in load_optimizers().values() if getattr(r, flag) for f in r.made_by}
   return tuple(sorted(known & functions_of(transformation)))

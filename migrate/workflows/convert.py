@@ -79,6 +79,7 @@ def convert(
   overwrite: bool = False,
   copy: bool = False,
   checksum: bool = False,
+  allow_optimizer_change: bool = False,
   build: Callable[[], Any] | None = None,
 ) -> Converted:
   """Converts a checkpoint; see `convert_checkpoint` for what it makes of a Linen training state.
@@ -88,7 +89,7 @@ def convert(
     dst: what to make; may be None for a dry run.
     mapping: a ModelMapping, or what `migrate.load_mapping` takes. With `to="linen"` the manifest's is the default.
     model: the NNX model, live, abstract, or a State; the plan is checked against it where it is given.
-    optimizer: likewise the nnx.Optimizer.
+    optimizer: likewise the nnx.Optimizer, or its Optax transformation alone.
     to: `nnx` reads Linen and writes `{"model", "optimizer"}`; `linen` is the way back.
     format: `orbax`, `msgpack`, `safetensors` or `npz`; by the suffix of `dst` where None, else orbax.
     only: path patterns of the source leaves to convert; the others are left out.
@@ -98,6 +99,8 @@ def convert(
     copy: write every leaf anew. Else leaves that are only renamed share their data files with an OCDBT source on
       the same file system (hard links of write-once files); they are then not read, and have no checksum.
     checksum: read them all the same, for their checksums.
+    allow_optimizer_change: go on where the mapping joins or turns parameters that the optimizer looks at as a whole
+      (LAMB, LARS, adafactor, Muon...): the state is carried, and further updates are not those of the Linen run.
     build: makes the live NNX model. The leaves that only it has are computed and written: Variables that the mapping
       calls `fresh` (their moments are zeros), and arrays that the model holds outside Variables. No other parameter
       is allocated. Without it a mapping with `fresh` targets is refused.
@@ -118,9 +121,18 @@ def convert(
   if only:
     stored = _only(stored, only)
   if to == "linen":
-    work = plan_back(stored, mapping, model)
+    work = plan_back(stored, mapping, model, optimizer, allow_change=allow_optimizer_change)
   elif to == "nnx":
-    work = plan_forward(stored, mapping, model, optimizer, form, partial=bool(only), build=build)
+    work = plan_forward(
+      stored,
+      mapping,
+      model,
+      optimizer,
+      form,
+      partial=bool(only),
+      build=build,
+      allow_change=allow_optimizer_change,
+    )
   else:
     raise refuse("to", repr(to), "nnx or linen", "choose one")
   done = Converted(

@@ -10,11 +10,13 @@ import numpy as np
 
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored
+from migrate.core.arithmetic import CHANGE, optimizer_changes
 from migrate.core.derive import derive_source
-from migrate.core.entries import Plan
+from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, key, show
+from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
 from migrate.core.report import refuse
 from migrate.core.training import TrainingState, is_nnx, split_nnx
@@ -70,7 +72,9 @@ class BackWork(Work):
     return tuple(int(s) if i < start and str(s).isdecimal() else s for i, s in enumerate(path))
 
 
-def plan_back(stored: Stored, mapping: Any, model: Any) -> BackWork:
+def plan_back(
+  stored: Stored, mapping: Any, model: Any, optimizer: Any = None, *, allow_change: bool = False
+) -> BackWork:
   """Plans the way from an NNX checkpoint. Raises MigrateError.
 
   The manifest that a conversion left leads back exactly; else the mapping does, with the model to tell collections.
@@ -93,13 +97,21 @@ def plan_back(stored: Stored, mapping: Any, model: Any) -> BackWork:
     )
     back = None if optimizer is None or state.opt_state is None else optimizer.inverse()
     return BackWork(forward.inverse(), back, step, notes, state, manifest.get("layout", {}), None)
-  forward, optimizer, mapping = _derived(stored, state, mapping, model)
+  forward, back, mapping = _derived(stored, state, mapping, model)
+  notes = ("made without a manifest: entries of EmptyState are left out",)
+  if back is not None and state.opt_state is not None:
+    linen = {t.path: t.spec for e in back.entries for t in e.targets}
+    changes = optimizer_changes(forward, linen, transformation_of(optimizer))
+    refused = [f for f in changes if f.rule != CHANGE or not allow_change]
+    if refused:
+      raise plan_error(refused)
+    notes = (*notes, *(f"allowed: {f.where}: {f.found}" for f in changes))
   layout = {"step": {"dtype": "int64", "number": True}, "numbers": [["step"]]}
   return BackWork(
     forward.inverse(),
-    optimizer,
+    back,
     step,
-    ("made without a manifest: entries of EmptyState are left out",),
+    notes,
     state,
     layout,
     mapping,

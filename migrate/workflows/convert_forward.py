@@ -10,10 +10,12 @@ import numpy as np
 
 from migrate.checkpoint.references import NotStoredSoError, Reference, reference
 from migrate.checkpoint.stored import Stored, StoredLeaf
+from migrate.core.arithmetic import CHANGE, open_question, optimizer_changes
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
 from migrate.core.ops import numpy_dtype, run_ops
 from migrate.core.paths import Path, key, show
+from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, refuse
 from migrate.core.training import TrainingState, is_nnx, split_linen, with_value
@@ -125,6 +127,7 @@ def plan_forward(
   *,
   partial: bool,
   build: Callable[[], Any] | None = None,
+  allow_change: bool = False,
 ) -> Work:
   """Plans the way from a Linen training state. Raises MigrateError with all findings."""
   if is_nnx(stored.leaves):
@@ -132,8 +135,11 @@ def plan_forward(
     raise refuse(str(stored.place), found, "a Linen training state", "restore it with Orbax, or convert it --to linen")
   mapping = None if mapping is None else load_mapping(mapping)
   state = split_linen(stored.leaves, stored.empty)
-  plan, optimizer_plan = plan_state(state, mapping, model, optimizer, partial=partial, build=build)
+  plan, optimizer_plan, changes = plan_state(
+    state, mapping, model, optimizer, partial=partial, build=build, allow_change=allow_change
+  )
   step, notes = saved_step(state, stored.step)
+  notes = (*notes, *changes)
   live = None
   if build is not None and not partial:
     from migrate.workflows.live import live_leaves, live_notes
@@ -168,23 +174,31 @@ def plan_state(
   partial: bool = False,
   fresh: bool = False,
   build: Callable[[], Any] | None = None,
-) -> tuple[Plan, Plan | None]:
-  """The plans of the variables and of the optimizer state. Raises MigrateError with all findings.
+  allow_change: bool = False,
+) -> tuple[Plan, Plan | None, tuple[str, ...]]:
+  """The plans of the variables and of the optimizer state, and notes. Raises MigrateError with all findings.
 
   Args:
     state: a Linen training state.
     mapping: a ModelMapping or None.
     model: the NNX model or None.
-    optimizer: the nnx.Optimizer or None.
+    optimizer: the nnx.Optimizer, the Optax transformation alone, or None.
     partial: leave unfilled what no source fills.
     fresh: allow `fresh` targets, where there is something to leave as it is.
     build: makes the live model, whose values `fresh` targets get; their moments are planned as zeros.
+    allow_change: note where the plan changes the optimizer's arithmetic, instead of refusing it.
   """
   model_specs = optimizer_specs = new = None
+  notes: tuple[str, ...] = ()
   if model is None and build is not None:
     from migrate.workflows.live import abstract
 
     model = abstract(build)
+  transformation = transformation_of(optimizer)
+  if optimizer is transformation is not None:
+    from migrate.workflows.state import abstract_optimizer
+
+    optimizer = None if model is None else abstract_optimizer(model, transformation)
   if model is not None or optimizer is not None:
     from migrate.workflows.state import is_param, specs, variable_leaves
 
@@ -203,11 +217,16 @@ def plan_state(
   if state.opt_state is not None:
     optimizer_plan = lift(plan, state.opt_state, optimizer_specs, strict=False, new=new)
     findings += optimizer_plan.findings
+    changes = optimizer_changes(plan, state.opt_state, transformation)
+    findings += [f for f in changes if f.rule != CHANGE or not allow_change]
+    notes = tuple(f"allowed: {f.where}: {f.found}" for f in changes)
+    question = open_question(plan, state.opt_state, transformation)
+    notes = (question,) if question and not notes and not allow_change else notes
   if partial:
     findings = [f for f in findings if f.rule not in ("L2N204", "L2N206", "L2N215")]
   if findings:
     raise plan_error(findings)
-  return plan, optimizer_plan
+  return plan, optimizer_plan, notes
 
 
 def saved_step(state: TrainingState, folder_step: int | None) -> tuple[int | None, tuple[str, ...]]:

@@ -60,6 +60,7 @@ def port(
   checkpoint_out: str | Path | None = None,
   overwrite: bool = False,
   exact: bool = False,
+  allow_optimizer_change: bool = False,
   progress: Progress | None = None,
 ) -> PortReport:
   """Rewrites the Linen classes that the examples reach, derives the mapping, converts and proves.
@@ -74,6 +75,7 @@ def port(
     checkpoint_out: where the NNX checkpoint goes.
     overwrite: replace `out` and `checkpoint_out` where they exist.
     exact: write what is bitwise equal even where stock NNX is within noise.
+    allow_optimizer_change: as for `migrate.convert`.
     progress: called with a text at every stage.
 
   Returns:
@@ -108,7 +110,8 @@ def port(
     report = PortReport.make(rewriting, project, draft.files, reports, time.monotonic() - started)
     if checkpoint is not None and checkpoint_out is not None:
       say("convert checkpoint")
-      _convert(checkpoint, checkpoint_out, draft, specs, staging, overwrite, report)
+      options = {"overwrite": overwrite, "allow_optimizer_change": allow_optimizer_change}
+      _convert(checkpoint, checkpoint_out, draft, staging, report, **options)
     (staging / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
     _publish_page(staging, report)
     if target.exists():
@@ -308,9 +311,7 @@ def _prove(
   return reports
 
 
-def _convert(
-  src: Any, dst: Any, draft: Draft, specs: Sequence[ExampleSpec], staging: Path, overwrite: bool, report: PortReport
-) -> None:
+def _convert(src: Any, dst: Any, draft: Draft, staging: Path, report: PortReport, **options: Any) -> None:
   """Converts with the first mapping that fits; where none does, the report says why and nothing is written."""
   from migrate.workflows.convert import convert_checkpoint
 
@@ -323,7 +324,7 @@ def _convert(
         return build(nnx.Rngs(0, params=0, dropout=1))
 
       try:
-        done = convert_checkpoint(src, dst, compress(mapping), overwrite=overwrite, build=model)
+        done = convert_checkpoint(src, dst, compress(mapping), build=model, **options)
       except MigrateError as error:
         errors.append(error)
         continue

@@ -27,7 +27,13 @@ from migrate.workflows.state import check_types, optimizer_to_linen, specs, to_l
 
 
 def restore(
-  path: str | os.PathLike[str], model: Any, optimizer: Any = None, mapping: Any = None, *, item: str | None = None
+  path: str | os.PathLike[str],
+  model: Any,
+  optimizer: Any = None,
+  mapping: Any = None,
+  *,
+  item: str | None = None,
+  allow_optimizer_change: bool = False,
 ) -> Any:
   """Fills an NNX model, and its optimizer, from a Linen or an NNX checkpoint of any format.
 
@@ -38,6 +44,7 @@ def restore(
     optimizer: an nnx.Optimizer to fill from the checkpoint's optimizer state and step.
     mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
     item: the item of a composite checkpoint.
+    allow_optimizer_change: as for `migrate.convert`.
 
   Returns:
     The model, or (model, optimizer) where an optimizer was given.
@@ -57,7 +64,7 @@ def restore(
     if optimizer is None:
       state = dataclasses.replace(state, opt_state=None)
     mapping = None if mapping is None else load_mapping(mapping)
-    plan, opt_plan = plan_state(state, mapping, model, optimizer, fresh=True)
+    plan, opt_plan, _ = plan_state(state, mapping, model, optimizer, fresh=True, allow_change=allow_optimizer_change)
     check_types(plan, targets)
     step, _ = saved_step(state, stored.step)
   if optimizer is not None and (opt_plan is None or step is None):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from migrate.core.arithmetic import CHANGE, optimizer_changes
 from migrate.core.declare import ModelMapping
 from migrate.core.derive import derive_source
 from migrate.core.entries import Plan, plan_error
@@ -58,6 +59,22 @@ class Item:
     items = list(self.variable.get_value())
     items[self.index] = value
     self.variable.set_value(items)
+
+
+def abstract_optimizer(model: Any, transformation: Any) -> Any:
+  """`nnx.Optimizer(model, transformation, wrt=nnx.Param)` by shapes alone; None for what is only a State.
+
+  Raises:
+    MigrateError: where nnx.Optimizer does not take the transformation.
+  """
+  if isinstance(model, nnx.State):
+    return None
+  try:
+    return nnx.eval_shape(lambda: nnx.Optimizer(nnx.clone(model), transformation, wrt=nnx.Param))
+  except Exception as error:
+    said = f"nnx.Optimizer does not take it: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    do = "NNX wants masks and labels as an nnx.State: give a function of the parameters that returns one"
+    raise refuse("optimizer", said, "an Optax transformation", do) from error
 
 
 def is_param(leaf: Any) -> bool:
@@ -134,7 +151,9 @@ def collection_name(kind: type) -> str:
   return kind.__name__
 
 
-def optimizer_to_nnx(opt_state: Any, optimizer: Any, mapping: Any = None, *, step: Any = None) -> Any:
+def optimizer_to_nnx(
+  opt_state: Any, optimizer: Any, mapping: Any = None, *, step: Any = None, allow_optimizer_change: bool = False
+) -> Any:
   """Fills an nnx.Optimizer with the Optax state of a Linen training run, and returns it.
 
   Args:
@@ -142,6 +161,8 @@ def optimizer_to_nnx(opt_state: Any, optimizer: Any, mapping: Any = None, *, ste
     optimizer: nnx.Optimizer over the NNX model, live or abstract.
     mapping: the mapping of the model.
     step: the step of the Linen TrainState; the optimizer keeps its own where it is None.
+    allow_optimizer_change: go on where the mapping joins or turns what the optimizer looks at as a whole (LAMB,
+      LARS, Muon...): the state is carried, and further updates are other ones.
 
   Raises:
     MigrateError: naming every leaf that does not fit. The optimizer is then unchanged.
@@ -149,7 +170,12 @@ def optimizer_to_nnx(opt_state: Any, optimizer: Any, mapping: Any = None, *, ste
   source, runs = optax_leaves(opt_state)
   targets = variable_leaves(optimizer)
   below = {path[1:]: v for path, v in targets.items() if path[0] == "opt_state"}
-  plan = lift(_params_plan(source, runs, below, _mapping(mapping)), source, specs(below))
+  params = _params_plan(source, runs, below, _mapping(mapping))
+  changes = optimizer_changes(params, source, optimizer.tx)
+  refused = [f for f in changes if f.rule != CHANGE or not allow_optimizer_change]
+  if refused:
+    raise plan_error(refused)
+  plan = lift(params, source, specs(below))
   values = [(("opt_state", *path), value) for path, value in translate(plan, source)]
   if step is not None:
     current = targets[("step",)].get_value()

@@ -45,6 +45,6 @@ def test_fresh_targets_need_a_live_model():
   mapping = ModelMapping((fresh("b", because="new"),))
   with pytest.raises(MigrateError, match=r"migrate\.restore"):
     plan_state(state, mapping, Model(), None)
-  plan, optimizer = plan_state(state, mapping, Model(), None, fresh=True)
+  plan, optimizer, _ = plan_state(state, mapping, Model(), None, fresh=True)
   assert plan.complete
   assert optimizer is None

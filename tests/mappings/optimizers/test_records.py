@@ -9,7 +9,7 @@ import optax
 import optax.contrib
 import pytest
 
-from migrate.core.per_tensor import changed_by_joining, functions_of
+from migrate.core.per_tensor import changed_by_axes, changed_by_joining, functions_of
 from migrate.core.registry import load_optimizers
 from tests.mappings.optimizers import cases
 
@@ -116,3 +116,24 @@ def test_joining_two_kernels_changes_the_update_exactly_where_the_records_say(na
     split = jnp.concatenate([apart["a"], apart["b"]], axis)
     distance = max(distance, float(jnp.max(jnp.abs(split - joined)) / (jnp.max(jnp.abs(split)) + 1e-30)))
   assert bool(changed_by_joining(cases.make(name))) == (distance > 1e-3), distance
+
+
+# masks and labels of these cases ask for the number of axes, which is the test's own doing
+BY_RANK = {"freeze", "masked", "multi_transform", "partition", "selective_transform", "scale_by_muon"}
+
+
+@pytest.mark.parametrize(
+  "name",
+  sorted({*representatives(), "lamb", "lars", "fromage", "adafactor", "novograd", "galore", "muon", "sm3"} - BY_RANK),
+)
+def test_turning_a_kernel_changes_the_update_exactly_where_the_records_say(name):
+  rng = np.random.default_rng(0)
+  kernel, grad = (jnp.asarray(rng.normal(size=(6, 4)), jnp.float32) for _ in range(2))
+  alone = updates_of(name, {"a": kernel}, {"a": grad})["a"]
+  distance = 0.0
+  for shape in ((4, 6), (3, 8), (24,), (6, 2, 2)):
+    turned = [x.T if shape == (4, 6) else x.reshape(shape) for x in (kernel, grad)]
+    update = updates_of(name, *({"a": x} for x in turned))["a"]
+    back = update.T if shape == (4, 6) else update.reshape(6, 4)
+    distance = max(distance, float(jnp.max(jnp.abs(alone - back)) / (jnp.max(jnp.abs(alone)) + 1e-30)))
+  assert bool(changed_by_axes(cases.make(name))) == (distance > 1e-3), distance
