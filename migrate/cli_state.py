@@ -9,7 +9,7 @@ from typing import Any
 
 from migrate import __version__
 from migrate.cli_options import LEFT, PROVEN, add_output, check_free, check_missing, write_json, wrong
-from migrate.core.report import refuse
+from migrate.core.report import MigrateError, refuse
 from migrate.example import ExampleSpec
 
 

@@ -208,3 +208,4 @@ def test_updates_that_would_change_are_refused_unless_allowed(folder, capsys):
   assert cli.main([*argv, "--optimizer", "fused.py:lamb", "--allow-optimizer-change"]) == 0
   assert "allowed: params/a + params/b: scale_by_trust_ratio looks at whole tensors" in text(capsys.readouterr().out)
   assert cli.main([*argv, "--optimizer", "fused.py:MAPPING"]) == 1
+  assert "no function MAPPING" in text(capsys.readouterr().err)

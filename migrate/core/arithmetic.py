@@ -7,6 +7,7 @@ order of the parameters besides.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -99,7 +100,7 @@ def _reordered(entries: list[Entry]) -> str:
   """The first two parameters that change places, in words; empty where all keep their order."""
   pairs = [(s.path[1:], t.path) for e in entries for s, t in zip(e.sources, e.targets)]
   linen = sorted(pairs, key=lambda pair: key(pair[0]))
-  for (_, one), (_, other) in zip(linen, linen[1:]):
+  for (_, one), (_, other) in itertools.pairwise(linen):
     if _by_name(one) > _by_name(other):
       return f"{show(other)} comes before {show(one)}"
   return ""

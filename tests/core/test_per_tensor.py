@@ -1,6 +1,6 @@
 import optax
-from flax import nnx
 import pytest
+from flax import nnx
 
 from migrate.core.per_tensor import (
   changed_by_axes,
