@@ -202,6 +202,8 @@ class Builder:
 def _is_default(field: Any, current: Any) -> bool:
   import dataclasses
 
+  if isinstance(field.default, nn.Module):
+    return False  # its sizes are those of this model
   if field.default is not dataclasses.MISSING:
     return current is field.default or (
       type(current) in (int, float, str, bool, tuple)

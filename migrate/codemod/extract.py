@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
 from migrate.codemod.extract_imports import ImportRewriter, Line, import_text
 from migrate.codemod.extract_units import Choice, Unit, choose, mutated_names, split_units
@@ -25,6 +25,7 @@ def extract(
   package_map: Mapping[str, str],
   is_package: Mapping[str, bool],
   defined_in: DefinedIn | None = None,
+  is_module: Callable[[str], bool] | None = None,
 ) -> dict[str, str]:
   """Writes the new package.
 
@@ -36,6 +37,7 @@ def extract(
     is_package: for the known modules, whether each is a package (`__init__.py`).
     defined_in: the module and name that define what `module.name` re-exports, None where unknown. `sources` are
       asked first.
+    is_module: whether a full name is a module, asked where no file tells.
 
   Returns:
     Source by path relative to the output folder, `__init__.py` files included.
@@ -56,7 +58,7 @@ def extract(
         return inner
     return defined_in(module, name) if defined_in is not None else None
 
-  where = Where(keep, package_map, {**dict.fromkeys(sources, False), **is_package}, where_defined)
+  where = Where(keep, package_map, {**dict.fromkeys(sources, False), **is_package}, where_defined, is_module)
   files: dict[str, str] = {}
   for module, kept in keep.items():
     if kept:

@@ -20,12 +20,14 @@ class Where:
     package_map: original top package to new top package.
     is_package: known modules, and whether each is a package.
     defined_in: the module and name that really define `(module, name)`; None where it is not known.
+    runtime_module: whether a full name within these packages is a module that no file here is about (`library.api`).
   """
 
   keep: Mapping[str, Set[str]]
   package_map: Mapping[str, str]
   is_package: Mapping[str, bool]
   defined_in: DefinedIn
+  runtime_module: Callable[[str], bool] | None = None
 
   def inside(self, module: str) -> bool:
     """Whether a module belongs to a package that is being extracted."""
@@ -35,7 +37,9 @@ class Where:
     """Whether a full name is a module that is known, or a package around one."""
     if full in self.is_package or full in self.keep:
       return True
-    return any(known.startswith(full + ".") for known in (*self.is_package, *self.keep))
+    if any(known.startswith(full + ".") for known in (*self.is_package, *self.keep)):
+      return True
+    return self.runtime_module is not None and self.inside(full) and self.runtime_module(full)
 
   def ported(self, module: str, name: str) -> tuple[str, str] | None:
     """The original module and name of a ported definition that `module.name` refers to, else None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 from typing import Any
 
@@ -11,7 +12,9 @@ from flax import linen as nn
 from migrate.codemod.inheritance import all_fields, base_with_init, holds_modules
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.source import names_in
+from migrate.codemod.static import NotStatic
 from migrate.codemod.unit import Unit
+from migrate.core.report import MigrateError
 
 
 def needs_dataclass(full: str | None) -> bool:
@@ -32,6 +35,7 @@ def init_text(
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
   step = unit.step
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
+  layers: dict[str, str] = {}
   known = [s for s in [*inherited, *sizes] if not s.optional]
   unknown = [s for s in [*inherited, *sizes] if s not in known]
   rows += [([], f"{s.name}: {_size_type(s)}", "") for s in known]
@@ -42,6 +46,12 @@ def init_text(
     with unit.reading(home):
       annotation = unit.text(field.node.annotation)
       default = _default(unit, field)
+      layer = _default_layer(unit, field)
+      if layer is not None:
+        layers[field.name] = layer
+        annotation, default = f"{annotation} | None", "None"
+      elif _defaults_to_layer(unit, field):
+        default = None
       foreign = (
         {n: unit.names.resolve(n) for n in names_in(f"{annotation}, {default}")} if home is not unit.info else {}
       )
@@ -78,12 +88,12 @@ def init_text(
     base_fields = {
       f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields
     }
-    lines += [f"self.{f.name} = {_stored(unit, f)}" for f in fields if f.name in own and f.name not in base_fields]
+    lines += [_kept(unit, f, layers) for f in fields if f.name in own and f.name not in base_fields]
     given = [f"{s.name}={s.name}" for s in inherited]
     given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
     lines.append(f"super().__init__({', '.join([*given, 'rngs=rngs'])})")
   else:
-    lines += [f"self.{f.name} = {_stored(unit, f)}" for f in fields]
+    lines += [_kept(unit, f, layers) for f in fields]
   if unit.needs_rngs:
     lines.append("self.rngs = rngs.fork()")
   lines += setup
@@ -91,6 +101,50 @@ def init_text(
   if not lines:
     lines = ["pass"]
   return text + "".join(f"{indent}{step}{line}\n" if line.strip() else "\n" for line in lines)
+
+
+def _kept(unit: Unit, field: Any, layers: dict[str, str]) -> str:
+  """The statement that keeps a field; a layer that the field has by default is made here."""
+  if field.name in layers:
+    return f"self.{field.name} = {field.name} if {field.name} is not None else {layers[field.name]}"
+  return f"self.{field.name} = {_stored(unit, field)}"
+
+
+def _defaults_to_layer(unit: Unit, field: Any) -> bool:
+  """Whether a field's default is a layer, which NNX makes anew for every module that holds it."""
+  found = unit.info.cls.__dataclass_fields__.get(field.name)
+  if found is None:
+    return False
+  if found.default_factory is not dataclasses.MISSING:
+    value = _factory(field)
+    return value is not None and unit.creates(value)
+  return isinstance(found.default, nn.Module)
+
+
+def _factory(field: Any) -> ast.expr | None:
+  """What the lambda of `field(default_factory=lambda: ...)` returns."""
+  for keyword in field.node.value.keywords if isinstance(field.node.value, ast.Call) else ():
+    if keyword.arg == "default_factory" and isinstance(keyword.value, ast.Lambda):
+      return keyword.value.body
+  return None
+
+
+def _default_layer(unit: Unit, field: Any) -> str | None:
+  """The layer that a field has by default, where it needs no sizes; None where it must be given."""
+  if not _defaults_to_layer(unit, field):
+    return None
+  value = _factory(field) or field.node.value
+  if not isinstance(value, ast.Call) or not unit.creates(value):
+    return None
+  record = unit.untraced_layer(value)
+  if record is not None and any(a.fate == "infer" for a in record.args):
+    return None
+  if any(s for c in unit.untraced_class(value) for s in unit.project_sizes(c) if not s.optional):
+    return None
+  try:
+    return unit.constructor(value)
+  except (NotStatic, MigrateError):
+    return None
 
 
 def _stored(unit: Unit, field: Any) -> str:

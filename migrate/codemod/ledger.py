@@ -91,7 +91,7 @@ class _Watch:
       not self._inside
       and path is not None
       and path not in self._seen
-      and not (hasattr(module, "stacked") or hasattr(module, "scanned"))
+      and not module.__dict__.keys() & {"stacked", "scanned"}
     ):
       self._seen.add(path)
       self.visits.append(Visit(path, name, None, type(module), module))
@@ -197,7 +197,8 @@ def derive(
     templates: names of template files that the ported package uses.
   """
   pairs: dict[tuple[Path, type], tuple[Visit, Visit]] = {}
-  methods = {c.method for c in fact.calls if c.method != "setup"} | {"__call__"}
+  # Linen wraps `__getattr__` and its like too: they run at any time, in NNX's own code as well
+  methods = {c.method for c in fact.calls if c.method != "setup" and not c.method.startswith("__")} | {"__call__"}
   for run, call in runs:
     for theirs, mine in pair(
       linen_visits(project, fact, run), nnx_visits(model, call, (), methods, templates), f"{fact.name}, run {run}"

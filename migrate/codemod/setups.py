@@ -139,6 +139,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   if own and ("nnx.Param(" in text or shared) and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
     unit.need_import("from flax import nnx")
     return f"nnx.List({text})"
+  if own and _layer_elsewhere(unit, own[0].attr, value):
+    unit.need_import("from flax import nnx")
+    return f"nnx.data({text})"
   if own:
     events = unit.events(value)
     holds = [holds_modules(e.value) for e in events]
@@ -149,6 +152,43 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     elif not any(holds) and isinstance(value, ast.List | ast.ListComp) and not events:
       return f"nnx.List({text})" if "SITE__" in text else text
   return text
+
+
+def _layer_elsewhere(unit: Unit, attr: str, value: ast.expr) -> bool:
+  """Whether a constant is only the attribute's first value, and a later statement assigns a layer.
+
+  NNX takes an attribute that first held None for static, unless told otherwise.
+  """
+  if not isinstance(value, ast.Constant):
+    return False
+  for node in ast.walk(unit.info.methods["setup"]):
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and node.lineno > value.lineno:
+      targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+      if any(_is_own(unit, t, attr) for t in targets) and not isinstance(node.value, ast.Constant):
+        return not _other_branch(unit, value, node)
+  return False
+
+
+def _is_own(unit: Unit, node: ast.AST, attr: str) -> bool:
+  if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+    return False
+  return node.value.id == unit.self_name and node.attr == attr
+
+
+def _other_branch(unit: Unit, value: ast.AST, later: ast.AST) -> bool:
+  """Whether two nodes stand in different branches of one condition, so that only one of them runs."""
+  around: list[ast.AST] = []
+  node: ast.AST | None = value
+  while node is not None:
+    around.append(node)
+    node = unit.source.parents.get(node)
+  for outer in around:
+    if isinstance(outer, ast.If):
+      body = any(n in around for n in outer.body)
+      other = outer.orelse if body else outer.body
+      if any(later is n for part in other for n in ast.walk(part)):
+        return True
+  return False
 
 
 def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call]) -> str:

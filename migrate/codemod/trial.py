@@ -61,10 +61,14 @@ class Trial:
     state["flows"] = [(site, {k: list(v) for k, v in site.flow.items()}) for site in self.setup_sites]
     state["loop_state"] = [(loop, list(loop.before), list(loop.iterators)) for loop in self.loops]
     state["env"] = {n: dataclasses.replace(v) for n, v in self.env.items()}
+    state["own_block"] = self.block
     return state
 
   def restore(self: Unit, state: dict[str, Any]) -> None:
     """Undoes a trial run."""
+    own_block = state.pop("own_block")  # the branch around the loop holds this very list
+    own_block[:] = state.pop("block")
+    self.block = own_block
     for loop, before, iterators in state.pop("loop_state"):
       loop.before, loop.iterators = before, iterators
     for site, flow in state.pop("flows"):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from flax import linen as nn
 
 from migrate.trace.instrument import Position
@@ -115,6 +116,8 @@ def summary(value: Any, depth: int = 3) -> Any:
   """The value with every array in it replaced by its `ArraySpec`; containers are copied, to `depth` levels."""
   if isinstance(value, nn.Module):
     return value  # asking a module for an attribute may run its setup
+  if isinstance(value, np.integer | np.bool_):
+    return value.item()  # `np.prod(shape)` is a size, no array
   shape = getattr(value, "shape", None)
   if isinstance(shape, tuple) and hasattr(value, "dtype") and not isinstance(value, type):
     return ArraySpec(tuple(value.shape), str(value.dtype))

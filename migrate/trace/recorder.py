@@ -8,6 +8,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from flax import linen as nn
@@ -196,10 +197,21 @@ class Reached:
 
 
 @contextlib.contextmanager
-def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
-  """While active, notes which files of the included packages make modules, parameters or variables."""
+def scouting(include: tuple[str, ...], foreign: bool = False) -> Iterator[Reached]:
+  """While active, notes which files of the included packages make modules, parameters or variables.
+
+  Args:
+    include: packages.
+    foreign: include the package of every class of modules that is met, Flax's own apart.
+  """
   reached = Reached()
-  names = {getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if _included(n, include)}
+  names: dict[str | None, str] = {}
+
+  def add(packages: tuple[str, ...]) -> None:
+    names.update({getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if _included(n, packages)})
+
+  add(include)
+  imports = _imports()
 
   def note() -> None:
     frame = sys._getframe(2)
@@ -213,16 +225,22 @@ def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
 
   def wrap(method: Any) -> Any:
     def wrapped(module: Any, *args: Any, **kwargs: Any) -> Any:
-      note()
-      meet(type(module))
+      if _imports() == imports:  # what a lazily imported file makes at its top is not the model's
+        meet(type(module))
+        note()
       return method(module, *args, **kwargs)
 
     return wrapped
 
   def meet(cls: type) -> None:
+    nonlocal include
     if cls not in reached.classes:
       for base in cls.__mro__:
         file = class_file(base)
+        outside = issubclass(base, nn.Module) and not _included(base.__module__, ("flax", *include))
+        if foreign and outside and file is not None and Path(file).is_file():
+          include = (*include, base.__module__.partition(".")[0])
+          add(include[-1:])
         if issubclass(base, nn.Module) and file in names:
           reached.files.setdefault(file, names[file])  # type: ignore[arg-type, index]
       if any(_included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):
@@ -240,6 +258,15 @@ def scouting(include: tuple[str, ...]) -> Iterator[Reached]:
   finally:
     for name, method in saved.items():
       setattr(nn.Module, name, method)
+
+
+def _imports() -> int:
+  """How many imports are under way."""
+  frame, count = sys._getframe(1), 0
+  while frame is not None:
+    count += frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename.startswith("<frozen importlib")
+    frame = frame.f_back
+  return count
 
 
 def _included(name: str, include: tuple[str, ...]) -> bool:

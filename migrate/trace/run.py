@@ -101,13 +101,14 @@ def _flipped(example: Example) -> list[Call]:
   return flips
 
 
-def trace(example: Example, *, name: str = "example", include: Sequence[str] = ()) -> Facts:
+def trace(example: Example, *, name: str = "example", include: Sequence[str] = (), foreign: bool = True) -> Facts:
   """Traces one example abstractly.
 
   Args:
     example: the model and its calls.
     name: what findings call it.
     include: packages whose code is recorded; by default the top-level package of the module's class.
+    foreign: without `include`, also the packages of every other class of modules that the model reaches.
 
   Returns:
     Facts: variables, activations of every function with the value of every expression, calls of every method.
@@ -118,7 +119,8 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
   packages = tuple(include) or default_include(example.module)
   _check_source(example, name)
   notes: list[str] = []
-  with scouting(packages) as reached:
+  jax.clear_caches()  # a jitted method that was traced before would not run again
+  with scouting(packages, foreign and not include) as reached:
     variables = _run(name, "init", lambda: abstract_init(example))
     for i, call in enumerate(example.all_calls):
       _run(name, f"call {i}", lambda call=call: abstract_call(example, variables, call))
@@ -131,7 +133,7 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
         continue
       flips.append(call)
   recorder = Recorder(set(reached.files))
-  jax.clear_caches()  # a jitted method that was traced before would not run again
+  jax.clear_caches()
   with instrumented(reached.files, recorder.record), recorder.listening():
     recorder.initializing = True
     abstract_init(example)
@@ -156,13 +158,14 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
   )
 
 
-def trace_variants(example: Example, *, name: str = "example", include: Sequence[str] = ()) -> list[Facts]:
-  """Traces of the same model at other sizes; those that do not run are left out."""
-  packages = tuple(include) or default_include(example.module)
+def trace_variants(
+  example: Example, *, name: str = "example", include: Sequence[str] = (), foreign: bool = True
+) -> list[Facts]:
+  """Traces of the same model at other sizes, arguments as of `trace`; those that do not run are left out."""
   found = []
   for number, other in enumerate(variants(example), 1):
     try:
-      found.append(trace(other, name=f"{name}, variant {number}", include=packages))
+      found.append(trace(other, name=f"{name}, variant {number}", include=include, foreign=foreign))
     except Exception as error:
       logging.getLogger(__name__).debug("variant %d of %s does not run: %s", number, name, error)
   return found

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -29,8 +30,8 @@ from migrate.core.report import Finding, MigrateError, refuse
 from migrate.core.verdict import ExampleReport, failed
 from migrate.example import Call, Example, ExampleSpec
 from migrate.trace.facts import Facts
-from migrate.trace.run import default_include, trace_variants
 from migrate.trace.run import trace as run_trace
+from migrate.trace.run import trace_variants
 from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
@@ -68,7 +69,8 @@ def port(
   Args:
     examples: `package.module:function`, `path/file.py:function`, or functions at the top level of a file.
     out: folder to make: the ported code, `ported.py`, `mapping.json`, `report.json`.
-    include: packages to rewrite; by default the top-level package of each example's module class.
+    include: packages to rewrite; by default the top-level package of each example's module class and, with
+      `extract`, those of the other classes of modules that it reaches.
     layout: `extract` writes a new package `<package>_nnx`, `overlay` the changed files under their own names.
     apply: with `overlay`, replace the original files once everything is proven.
     checkpoint: Orbax checkpoint of the Linen training state.
@@ -94,12 +96,12 @@ def port(
   specs = [_spec(e) for e in ([examples] if isinstance(examples, str) or callable(examples) else examples)]
   started = time.monotonic()
   built = [(spec, spec.build()) for spec in specs]
-  packages = tuple(include) or tuple(dict.fromkeys(p for _, e in built for p in default_include(e.module)))
+  foreign = layout == "extract"  # nobody asked to change the files of other distributions
   facts, others = [], []
   for spec, example in built:
     say(f"trace {spec.name}")
-    facts.append(run_trace(example, name=spec.name, include=packages))
-    others += trace_variants(example, name=spec.name, include=packages)
+    facts.append(run_trace(example, name=spec.name, include=include, foreign=foreign))
+    others += trace_variants(example, name=spec.name, include=include, foreign=foreign)
   say("rewrite")
   project = Project(facts, load_layers(), others)
   rewriting = rewrite_project(project, exact)
@@ -192,7 +194,7 @@ def _extracted(
     return f"{new.get(top, top)}{dot}{rest}"
 
   is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
-  files = extract(rewriting.sources, rewriting.keep, new, is_package, _defined_in)
+  files = extract(rewriting.sources, rewriting.keep, new, is_package, _defined_in, _is_module)
   builder = Builder(project, rewriting.results, new_module, folder)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
@@ -237,11 +239,27 @@ def _layer_files(used: set[str], rewriting: Rewriting, folder: str) -> dict[str,
   return files
 
 
+def _object(module: str, name: str) -> Any:
+  """What `module.name` is; `module` may be an alias that is itself an attribute (`library.api.nn`)."""
+  parts = [*module.split("."), name]
+  cut = next((i for i in range(len(parts) - 1, 0, -1) if ".".join(parts[:i]) in sys.modules), 0)
+  found: Any = sys.modules.get(".".join(parts[:cut]))
+  for part in parts[cut:]:
+    found = getattr(found, part, None)
+  return found
+
+
 def _defined_in(module: str, name: str) -> tuple[str, str] | None:
-  found = getattr(sys.modules.get(module), name, None)
+  found = _object(module, name)
   home = getattr(found, "__module__", None)
   qualname = getattr(found, "__qualname__", None)
   return (home, qualname) if isinstance(home, str) and isinstance(qualname, str) and "." not in qualname else None
+
+
+def _is_module(full: str) -> bool:
+  module, _, name = full.rpartition(".")
+  found = _object(module, name) if module else sys.modules.get(name)
+  return isinstance(found, types.ModuleType)
 
 
 def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, templates: set[str]) -> ModelMapping:

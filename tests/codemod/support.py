@@ -32,7 +32,6 @@ from migrate.core.report import Finding, MigrateError
 from migrate.core.tree import flatten
 from migrate.example import Call, Example
 from migrate.trace.facts import Facts
-from migrate.trace.run import default_include
 from migrate.trace.run import trace as run_trace
 from migrate.workflows import port as workflow
 from migrate.workflows.port_files import importing
@@ -196,7 +195,7 @@ def retrace(
 ) -> Ported:
   """Traces and rewrites files that are there; call it inside `importable`."""
   built = [evaluate(e, module) for e in examples]
-  packages = tuple(include) or default_include(built[0].module)
+  packages = tuple(include)
   names = ["example"] if len(built) == 1 else [f"example{i}" for i in range(len(built))]
   facts = [run_trace(e, name=n, include=packages) for n, e in zip(names, built, strict=True)]
   project = Project(facts, layers())

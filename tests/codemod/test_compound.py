@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 
@@ -274,3 +276,27 @@ def test_size_that_changes_in_a_loop_is_carried(tmp_path):
     held_out=["Model(7, 2), x(2, 11)"],
   )
   assert ported.hoisted == []
+
+
+@pytest.mark.parametrize("scan", ["self.scan", "self.depth > 9"])
+def test_loop_in_one_branch_of_a_condition(tmp_path, scan):
+  ported = port_and_check(
+    tmp_path,
+    f"""
+    class Model(nn.Module):
+      depth: int = 2
+      scan: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        if {scan}:
+          x = x + 1
+        else:
+          for i in range(self.depth):
+            x = nn.relu(nn.Dense(7 + i, name=f"block_{{i}}")(x))
+        return x
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(3), x(2, 3)"],
+  )
+  assert ported.moves["params/block_1/kernel"] == "block/1/kernel"

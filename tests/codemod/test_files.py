@@ -188,3 +188,50 @@ def test_windows_line_ends_survive(tmp_path):
     ported = retrace(home, ["Model(), x(2, 5)"], "model")
   ast.parse(ported.text)
   assert "self.dense(x)" in ported.text
+
+
+FOREIGN = {
+  "library/__init__.py": "from library import parts as nn\n",
+  "library/parts.py": """
+  from flax import linen as nn
+
+
+  class Same(nn.Module):
+    def __call__(self, x):
+      return x
+
+
+  class Base(nn.Module):
+    features: int = 7
+
+    def setup(self):
+      self.dense = nn.Dense(self.features)
+  """,
+  "pkg/__init__.py": "",
+  "pkg/model.py": """
+  import library
+  from flax import linen as nn
+
+
+  class Model(library.nn.Base):
+    same: bool = True
+
+    def setup(self):
+      super().setup()
+      self.identity = library.nn.Same()
+
+    def __call__(self, x):
+      return self.identity(self.dense(x))
+  """,
+}
+
+
+def test_classes_of_other_packages_come_along(tmp_path):
+  ported = port_and_check(tmp_path, FOREIGN, "Model(), x(2, 5)", module="pkg.model", held_out=["Model(11), x(2, 3)"])
+  assert "library_nnx/parts.py" in ported.draft.files
+  assert "library_nnx.parts.Same(rngs=rngs)" in ported.draft.files["pkg_nnx/model.py"]
+
+
+def test_classes_of_other_packages_stay_where_packages_are_named(tmp_path):
+  ported = rewrite(tmp_path, FOREIGN, "Model(), x(2, 5)", module="pkg.model", include=["pkg"])
+  assert "library.parts" not in ported.rewriting.sources

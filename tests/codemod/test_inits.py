@@ -101,3 +101,41 @@ def test_module_and_class_fields(tmp_path):
         return x
     """
   port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 11)"])
+
+
+def test_layers_as_default_values_are_made_by_each_module(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    import dataclasses
+
+    class Scale(nn.Module):
+      by: float = 2.0
+
+      def __call__(self, x):
+        return x * self.by
+
+    class Head(nn.Module):
+      out: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.out)(x)
+
+    class Model(nn.Module):
+      scale: nn.Module = Scale()
+      head: nn.Module = Head()
+      norm: nn.Module = dataclasses.field(default_factory=lambda: nn.LayerNorm())
+      act: Callable = nn.relu
+
+      @nn.compact
+      def __call__(self, x):
+        return self.act(self.scale(self.norm(self.head(x))))
+    """,
+    "Model(), x(2, 5)",
+    held_out=["Model(Scale(3.0)), x(2, 3)"],
+  )
+  assert "scale: nnx.Module | None = None" in ported.text
+  assert "self.scale = scale if scale is not None else Scale(rngs=rngs)" in ported.text
+  assert "head: nnx.Module,\n" in ported.text  # needs a size, so that no default can be right
+  assert "act: Callable = nnx.relu" in ported.text

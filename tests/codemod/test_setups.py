@@ -173,3 +173,37 @@ def test_setup_with_a_list_of_cells_inside_layers(tmp_path):
         return x
     """
   port_and_check(tmp_path, source, "Model(), x(2, 3, 5)")
+
+
+def test_attribute_that_is_none_before_it_is_a_layer(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      norm: bool = True
+      plain: bool = True
+
+      def setup(self):
+        self.post = None
+        if self.norm:
+          self.post = nn.LayerNorm()
+        if self.plain:
+          self.head = None
+        else:
+          self.head = nn.Dense(5)
+        self.scale = None
+        self.count = 3
+
+      def __call__(self, x):
+        if self.post is not None:
+          x = self.post(x)
+        return x if self.head is None else self.head(x)
+    """,
+    "Model(), x(2, 5)",
+    "Model(False), x(2, 5)",
+    "Model(False, False), x(2, 5)",
+    held_out=["Model(True, False), x(2, 3)"],
+  )
+  assert "self.post = nnx.data(None)" in ported.text
+  for left in ("self.head = None", "self.scale = None", "self.count = 3"):
+    assert left in ported.text

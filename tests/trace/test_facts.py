@@ -59,3 +59,9 @@ def test_calls_of_modules_by_identity():
   facts = Facts("f", None, {}, [], calls, {}, [], {})
   assert [c.number for c in facts.calls_of([one])] == [0, 2]
   assert facts.calls_of([]) == []
+
+
+def test_numpy_integers_are_sizes():
+  assert summary(np.prod((2, 3))) == 6
+  assert type(summary(np.int64(6))) is int
+  assert summary(np.ones(2, np.int32)) == ArraySpec((2,), "int32")
