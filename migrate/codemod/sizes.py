@@ -86,6 +86,7 @@ class Sizes:
     rank = min(len(e.value.shape) for e in events)
     operands: list[tuple[list[str], list[int]]] = []
     same: dict[int, list[tuple[list[str], list[int]]]] = {}
+    added: dict[int, list[tuple[list[str], list[int]]]] = {}
     statics: list[tuple[list[str], list[int]]] = []
     products: list[tuple[list[str], list[int]]] = []
     for part in self._parts(node):
@@ -102,6 +103,8 @@ class Sizes:
           if sizes is not None:
             same.setdefault(j, []).append((dims[-j], sizes))
             operands.append((dims[-j], sizes))
+            if not self._only_measured(part):
+              added.setdefault(j, []).append((dims[-j], sizes))
         for a, b in itertools.combinations(range(1, len(dims) + 1), 2):
           run = aligned[a - 1 : b]
           if b - a >= 1 and all(r is not None for r in run) and all(dims[-j] for j in range(a, b + 1)):
@@ -121,7 +124,7 @@ class Sizes:
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
       pool = same.get(j, []) + statics + operands
-      for (a, x), (b, y) in itertools.combinations(same.get(j, []), 2):
+      for (a, x), (b, y) in itertools.combinations(added.get(j, []), 2):
         if a and b:
           pool.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
       pool += products
@@ -134,6 +137,8 @@ class Sizes:
       if not found and set(wanted) == {1}:
         found = ["1"]
       result.append(found)
+    if result and (features := self._own_features(node, [e.value.shape[-1] for e in events])) is not None:
+      result[-1] = [features]  # not what happens to be as large
     return result
 
   def counts_examples(self: Unit, text: str) -> bool:
@@ -176,6 +181,19 @@ class Sizes:
         if sizes is not None:
           found.append(([text], sizes))
     return found
+
+  def _own_features(self: Unit, node: ast.AST, sizes: list[int]) -> str | None:
+    """The constructor argument that sets the last axis of what the called layer returns, by the layer's record."""
+    site = self._site_called(node)
+    if site is None or site.record is None or not site.made:
+      return None
+    name = site.record.output.rpartition(" ")[2]
+    field = next((a.linen for a in site.record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
+    text = site.arguments.get(field) if field is not None else None
+    if text is None or ((self.in_setup or site in self.setup_sites) and not closed(text)):
+      return None
+    given = {getattr(m, field, None) for _, _, m in site.made}  # pyright: ignore
+    return text if set(sizes) <= given else None
 
   def _promised(self: Unit, node: ast.AST) -> Dims | None:
     """Sizes of what a rewritten class returns, in terms of what it is made with here."""
@@ -224,15 +242,21 @@ class Sizes:
 
   def _parts(self: Unit, node: ast.AST) -> Iterable[ast.AST]:
     """Expressions inside `node` that carry axes: names and calls already known, and integers."""
-    for child in ast.walk(node):
-      if child is node or not isinstance(child, ast.expr):
-        continue
-      if (
-        isinstance(child, ast.Name)
-        or child in self._dims
-        or isinstance(child, ast.Attribute | ast.Subscript | ast.BinOp)
+    queue = list(ast.iter_child_nodes(node))
+    while queue:
+      child = queue.pop(0)
+      known = self.dims(child) if isinstance(child, ast.Call) else self._dims.get(child)
+      if known is None or not all(known):  # what is inside an operand that is known adds coincidences
+        queue += ast.iter_child_nodes(child)
+      if isinstance(child, ast.expr) and (
+        known is not None or isinstance(child, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
       ):
         yield child
+
+  def _only_measured(self: Unit, node: ast.AST) -> bool:
+    """Whether only the shape of an operand is read here."""
+    parent = self.source.parents.get(node)
+    return isinstance(parent, ast.Attribute) and parent.attr in ("shape", "ndim", "dtype", "size")
 
   def likely_sizes(self: Unit, module: Any) -> list[str]:
     """Fields and attributes of configs that sound like a number of features, likeliest first."""

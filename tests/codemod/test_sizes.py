@@ -71,9 +71,6 @@ def test_coinciding_field_is_not_taken_for_the_input_s_size(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(7), x(2, 11)"])
 
 
-@pytest.mark.xfail(
-  strict=True, reason="a coinciding size of the input is preferred to the features of the layer before"
-)
 def test_coinciding_batch_is_not_taken_for_a_feature_size(tmp_path):
   port_and_check(
     tmp_path, FLOW.format(line="y = nn.relu(nn.Dense(5)(x))"), "Model(), x(5, 5)", held_out=["Model(), x(2, 3)"]
@@ -97,7 +94,6 @@ def test_batch_axis_is_no_size(tmp_path, line, shape, other):
   port_and_check(tmp_path, FLOW.format(line=line), f"Model(), x({shape})", held_out=[f"Model(), x({other})"])
 
 
-@pytest.mark.xfail(strict=True, reason="an operand is added to itself")
 def test_length_of_two_is_not_a_sum_with_itself(tmp_path):
   line = "y = x.reshape(x.shape[0], -1)"
   port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(5, 2, 7)", held_out=["Model(), x(2, 3, 5)"])
@@ -207,19 +203,16 @@ def test_closed_expressions_read_fields_and_sizes(text, wanted):
   assert closed(text) is wanted
 
 
-@pytest.mark.xfail(strict=True, reason="hoisted, though data flow gives in_features + 6")
 def test_sum_with_the_features_of_a_layer_is_not_hoisted(tmp_path):
   line = "y = jnp.concatenate([x, nn.Dense(6)(x)], axis=-1)"
   assert port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(2, 13)").hoisted == []
 
 
-@pytest.mark.xfail(strict=True, reason="the batch is taken for a size that it equals")
 def test_batch_that_equals_a_sum_is_no_size(tmp_path):
   line = "y = jnp.concatenate([x, nn.Dense(6)(x)], axis=-1)"
   port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(11, 5)", held_out=["Model(), x(2, 13)"])
 
 
-@pytest.mark.xfail(strict=True, reason="the size of a layer's input goes before the layer's own features")
 def test_features_of_a_layer_go_before_a_coinciding_input(tmp_path):
   source = """
     class Model(nn.Module):
@@ -234,7 +227,6 @@ def test_features_of_a_layer_go_before_a_coinciding_input(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(97, 5)", held_out=["Model(7), x(2, 13)"])
 
 
-@pytest.mark.xfail(strict=True, reason="an operand is added to itself")
 def test_features_of_a_layer_go_before_twice_its_input(tmp_path):
   line = "y = nn.Conv(10, (1,))(x[:, None])[:, 0]"
   port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(97, 5)", held_out=["Model(), x(2, 13)"])
