@@ -21,7 +21,12 @@ class Source:
     for line in self.data.splitlines(keepends=True):
       self._starts.append(self._starts[-1] + len(line))
     self.parents: dict[ast.AST, ast.AST] = {}
+    self.bound: set[str] = set()  # names of arguments and of what is assigned anywhere below the top
     for node in ast.walk(self.tree):
+      if isinstance(node, ast.arg):
+        self.bound.add(node.arg)
+      if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.col_offset:
+        self.bound.add(node.id)
       for child in ast.iter_child_nodes(node):
         self.parents[child] = node
 

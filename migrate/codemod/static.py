@@ -187,9 +187,8 @@ class Statics:
       dims = self.dims(node.args[0]) if events else None
       if dims:
         text = self.pick(dims[0], bound)
-        if text is None:
-          raise NotStatic(self.source.code(node))
-        return text
+        if text is not None:
+          return text
     if self.resolve(node.func) == "flax.linen.merge_param" and len(node.args) == 3:
       first, second = [self.static(a, bound) for a in node.args[1:]]
       return f"({first} if {first} is not None else {second})"

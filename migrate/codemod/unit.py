@@ -268,12 +268,18 @@ class Unit(
       end = next((i for i, c in enumerate(rest) if not (c.isalnum() or c in "._")), len(rest))
       file, _, name = rest[:end].rstrip(".").partition(".")
       self.templates.add(file)
-      spelled = f"{name}_" if name in self.field_names else name  # a field's argument would hide it in `__init__`
+      spelled = f"{name}_" if self._hides(name) else name
       self.need_import(f"from __templates__.{file} import {name}" + (f" as {spelled}" if spelled != name else ""))
       code = before + spelled + rest[end:]
     if "jnp." in code:
       self.need_import("import jax.numpy as jnp")
     return code
+
+  def _hides(self, name: str) -> bool:
+    """Whether a field's argument, a local or another import of the file would hide an imported name."""
+    full = self.names.resolve(name)
+    other = full is not None and not full.startswith("flax.linen.")
+    return other or name in self.field_names or name in self.source.bound
 
   def available(self, text: str, bound: frozenset[str] = frozenset()) -> bool:
     """Whether an expression can be evaluated in `__init__` at this point."""

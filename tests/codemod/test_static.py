@@ -126,3 +126,19 @@ def test_values_of_arrays_stay_in_the_method(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "scale" not in ported.text.partition("def __call__")[0]
+
+
+def test_length_of_an_array_made_from_fields_is_computed(tmp_path):
+  source = """
+    import numpy as np
+
+    class Model(nn.Module):
+      group: tuple = (3, 1, 2)
+
+      @nn.compact
+      def __call__(self, x):
+        count = len(np.asarray(self.group))
+        return nn.Dense(count)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((4, 5, 6, 7)), x(2, 3)"])
+  assert ported.hoisted == []

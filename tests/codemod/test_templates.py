@@ -9,6 +9,7 @@ import pytest
 
 from migrate.codemod.templates import template_sources
 from migrate.core.report import MigrateError
+from tests.codemod.support import port_and_check
 
 NAMES = sorted(
   p.name.removesuffix(".py")
@@ -42,3 +43,31 @@ def test_nothing_asked_nothing_given():
 def test_unknown_template_is_refused():
   with pytest.raises(MigrateError, match="no_such"):
     template_sources({"no_such"})
+
+
+def test_template_has_another_name_where_a_local_or_an_import_has_it(tmp_path):
+  source = """
+    from jax import vmap
+
+    class Cell(nn.Module):
+      @nn.compact
+      def __call__(self, carry, x):
+        carry = nn.tanh(nn.Dense(3)(carry) + x)
+        return carry, carry
+
+    class Head(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(x)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        scan = nn.scan(Cell, variable_broadcast="params", split_rngs={"params": False})
+        y = nn.vmap(Head, variable_axes={"params": 0}, split_rngs={"params": True}, axis_size=2)()(x)
+        _, z = scan()(x[0], y)
+        return vmap(jnp.sin)(z)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "import scan as scan_" in ported.text
+  assert "import vmap as vmap_" in ported.text
