@@ -131,6 +131,11 @@ def _add_port(commands: Any) -> None:
   port.add_argument("--checkpoint", type=str, metavar="SRC", help="Orbax checkpoint of the Linen training state")
   port.add_argument("--checkpoint-out", type=str, metavar="DST", help="where the NNX checkpoint goes")
   port.add_argument(
+    "--keep-rng",
+    action="store_true",
+    help="draw Linen's own random numbers, so that a run with dropout continues to the bit",
+  )
+  port.add_argument(
     "--allow-optimizer-change", action="store_true", help="as for convert: go on where the optimizer's updates change"
   )
   port.add_argument("--overwrite", action="store_true", help="replace DIR and DST where they exist")
@@ -186,6 +191,7 @@ def run_port(options: argparse.Namespace) -> int:
       checkpoint_out=options.checkpoint_out,
       overwrite=options.overwrite,
       exact=options.exact,
+      keep_rng=options.keep_rng,
       allow_optimizer_change=options.allow_optimizer_change,
       progress=progress,
     )

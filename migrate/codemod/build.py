@@ -20,11 +20,24 @@ from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.trace.facts import Facts
 
+DRAWS = "linen_draws.json"
+_DRAWS_OF = f'''def _draws_of(example: str) -> dict:
+  """What Linen folds into its random keys, for each stream of the example's model."""
+  return json.loads(pathlib.Path(__file__).with_name("{DRAWS}").read_text())[example]'''
+
 
 class Builder:
-  """Writes `ported.py`."""
+  """Writes `ported.py`; with `keep_rng` its models draw Linen's random numbers, as `linen_draws.json` tells."""
 
-  def __init__(self, project: Project, results: Mapping[type, ClassResult], new_module: Any, templates: str):
+  def __init__(
+    self,
+    project: Project,
+    results: Mapping[type, ClassResult],
+    new_module: Any,
+    templates: str,
+    keep_rng: bool = False,
+  ):
+    self.keep_rng = keep_rng
     self.project = project
     self.results = results
     self.new_module = new_module
@@ -189,8 +202,17 @@ class Builder:
       from migrate.codemod.values import layout
 
       text = layout(source.expression, 9, width=96)
-      lines += [f"  return {text}".replace("\n", "\n  ")]
+      if self.keep_rng:
+        lines += [f"  model = {text}".replace("\n", "\n  ")]
+        lines += [f"  return draw_as_linen(model, _draws_of({fact.name!r}))".replace("'", '"')]
+      else:
+        lines += [f"  return {text}".replace("\n", "\n  ")]
       functions.append("\n".join(lines))
+    if self.keep_rng:
+      self.used.add("linen_rngs")
+      helpers.insert(0, _DRAWS_OF)
+      imports |= {"import json", "import pathlib"}
+      imports.add(f"from {self.templates}.linen_rngs import draw_as_linen")
     body = "\n\n\n".join([*helpers, *functions])
     header = '"""Makes the ported models with the sizes of their examples."""\n\n'
     plain = sorted(i for i in imports if i.startswith("import "))

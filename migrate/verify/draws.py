@@ -157,16 +157,22 @@ def adopt(model: nnx.Module) -> None:
       stream.owner = owner
 
 
+def draws_as_linen(stream: Any) -> bool:
+  """Whether it is a `LinenStream` of a port that keeps Linen's random numbers, which needs no table."""
+  return isinstance(stream, nnx.RngStream) and bool(getattr(stream, "folds", ()))
+
+
 def rewind(model: nnx.Module, roots: Mapping[str, jax.Array], tables: Mapping[str, tuple[int, ...]]) -> None:
   """Gives each stream its root key and table and sets its count to zero, in place.
 
   A stream whose key has leading axes (a layer made under `nnx.vmap`) gets the root key split as Linen splits it.
   """
   for owner, stream in streams_of(model).items():
-    if not isinstance(stream, ReplayStream):
+    if isinstance(stream, ReplayStream):
+      stream.table = tuple(tables.get(owner, ()))
+    elif not draws_as_linen(stream):
       continue
-    stream.table = tuple(tables.get(owner, ()))
-    root = roots.get(str(stream.tag), roots.get("params"))
+    root = roots.get(str(getattr(stream, "name", stream.tag)), roots.get("params"))
     if root is None:
       continue
     for size in stream.key.shape:

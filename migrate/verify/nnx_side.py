@@ -10,7 +10,7 @@ from flax import nnx
 
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.verify import arrays as A
-from migrate.verify.draws import Casting, adopt, cast, log_draws, rewind
+from migrate.verify.draws import Casting, adopt, cast, draws_as_linen, log_draws, rewind, streams_of
 from migrate.verify.layerwise import ModuleCall, ModuleDiff, compare_modules
 from migrate.verify.linen_side import brief, differentiated
 from migrate.verify.perturb import is_float
@@ -100,7 +100,7 @@ def compare_filled(
 def cast_streams(model: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> Casting:
   """Which stream plays which of Linen's draws, from tracing the call. Leaves the streams rewound, without tables."""
   rewind(model, A.stream_keys(plan.rngs, SEED + 1), {})
-  if not linen.draws:
+  if not linen.draws or any(map(draws_as_linen, streams_of(model).values())):
     return Casting()
   graphdef, params, rest = nnx.split(model, _trainable, ...)
   forward, dynamic, _ = _forward(graphdef, plan)

@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 
 import migrate
-from migrate.codemod.build import Builder
+from migrate.codemod.build import DRAWS, Builder
 from migrate.codemod.extract import extract
 from migrate.codemod.files import Rewriting, rewrite_project
 from migrate.codemod.ledger import compress, derive
@@ -32,6 +32,7 @@ from migrate.example import Call, Example, ExampleSpec
 from migrate.trace.facts import Facts
 from migrate.trace.run import trace as run_trace
 from migrate.trace.run import trace_variants
+from migrate.verify.linen_draws import linen_draws
 from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
@@ -61,6 +62,7 @@ def port(
   checkpoint_out: str | Path | None = None,
   overwrite: bool = False,
   exact: bool = False,
+  keep_rng: bool = False,
   allow_optimizer_change: bool = False,
   progress: Progress | None = None,
 ) -> PortReport:
@@ -77,6 +79,8 @@ def port(
     checkpoint_out: where the NNX checkpoint goes.
     overwrite: replace `out` and `checkpoint_out` where they exist.
     exact: write what is bitwise equal even where stock NNX is within noise.
+    keep_rng: the ported models draw Linen's own random numbers: after `set_rngs(model, dropout=key)`, dropout masks are
+      those of `apply(..., rngs={"dropout": key})`.
     allow_optimizer_change: as for `migrate.convert`.
     progress: called with a text at every stage.
 
@@ -107,7 +111,7 @@ def port(
   rewriting = rewrite_project(project, exact)
   staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=_existing_parent(target)))
   try:
-    draft = _draft(project, rewriting, facts, layout, staging, say)
+    draft = _draft(project, rewriting, facts, layout, staging, say, keep_rng)
     reports = _prove(specs, facts, draft, staging, layout, say)
     report = PortReport.make(rewriting, project, draft.files, reports, time.monotonic() - started)
     if checkpoint is not None and checkpoint_out is not None:
@@ -153,7 +157,13 @@ def _existing_parent(path: Path) -> Path:
 
 
 def _draft(
-  project: Project, rewriting: Rewriting, facts: Sequence[Facts], layout: Layout, staging: Path, say: Progress
+  project: Project,
+  rewriting: Rewriting,
+  facts: Sequence[Facts],
+  layout: Layout,
+  staging: Path,
+  say: Progress,
+  keep_rng: bool = False,
 ) -> Draft:
   draft = Draft()
   if not rewriting.sources:
@@ -166,28 +176,32 @@ def _draft(
   twin = staging / "twin" if layout == "overlay" else staging
   twin.mkdir(exist_ok=True)
   folder = f"{new[top]}.{FOLDER}" if "." in first else f"{new[top]}_layers"
-  files, arrays, used, failures = _extracted(project, rewriting, new, folder)
+  files, arrays, used, failures = _extracted(project, rewriting, new, folder, keep_rng)
   draft.failures.update(failures)
-  write_files(twin, files, arrays)
+  draws: dict[str, Any] = {fact.name: {} for fact in facts}
+  write_files(twin, files | ({DRAWS: json.dumps(draws)} if keep_rng else {}), arrays)
   for fact in facts:
     if fact.name in draft.failures:
       continue
     say(f"derive mapping of {fact.name}")
     try:
-      draft.mappings[fact.name] = _mapping(project, rewriting, fact, twin, used)
+      draft.mappings[fact.name], found = _mapping(project, rewriting, fact, twin, used, keep_rng)
+      draws[fact.name] = found
     except MigrateError as error:
       draft.failures[fact.name] = error.findings
   if layout == "overlay":
     shutil.rmtree(twin)
-    files, arrays = _overlaid(project, rewriting, f"{top}_layers")
+    files, arrays = _overlaid(project, rewriting, f"{top}_layers", keep_rng)
     write_files(staging, files, arrays)
+  if keep_rng:
+    write_files(staging, {DRAWS: json.dumps(draws, indent=1) + "\n"}, {})
   draft.files, draft.arrays = files, arrays
   _save_mappings(draft, staging)
   return draft
 
 
 def _extracted(
-  project: Project, rewriting: Rewriting, new: dict[str, str], folder: str
+  project: Project, rewriting: Rewriting, new: dict[str, str], folder: str, keep_rng: bool
 ) -> tuple[dict[str, str], dict[str, np.ndarray], set[str], dict[str, tuple[Finding, ...]]]:
   def new_module(module: str) -> str:
     top, dot, rest = module.partition(".")
@@ -195,7 +209,7 @@ def _extracted(
 
   is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
   files = extract(rewriting.sources, rewriting.keep, new, is_package, _defined_in, _is_module)
-  builder = Builder(project, rewriting.results, new_module, folder)
+  builder = Builder(project, rewriting.results, new_module, folder, keep_rng)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
   files = {p: _placed(t, folder) for p, t in files.items()}
@@ -204,7 +218,9 @@ def _extracted(
   return files, arrays, used, builder.failures
 
 
-def _overlaid(project: Project, rewriting: Rewriting, folder: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+def _overlaid(
+  project: Project, rewriting: Rewriting, folder: str, keep_rng: bool
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
   files: dict[str, str] = {}
   paths: dict[str, str] = {}
   for path, module in project.modules.items():
@@ -213,7 +229,7 @@ def _overlaid(project: Project, rewriting: Rewriting, folder: str) -> tuple[dict
       name = "/".join([*parts, "__init__.py"]) if path.endswith("__init__.py") else "/".join(parts) + ".py"
       files[name] = _placed(rewriting.sources[module], folder)
       paths[module] = name
-  builder = Builder(project, rewriting.results, lambda m: m, folder)
+  builder = Builder(project, rewriting.results, lambda m: m, folder, keep_rng)
   text, arrays = builder.write()
   files |= _layer_files(rewriting.templates | builder.used, rewriting, folder)
   files["ported.py"] = prelude(text, paths)
@@ -262,7 +278,10 @@ def _is_module(full: str) -> bool:
   return isinstance(found, types.ModuleType)
 
 
-def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, templates: set[str]) -> ModelMapping:
+def _mapping(
+  project: Project, rewriting: Rewriting, fact: Facts, folder: Path, templates: set[str], keep_rng: bool
+) -> tuple[ModelMapping, Any]:
+  """The mapping, and where asked what Linen folds into its random keys."""
   example = fact.example
   method = example.init_method or example.method
   init = Call(
@@ -277,6 +296,7 @@ def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, 
       build = getattr(load("ported"), f"build_{fact.name}")
       model = abstract(lambda: build(nnx.Rngs(**{n: i for i, n in enumerate(streams)})))
       mapping = derive(project, fact, rewriting.results, model, runs, templates)
+      draws = linen_draws(example, model, mapping.metadata["rng_paths"], where=fact.name) if keep_rng else {}
     except MigrateError:
       raise
     except Exception as error:
@@ -295,7 +315,7 @@ def _mapping(project: Project, rewriting: Rewriting, fact: Facts, folder: Path, 
         "a model that runs",
         "look at the line; the original is beside it",
       ) from error
-  return mapping
+  return mapping, draws
 
 
 def _save_mappings(draft: Draft, staging: Path) -> None:
