@@ -30,7 +30,7 @@ def parameters(width, rng):
 def main(dst, megabytes):
   width = round((float(megabytes) * 1e6 / 4 / 3 / LAYERS / len(GATES) / 2) ** 0.5)
   rng = np.random.default_rng(0)
-  params = parameters(width, rng)
+  params = jax.tree.map(jnp.asarray, parameters(width, rng))
   tx = optax.adam(1e-3)
   state = train_state.TrainState.create(apply_fn=nn.Module.apply, params=params, tx=tx)
   adam, *rest = state.opt_state

@@ -1,4 +1,4 @@
-"""What people write today: restore with Orbax, rename in nested dicts, save. `usual_script.py rename|stack SRC DST`."""
+"""What people write today: restore with Orbax, rename in nested dicts, save. `usual_script.py rename|stack|transpose SRC DST`."""
 
 import sys
 
@@ -20,21 +20,26 @@ def renamed(params):
   return out
 
 
-def stacked(params):
+def stacked(params, change=lambda kernel: kernel):
   """All layers on a leading axis, the four gates of each side by side."""
   layers = [params[f"layers_{i}"] for i in range(sum(name.startswith("layers_") for name in params))]
   out = {"layers": {"cell": {}}, **{n: {k: {"value": v} for k, v in params[n].items()} for n in ("embed", "head")}}
   cell = out["layers"]["cell"]
   for side, name in (("i", "kernel_ih"), ("h", "kernel_hh")):
-    made = [np.concatenate([layer[side + gate]["kernel"] for gate in GATES], -1) for layer in layers]
+    made = [change(np.concatenate([layer[side + gate]["kernel"] for gate in GATES], -1)) for layer in layers]
     cell[name] = {"value": np.stack(made)}
   made = [np.concatenate([layer["h" + gate]["bias"] for gate in GATES], -1) for layer in layers]
   cell["bias"] = {"value": np.stack(made)}
   return out
 
 
+def transposed(params):
+  """The same with every kernel transposed."""
+  return stacked(params, np.transpose)
+
+
 def main(how, src, dst):
-  change = {"rename": renamed, "stack": stacked}[how]
+  change = {"rename": renamed, "stack": stacked, "transpose": transposed}[how]
   with ocp.PyTreeCheckpointer() as checkpointer:
     state = checkpointer.restore(src)
     adam, *rest = state["opt_state"]

@@ -7,16 +7,18 @@ changed are written beside them. The metadata files of Orbax are those that it w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.array_writer import ArrayWriter, not_written
 from migrate.checkpoint.orbax import MANIFEST, read_metadata
 from migrate.checkpoint.orbax_metadata import dotted, write_metadata
 from migrate.checkpoint.references import Reference
@@ -24,7 +26,6 @@ from migrate.checkpoint.stored import Stored, damaged, ordered
 from migrate.core.paths import Path
 from migrate.core.report import refuse
 
-_BATCH = 64 << 20
 MANIFEST_OF_OURS = "linen2nnx.json"
 
 
@@ -61,15 +62,12 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
   source = stored.place
   _take_files(source, folder, copy)
   metadata = read_metadata(source)
-  driver = "zarr3" if metadata.get("use_zarr3") else "zarr"
-  base = {"driver": "ocdbt", "base": f"file://{folder}/"}
-  context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+  writer = ArrayWriter(folder, zarr3=bool(metadata.get("use_zarr3")))
   old = {str(entry["key_metadata"][0]["key"]) for entry in metadata["tree_metadata"].values()}
   made: dict[Path, Any] = {}
   try:
-    for batch in _batches(leaves, made, old, source):
-      _write_arrays(batch, driver, base, context)
-    store = ts.KvStore.open(base, context=context).result()
+    _write_new(writer, leaves, made, old, source)
+    store = ts.KvStore.open(writer.base, context=writer.context).result()
     _write_joined(ts, store, made)
     with ts.Transaction() as transaction:
       within = store.with_transaction(transaction)
@@ -83,8 +81,9 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
       for sign in (".", "/"):
         store.delete_range(_prefix(ts, f"{top}{sign}".encode())).result()
   except (ValueError, RuntimeError) as error:
-    if "No space" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
-      raise OSError(28, "No space left on device") from error
+    failed = not_written(error)
+    if failed.errno == errno.ENOSPC:
+      raise failed from error
     raise damaged(source, f"its leaves cannot be renamed: {error!s:.200}") from error
   write_metadata(folder, metadata, ordered(made))
 
@@ -136,12 +135,10 @@ def _copy_synced(source: str, target: str) -> None:
     os.fsync(file.fileno())
 
 
-def _batches(
-  leaves: Iterable[tuple[Path, Any]], made: dict[Path, Any], old: set[str], source: FilePath
-) -> Iterator[list[tuple[Path, np.ndarray]]]:
-  """The arrays to write, some megabytes at a time; `made` gets every leaf, arrays as their dtype."""
-  batch: list[tuple[Path, np.ndarray]] = []
-  size = 0
+def _write_new(
+  writer: ArrayWriter, leaves: Iterable[tuple[Path, Any]], made: dict[Path, Any], old: set[str], source: FilePath
+) -> None:
+  """Writes the arrays among the leaves; `made` gets every leaf, arrays as their dtype."""
   for path, leaf in leaves:
     if str(path[0]) in old:
       raise refuse(
@@ -149,31 +146,6 @@ def _batches(
       )
     number = isinstance(leaf, bool | int | float)
     made[path] = leaf if leaf is None or number or isinstance(leaf, Reference) else leaf.dtype
-    if leaf is None or isinstance(leaf, Reference):
-      continue
-    array = np.asarray(leaf)
-    batch.append((path, array))
-    size += array.nbytes
-    if size > _BATCH:
-      yield batch
-      batch, size = [], 0
-  if batch:
-    yield batch
-
-
-def _write_arrays(batch: list[tuple[Path, np.ndarray]], driver: str, base: Mapping[str, Any], context: Any) -> None:
-  import tensorstore as ts
-
-  with ts.Transaction() as transaction:
-    opened = []
-    for path, array in batch:
-      spec = {"driver": driver, "kvstore": {**base, "path": f"{dotted(path)}/"}, "store_data_equal_to_fill_value": True}
-      options = {
-        "dtype": array.dtype,
-        "shape": array.shape,
-        "chunk_layout": ts.ChunkLayout(chunk_shape=[max(n, 1) for n in array.shape]),
-      }
-      opened.append(ts.open(spec, create=True, open=True, context=context, transaction=transaction, **options))
-    writes = [o.result().write(array) for o, (_, array) in zip(opened, batch, strict=True)]
-    for write in writes:
-      write.result()
+    if leaf is not None and not isinstance(leaf, Reference):
+      writer.add(dotted(path), np.asarray(leaf))
+  writer.close()

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.array_writer import ArrayWriter
 from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, write_orbax
 from migrate.checkpoint.orbax_metadata import dotted, write_metadata
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored, damaged, listed, ordered
 from migrate.core.paths import Path
-
-_BATCH = 64 << 20
 
 
 def may_copy(stored: Stored) -> bool:
@@ -40,9 +39,11 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
   made: dict[Path, Any] = {}
   for path, leaf in leaves:
     made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference) else leaf.dtype
-    if leaf is not None:
-      writer.add(dotted(path), leaf)
-  writer.flush()
+    if isinstance(leaf, Reference):
+      writer.copy(dotted(path), leaf)
+    elif leaf is not None:
+      writer.add(dotted(path), np.asarray(leaf))
+  writer.close()
   if stored.format == "orbax":
     _take_metadata(folder, stored.place, made)
   else:
@@ -50,63 +51,17 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
     _add_metadata(folder, arrays)
 
 
-class _Writer:
+class _Writer(ArrayWriter):
+  """Also copies what is stored in the source."""
+
   def __init__(self, folder: FilePath, stored: Stored):
-    import tensorstore as ts
-
-    self.ts, self.stored = ts, stored
-    self.base = {"driver": "ocdbt", "base": f"file://{folder}/"}
-    self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    super().__init__(folder)
+    self.stored = stored
     folder.mkdir()
-    self.store = ts.KvStore.open(self.base, context=self.context).result()
+    self.store = self.ts.KvStore.open(self.base, context=self.context).result()
     self.source: Any = None
-    self.transaction = ts.Transaction()
-    self.pending: list[Any] = []
-    self.size = 0
 
-  def add(self, name: str, leaf: Any) -> None:
-    """Takes one leaf; writes what has gathered when it is enough."""
-    if isinstance(leaf, Reference):
-      self._copy(name, leaf)
-    else:
-      self._write(name, np.asarray(leaf))
-    if self.size > _BATCH:
-      self.flush()
-
-  def flush(self) -> None:
-    """Writes what has gathered."""
-    try:
-      for one in self.pending:
-        one.result()
-      self.transaction.commit_async().result()
-    except (ValueError, RuntimeError) as error:
-      if "No space" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
-        raise OSError(28, "No space left on device") from error
-      raise OSError(5, f"{error!s:.200}") from error
-    self.transaction, self.pending, self.size = self.ts.Transaction(), [], 0
-
-  def _write(self, name: str, array: np.ndarray) -> None:
-    spec = {
-      "driver": "zarr",
-      "kvstore": {**self.base, "path": f"{name}/"},
-      "metadata": {"compressor": {"id": "zstd", "level": 1}},
-      "store_data_equal_to_fill_value": True,
-    }
-    chunks = self.ts.ChunkLayout(chunk_shape=[max(n, 1) for n in array.shape])
-    opened = self.ts.open(
-      spec,
-      create=True,
-      open=True,
-      context=self.context,
-      transaction=self.transaction,
-      dtype=array.dtype,
-      shape=array.shape,
-      chunk_layout=chunks,
-    ).result()
-    self.pending.append(opened.write(array))
-    self.size += array.nbytes
-
-  def _copy(self, name: str, leaf: Reference) -> None:
+  def copy(self, name: str, leaf: Reference) -> None:
     """Copies the stored chunks, without decoding them."""
     if self.source is None:
       place = self.stored.place
@@ -124,13 +79,12 @@ class _Writer:
         places = [(k, f"{name}/".encode() + k[len(prefix) :]) for k in keys]
       else:
         places = [(old, f"{name}/{new}") for old, new in leaf.chunks()]
-        self.pending.append(within.write(f"{name}/.zarray", json.dumps(leaf.metadata())))
+        self.started(within.write(f"{name}/.zarray", json.dumps(leaf.metadata())), 0)
       found = [(self.source.read(old), new) for old, new in places]
       for value, new in found:
         read = value.result()
         if read.state == "value":  # a chunk that is not there holds the fill value
-          self.pending.append(within.write(new, read.value))
-          self.size += len(read.value)
+          self.started(within.write(new, read.value), len(read.value))
     except (ValueError, RuntimeError) as error:
       where = f"{self.stored.place}: {', '.join(leaf.origins)}"
       raise damaged(where, f"cannot be read: {error!s:.200}") from error

@@ -133,13 +133,13 @@ class Hit:
 
 
 class _Node:
-  """One step of the index: literal children by name, pattern children tried, remembered by segment."""
+  """One step of the index: literal children by name, pattern children by how they begin, remembered by segment."""
 
   __slots__ = ("ends", "literal", "memo", "open", "patterns", "rest")
 
   def __init__(self) -> None:
     self.literal: dict[str, _Node] = {}
-    self.open: list[tuple[Segment, _Node]] = []
+    self.open: dict[str, list[tuple[Segment, _Node]]] = {}
     self.patterns: dict[tuple[tuple[str, ...], tuple[int | None, ...]], _Node] = {}
     self.memo: dict[str, list[_Node]] = {}
     self.ends: list[tuple[Compiled, int, Pattern]] = []
@@ -151,15 +151,15 @@ class _Node:
     form = (segment.texts, segment.widths)
     if form not in self.patterns:
       self.patterns[form] = _Node()
-      self.open.append(
-        (Segment(segment.texts, tuple(str(i) for i in range(len(segment.names))), segment.widths), self.patterns[form])
-      )
+      numbered = Segment(segment.texts, tuple(str(i) for i in range(len(segment.names))), segment.widths)
+      self.open.setdefault(segment.texts[0], []).append((numbered, self.patterns[form]))
     return self.patterns[form]
 
   def step(self, text: str) -> list[_Node]:
     found = self.memo.get(text)
     if found is None:
-      found = [node for segment, node in self.open if segment.match(text) is not None]
+      begun = (one for n in range(len(text) + 1) for one in self.open.get(text[:n], ())) if self.open else ()
+      found = [node for segment, node in begun if segment.match(text) is not None]
       if text in self.literal:
         found.append(self.literal[text])
       self.memo[text] = found

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from migrate.core.entries import Plan
+from migrate.core.entries import Entry, Plan
 from migrate.core.ops import run_ops
 from migrate.core.paths import Path, key, show
 from migrate.core.report import refuse
 from migrate.core.tree import NOTHING, Leaf, flatten, spec_of
+
+_AHEAD = 64 << 20
 
 
 @runtime_checkable
@@ -47,22 +49,44 @@ def translate(plan: Plan, leaves: Any) -> Iterator[tuple[Path, Any]]:
   flat = {key(path): leaf for path, leaf in flatten(leaves).items()}
   filled = {key(e.targets[0].path): e for e in plan.entries if e.fate in ("same", "move") and len(e.targets) == 1}
   backward = plan.direction != "linen->nnx"
-  for entry in plan.entries:
-    if entry.fate in ("drop", "fresh"):
-      continue
+  entries = [e for e in plan.entries if e.fate not in ("drop", "fresh")]
+  for entry, arrays in _read_ahead(entries, flat):
     if entry.sources[0].spec == NOTHING:
       yield from ((t.path, NOTHING) for t in entry.targets)
       continue
-    arrays = _read(entry.sources, flat)
     if entry.fate == "tie" and not backward:
       other = filled[key(entry.targets[0].path)]
       _same_values(entry, arrays, run_ops(other.ops, _read(other.sources, flat)))
       continue
-    for target, array in zip(entry.targets, run_ops(entry.ops, arrays), strict=True):
-      yield target.path, array
+    made = run_ops(entry.ops, arrays)
+    del arrays  # what is yielded is all that has to stay
+    made.reverse()
+    for target in entry.targets:
+      yield target.path, made.pop()
+
+
+def _read_ahead(entries: Sequence[Entry], flat: Mapping[Any, Any]) -> Iterator[tuple[Entry, list[Any]]]:
+  """Every entry with its arrays. Those of the next one are read meanwhile, unless they are large."""
+  with ThreadPoolExecutor(1) as thread:
+    ahead: Future[list[Any]] | None = None
+    for entry, following in zip(entries, (*entries[1:], None), strict=False):
+      found = [_read(entry.sources, flat) if ahead is None else ahead.result()]
+      ahead = None
+      if following is not None and 0 < _to_read(following, flat) < _AHEAD:
+        ahead = thread.submit(_read, following.sources, flat)
+      yield entry, found.pop()
+
+
+def _to_read(entry: Entry, flat: Mapping[Any, Any]) -> int:
+  """How many bytes an entry reads from where they are stored."""
+  leaves = (flat.get(key(s.path)) for s in entry.sources)
+  lazy = (one for one in leaves if hasattr(one, "read") and not hasattr(one, "__array_namespace__"))
+  return sum(getattr(one, "nbytes", 0) for one in lazy)
 
 
 def _read(sources: Sequence[Leaf], flat: Mapping[Any, Any]) -> list[Any]:
+  if sources[0].spec == NOTHING:
+    return []
   for leaf in sources:
     k = key(leaf.path)
     if k not in flat:

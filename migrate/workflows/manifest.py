@@ -26,7 +26,7 @@ class Summed:
 
   def __init__(self, leaf: Any, name: str, sums: dict[str, str]):
     self.leaf, self.name, self.sums = leaf, name, sums
-    self.shape, self.dtype = spec_of(leaf).shape, leaf.dtype
+    self.shape, self.dtype, self.nbytes = spec_of(leaf).shape, leaf.dtype, getattr(leaf, "nbytes", 0)
 
   def read(self) -> Any:
     """The array."""

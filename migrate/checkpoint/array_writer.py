@@ -1,0 +1,87 @@
+"""Arrays into an OCDBT store, some megabytes at a time, one batch being written while the next one gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+
+_BATCH = 32 << 20
+
+
+class ArrayWriter:
+  """Writes arrays, each as one chunk, in a bounded amount of memory. Call `close` when all are given.
+
+  Attributes:
+    base: the OCDBT store as TensorStore describes it.
+    context: shared by all who open the store.
+  """
+
+  def __init__(self, folder: FilePath, zarr3: bool = False):
+    import tensorstore as ts
+
+    self.ts = ts
+    self.driver = "zarr3" if zarr3 else "zarr"
+    self.base = {"driver": "ocdbt", "base": f"file://{folder}/"}
+    self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
+    self.transaction = ts.Transaction()
+    self._pending: list[Any] = []
+    self._size = 0
+    self._last: Callable[[], None] = lambda: None
+
+  def add(self, name: str, array: np.ndarray) -> None:
+    """Takes one array."""
+    spec: dict[str, Any] = {"driver": self.driver, "kvstore": {**self.base, "path": f"{name}/"}}
+    opened = self.ts.open(
+      spec | {"store_data_equal_to_fill_value": True},
+      create=True,
+      open=True,
+      context=self.context,
+      transaction=self.transaction,
+      dtype=array.dtype,
+      shape=array.shape,
+      chunk_layout=self.ts.ChunkLayout(chunk_shape=[max(n, 1) for n in array.shape]),
+    ).result()
+    self.started(opened.write(array), array.nbytes)
+
+  def started(self, future: Any, size: int) -> None:
+    """Takes a write that was started within `transaction`; has the batch written when it is large enough."""
+    self._pending.append(future)
+    self._size += size
+    if self._size > _BATCH:
+      self.flush()
+
+  def flush(self) -> None:
+    """Waits for the batch before, and starts to write what has gathered."""
+    self._last()
+    pending, transaction = self._pending, self.transaction
+    self.transaction, self._pending, self._size = self.ts.Transaction(), [], 0
+    try:
+      for one in pending:
+        one.result()
+      commit = transaction.commit_async()
+    except (ValueError, RuntimeError) as error:
+      raise not_written(error) from error
+
+    def wait() -> None:
+      try:
+        commit.result()
+      except (ValueError, RuntimeError) as error:
+        raise not_written(error) from error
+
+    self._last = wait
+
+  def close(self) -> None:
+    """Returns when everything is on disk."""
+    self.flush()
+    self._last()
+    self._last = lambda: None
+
+
+def not_written(error: Exception) -> OSError:
+  """What TensorStore says of a write that failed, as the system's error."""
+  said = str(error)
+  full = any(text in said for text in ("No space", "RESOURCE_EXHAUSTED", "Disk quota"))
+  return OSError(28, "No space left on device") if full else OSError(5, said.split(" [")[0][:200])
