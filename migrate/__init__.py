@@ -31,6 +31,7 @@ _LAZY = {
   "trace": "migrate.workflows.tracing",
   "verify": "migrate.workflows.proof",
   "port": "migrate.workflows.port",
+  "codemod": "migrate.workflows.codemod",
 }
 
 __all__ = ["__version__", *_LAZY]

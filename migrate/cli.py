@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from migrate import __version__
+from migrate.cli_codemod import add_codemod
 from migrate.cli_mappings import add_mappings
 from migrate.cli_options import (
   LEFT,
@@ -96,6 +97,7 @@ def make_parser() -> argparse.ArgumentParser:
   parser.add_argument("--version", action="version", version=f"linen2nnx {__version__}")
   commands = parser.add_subparsers(dest="command", metavar="COMMAND")
   _add_port(commands)
+  add_codemod(commands)
   _add_verify(commands)
   add_convert(commands)
   add_plan(commands)

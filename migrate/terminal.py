@@ -160,6 +160,16 @@ def show_rows(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], o
   out.print(table)
 
 
+def show_diff(text: str, out: Console) -> None:
+  """A unified diff, coloured on a terminal."""
+  from rich.text import Text
+
+  styles = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
+  for line in text.splitlines():
+    style = next((s for mark, s in styles.items() if line.startswith(mark)), "")
+    out.print(Text(line, style=style), soft_wrap=True)
+
+
 def show_report(report: Mapping[str, Any], out: Console) -> None:
   """The whole report of `port` or `verify` on one screen."""
   show_examples(report, out)

@@ -355,7 +355,7 @@ def _convert(src: Any, dst: Any, draft: Draft, staging: Path, report: PortReport
 
   errors: list[MigrateError] = []
   for name, mapping in draft.mappings.items():
-    with importing(staging) as load:
+    with importing(staging, hide=report.rewriting.sources if report.rewriting else ()) as load:
       build = getattr(load("ported"), f"build_{name}")
 
       def model(build: Callable[..., nnx.Module] = build) -> nnx.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,15 @@ def write_files(folder: Path, files: Mapping[str, str], arrays: Mapping[str, np.
 
 
 @contextlib.contextmanager
-def importing(folder: Path) -> Iterator[Callable[[str], Any]]:
-  """Gives `import_module` with the folder first on `sys.path`; what comes from the folder is forgotten afterwards."""
+def importing(folder: Path, hide: Iterable[str] = ()) -> Iterator[Callable[[str], Any]]:
+  """Gives `import_module` with the folder first on `sys.path`; what comes from the folder is forgotten afterwards.
+
+  Args:
+    folder: what was ported.
+    hide: modules that are imported already and that an overlay there has too.
+  """
+  hidden = {name: sys.modules.pop(name) for name in hide if name in sys.modules}
+  finders = list(sys.meta_path)
   before = set(sys.modules)
   sys.path.insert(0, str(folder))
   written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -38,6 +45,12 @@ def importing(folder: Path) -> Iterator[Callable[[str], Any]]:
       file = getattr(sys.modules[name], "__file__", None) or ""
       if file.startswith(str(folder)):
         del sys.modules[name]
+    sys.meta_path[:] = finders
+    sys.modules.update(hidden)
+    for name, module in hidden.items():
+      parent, _, last = name.rpartition(".")
+      if parent in sys.modules:
+        setattr(sys.modules[parent], last, module)
 
 
 _OVERLAY = '''

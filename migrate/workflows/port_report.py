@@ -26,6 +26,9 @@ class PortReport:
     findings: what a user must know.
     seconds: wall clock.
     checkpoint: what was converted, None where nothing was asked for.
+    rewriting: what came of the sources.
+    project: the sources and what was traced.
+    written: file -> text, as written to the folder.
   """
 
   examples: list[ExampleReport]
@@ -33,6 +36,9 @@ class PortReport:
   findings: list[Finding]
   seconds: float
   checkpoint: dict[str, Any] | None = None
+  rewriting: Rewriting | None = dataclasses.field(default=None, repr=False)
+  project: Project | None = dataclasses.field(default=None, repr=False)
+  written: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
   @property
   def ok(self) -> bool:
@@ -90,7 +96,7 @@ class PortReport:
       do = "port what uses it by hand, or give an example that reaches it"
       where = ", ".join(linen[:SHOWN]) + more
       findings.append(Finding(where, "still imports flax.linen", "ported files without Linen", do))
-    return cls(list(examples), source, findings, seconds)
+    return cls(list(examples), source, findings, seconds, None, rewriting, project, dict(files))
 
 
 def imports_linen(text: str) -> bool:

@@ -1,0 +1,123 @@
+"""What one file has to do with Flax, found without importing anything of it."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import io
+import re
+import tokenize
+from pathlib import Path
+
+from migrate.codemod.imports import Names
+
+SKIP = re.compile(r"#\s*linen2nnx:\s*skip\b")
+TRAINING = re.compile(rb"train_state|\.apply_gradients\(|\.init\(|\.apply\(")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+  """What a file is about.
+
+  Attributes:
+    path: the file.
+    module: its full dotted name.
+    text: what is in it; None where it has nothing to do with Flax.
+    error: why it can't be read, or an empty text.
+    line: where that is.
+    bases: class at the top -> full names of its bases.
+    lines: class at the top -> its line.
+    skipped: lines with a comment that says to skip; 0 among them for the whole file.
+    trains: line of the first thing that looks like training code, 0 for none.
+  """
+
+  path: str
+  module: str
+  text: str | None = None
+  error: str = ""
+  line: int = 0
+  bases: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+  lines: dict[str, int] = dataclasses.field(default_factory=dict)
+  skipped: frozenset[int] = frozenset()
+  trains: int = 0
+
+
+def module_name(path: Path) -> str:
+  """The dotted name of a file, from the folder above its outermost package."""
+  path = path.resolve()
+  parts = [] if path.name == "__init__.py" else [path.stem]
+  folder = path.parent
+  while (folder / "__init__.py").is_file() and folder.parent != folder:
+    parts.insert(0, folder.name)
+    folder = folder.parent
+  return ".".join(parts) or path.parent.name
+
+
+def scan(path: str) -> Scan:
+  """Reads a file; it is parsed only where it speaks of Flax."""
+  file = Path(path)
+  module = module_name(file)
+  try:
+    data = file.read_bytes()
+  except OSError as error:
+    return Scan(path, module, error=error.strerror or str(error))
+  if b"flax" not in data:
+    return Scan(path, module)
+  return scan_text(path, module, data)
+
+
+def scan_text(path: str, module: str, data: bytes) -> Scan:
+  """What is in a file that speaks of Flax."""
+  try:
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    if encoding.lower() not in ("utf-8", "utf-8-sig"):
+      return Scan(path, module, error=f"is written in {encoding}")
+    text = data.decode("utf-8")
+    tree = ast.parse(text.removeprefix("\ufeff"))
+    names = Names(text, module, path.endswith("__init__.py"))
+  except SyntaxError as error:
+    return Scan(path, module, error=f"does not parse: {error.msg}", line=error.lineno or 0)
+  except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    return Scan(path, module, error=f"can't be read: {error}")
+  bases: dict[str, tuple[str, ...]] = {}
+  lines: dict[str, int] = {}
+  for node in tree.body:
+    if isinstance(node, ast.ClassDef):
+      found = [names.resolve(ast.unparse(b)) for b in node.bases if isinstance(b, (ast.Name, ast.Attribute))]
+      bases[node.name] = tuple(f for f in found if f)
+      lines[node.name] = node.lineno
+  match = TRAINING.search(data)
+  trains = data.count(b"\n", 0, match.start()) + 1 if match else 0
+  return Scan(path, module, text, "", 0, bases, lines, skipped_lines(text, tree), trains)
+
+
+def skipped_lines(text: str, tree: ast.Module) -> frozenset[int]:
+  """Lines that carry `# linen2nnx: skip`; 0 where such a comment stands above everything in the file."""
+  if "linen2nnx" not in text:
+    return frozenset()
+  found = {i for i, line in enumerate(text.splitlines(), 1) if SKIP.search(line)}
+  first = min((n.lineno for n in tree.body), default=1)
+  if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
+    first = min((n.lineno for n in tree.body[1:]), default=first)
+  lines = text.splitlines()
+  if any(line < first and lines[line - 1].lstrip().startswith("#") for line in found):
+    found.add(0)
+  return frozenset(found)
+
+
+def linen_classes(scans: list[Scan]) -> dict[str, Scan]:
+  """Full names of the classes that are Linen modules, through bases in any of the files."""
+  known = {f"{s.module}.{name}": (s, bases) for s in scans for name, bases in s.bases.items()}
+  found: dict[str, Scan] = {}
+
+  def is_linen(full: str, seen: frozenset[str]) -> bool:
+    if full == "flax.linen.Module" or (full.startswith("flax.linen.") and full.count(".") == 2):
+      return True
+    if full in seen or full not in known:
+      return False
+    return any(is_linen(b, seen | {full}) for b in known[full][1])
+
+  for full, (where, _) in known.items():
+    if is_linen(full, frozenset()):
+      found[full] = where
+  return found

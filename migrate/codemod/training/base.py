@@ -1,0 +1,321 @@
+"""What the rules of training programs share: where they are, what holds by now, what was found."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from migrate.codemod.source import layout_call
+from migrate.codemod.training.program import File, Program, Scope
+from migrate.codemod.training.values import (
+  Apply,
+  Form,
+  Function,
+  Grads,
+  Held,
+  Left,
+  ModelClass,
+  OptState,
+  Part,
+  Plain,
+  Token,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  special,
+)
+from migrate.core.report import Finding
+
+Result = tuple[Value, Form]
+
+
+@dataclasses.dataclass(eq=False)
+class Analysis:
+  """What is known of a function once it was read.
+
+  Attributes:
+    signature: the kinds of its arguments.
+    tokens: models of its arguments, in order of appearance.
+    given: what its arguments stand for.
+    emits: argument -> what takes its place.
+    names: argument -> names of what takes its place.
+    places: argument -> positions of what takes its place.
+    value: what it returns.
+    fresh: models that it makes and returns.
+    changed: models that it updates.
+    done: whether it was read to its end.
+  """
+
+  signature: tuple[Any, ...]
+  tokens: list[Token]
+  given: dict[str, Value]
+  emits: dict[str, list[Form]] = dataclasses.field(default_factory=dict)
+  names: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+  places: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+  value: Value = dataclasses.field(default_factory=Plain)
+  fresh: set[Token] = dataclasses.field(default_factory=set)
+  changed: set[Token] = dataclasses.field(default_factory=set)
+  done: bool = False
+
+
+Place = tuple[str, int, int]
+
+
+@dataclasses.dataclass
+class Known:
+  """What an earlier reading of the program found, by place.
+
+  Attributes:
+    streams: construction of a module -> RNG streams that its calls are given.
+    optimizing: functions that use the optimizer of a training state; None before the first reading.
+  """
+
+  streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
+  optimizing: set[Place] | None = None
+
+
+class Base:
+  """The state of reading a program; the rules are in the subclasses."""
+
+  def __init__(self, program: Program, classes: Mapping[str, ModelClass], known: Known):
+    self.program = program
+    self.classes = classes
+    self.known = known
+    self.streams: dict[ast.Call, set[str]] = {}
+    self.scope: Scope = Scope(next(iter(program.files.values())), None, None)
+    self.statement: ast.stmt | None = None
+    self.before: list[str] = []
+    self.nested = 0  # inside a lambda, comprehension or condition, where no statement can be put before
+    self.epochs: dict[Token, int] = {}
+    self.pending: set[Token] = set()
+    self.analysed: dict[ast.AST, Analysis] = {}
+    self.created: dict[Scope, set[Token]] = {}
+    self.made_in: dict[ast.Call, tuple[Scope, ast.stmt | None]] = {}
+    self.partial: set[ast.Call] = set()
+    self.findings: list[tuple[Any, Finding]] = []
+    self.links: dict[Any, Any] = {}
+    self.touched: set[Any] = set()
+    self.element_texts: dict[ast.expr, str] = {}
+    self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
+
+  @property
+  def file(self) -> File:
+    """The file that is being read."""
+    return self.scope.file
+
+  # ---- what belongs together
+
+  def root(self, owner: Any) -> Any:
+    """What stands for everything that must be rewritten together with an owner."""
+    while owner in self.links:
+      owner = self.links[owner]
+    return owner
+
+  def link(self, one: Any, other: Any) -> None:
+    """Both are rewritten, or neither."""
+    self.touched |= {one, other}
+    one, other = self.root(one), self.root(other)
+    if one is not other:
+      self.links[one] = other
+
+  def here(self) -> Any:
+    """The owner of what is being read."""
+    return self.file.owner(self.statement) if self.statement is not None else self.file
+
+  def touch(self, token: Token) -> None:
+    """What is being read belongs to a model."""
+    self.link(self.here(), token.owner)
+
+  def place(self, file: File, node: ast.expr | ast.stmt) -> Place:
+    """Where something is, whatever the reading."""
+    return file.module, node.lineno, node.col_offset
+
+  # ---- findings
+
+  def left(self, node: ast.AST, found: str, do: str, rule: str = "L2N401") -> Left:
+    """The error for what can't be rewritten with certainty."""
+    self.touched.add(self.here())
+    where = f"{self.file.path}:{getattr(node, 'lineno', 0)}"
+    return Left(
+      Finding(where, f"training code left as it was: {found}", "a meaning that NNX has too", do, "error", rule)
+    )
+
+  def note(self, node: ast.AST, found: str, do: str, rule: str, severity: Any = "eye") -> None:
+    """Keeps a finding about something that was rewritten."""
+    self.findings.append((self.here(), Finding(f"{self.file.path}:{getattr(node, 'lineno', 0)}", found, "", do, severity, rule)))  # fmt: skip
+
+  # ---- models
+
+  def current(self, value: Value) -> bool:
+    """Whether nothing was updated since."""
+    if isinstance(value, Tup):
+      return all(map(self.current, value.items))
+    if isinstance(value, (Train, Part, Variables, OptState)):
+      return value.epoch == self.epochs.get(value.token, 0)
+    return True
+
+  def advance(self, token: Token) -> int:
+    """The model is updated: what was taken from it before is old."""
+    self.epochs[token] = self.epochs.get(token, 0) + 1
+    return self.epochs[token]
+
+  def epoch(self, token: Token) -> int:
+    """How often the model was updated."""
+    return self.epochs.get(token, 0)
+
+  def at_hand(self, token: Token) -> bool:
+    """Whether there is a variable here that holds the model."""
+    return any(token in s.given or token in self.created.get(s, ()) for s in self.scope.chain())
+
+  def model(self, token: Token, node: ast.AST) -> str:
+    """The name of the variable that holds the model."""
+    self.touch(token)
+    for scope in self.scope.chain():
+      if token in scope.models:
+        return scope.models[token]
+      if token in scope.given or token in self.created.get(scope, ()):
+        scope.models[token] = self.choose(scope, token, "model")
+        return scope.models[token]
+    raise self.left(node, "a model that is no argument of this function", "give it as an argument")
+
+  def optimizer(self, token: Token, node: ast.AST) -> str:
+    """The name of the variable that holds the optimizer."""
+    self.touch(token)
+    for scope in self.scope.chain():
+      if token in scope.optimizers:
+        self.optimizing.add(scope.node)
+        return scope.optimizers[token]
+      if token in scope.given or token in self.created.get(scope, ()):
+        scope.optimizers[token] = self.choose(scope, token, "optimizer")
+        self.optimizing.add(scope.node)
+        return scope.optimizers[token]
+    raise self.left(node, "an optimizer that is no argument of this function", "give it as an argument")
+
+  def choose(self, scope: Scope, token: Token, what: str) -> str:
+    """A name that nothing else has in a scope."""
+    holders = [
+      n for n, v in scope.values.items() if isinstance(v, Held) and v.token is token and not isinstance(v, Grads)
+    ]
+    wished = [n for n in holders if type(scope.values[n]).__name__ == "Recipe"] if what == "model" else []
+    wished += [what] if not holders else [w for h in holders for w in _derived(h, what)]
+    short = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}[what]
+    wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
+    taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}
+    taken |= {a.arg for a in ast.walk(scope.node) if isinstance(a, ast.arg)}
+    mine = {n for n in holders if not self._otherwise(scope, n, token)}
+    used = {*scope.models.values(), *scope.optimizers.values()}
+    return next(w for w in wished if (w not in taken or w in mine) and w not in used and w.isidentifier())
+
+  def _otherwise(self, scope: Scope, name: str, token: Token) -> bool:
+    """Whether a nested function has an argument of the same name that is something else."""
+    for inner in ast.walk(scope.node):
+      if inner is not scope.node and isinstance(inner, (ast.FunctionDef, ast.Lambda)):
+        if any(a.arg == name for a in ast.walk(inner.args) if isinstance(a, ast.arg)):
+          known = self.analysed.get(inner)
+          value = known.given.get(name) if known is not None else None
+          if not (isinstance(value, Held) and value.token is token):
+            return True
+    return False
+
+  # ---- text
+
+  def call_text(self, node: ast.Call, function: str, arguments: list[str]) -> str:
+    """A call in the place of another, laid out as that was."""
+    indent = self.file.source.indent(self.statement) if self.statement is not None else ""
+    lead = node.col_offset if node.end_lineno == node.lineno else len(indent) + 8
+    return layout_call(function, arguments, indent, 112 - lead) if node.end_lineno != node.lineno else (
+      f"{function}({', '.join(arguments)})"
+    )  # fmt: skip
+
+  def nnx(self) -> str:
+    """How NNX is spelled in this file."""
+    assert self.statement is None or self.statement is not None
+    owner = self.here()
+    self.file.imports.setdefault(owner, set()).add("from flax import nnx")
+    return "nnx"
+
+  def put_before(self, node: ast.AST, text: str) -> None:
+    """Writes a statement above the one that is being read."""
+    if self.nested or self.statement is None:
+      raise self.left(node, "a call inside an expression that needs a statement of its own", "write it as a statement")
+    self.before.append(text)
+
+  # ---- in other files
+
+  def eval(self, node: ast.expr) -> Result:
+    """What an expression stands for, and what its new text is at run time."""
+    raise NotImplementedError
+
+  def plain(self, node: ast.expr | None) -> None:
+    """Reads an expression that nothing of a model may come out of."""
+    if node is None:
+      return
+    value, _ = self.eval(node)
+    if isinstance(value, Function) and isinstance(node, ast.Lambda):
+      self.read_plainly(value)
+    if special(value):
+      what = type(next(v for v in [value] if True)).__name__
+      raise self.left(node, f"`{ast.unparse(node)[:60]}` ({_WHAT.get(what, 'part of a model')}) goes where it can't be followed",
+                      "rewrite this use by hand, or take it out of the training code")  # fmt: skip
+
+  def call_function(self, function: Any, node: ast.Call) -> Result:
+    """The call of a function of the program."""
+    raise NotImplementedError
+
+  def read_plainly(self, function: Function) -> None:
+    """Reads a function that something else calls."""
+    raise NotImplementedError
+
+  def decorated(self, function: Function) -> Function:
+    """A function with what its decorators make of it."""
+    raise NotImplementedError
+
+  def make_partial(self, token: Token) -> None:
+    """A module that leaves its function before it has variables becomes a partial of its class."""
+    raise NotImplementedError
+
+  def erase(self, statement: ast.stmt, file: File) -> None:
+    """Takes a statement away."""
+    raise NotImplementedError
+
+  def construct(self, node: ast.Call, full: str | None) -> Result | None:
+    """The construction of a module."""
+    raise NotImplementedError
+
+  def apply(self, node: ast.Call, function: Apply) -> Result:
+    """A call of a model through `apply` or `init`."""
+    raise NotImplementedError
+
+  def checkpoint(self, node: ast.Call, full: str | None) -> Result | None:
+    """A function of a checkpoint library."""
+    raise NotImplementedError
+
+  def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
+    """A method of a checkpointer."""
+    raise NotImplementedError
+
+  def block(self, body: list[ast.stmt]) -> bool:
+    """Reads statements; whether the end is reached."""
+    raise NotImplementedError
+
+
+_WHAT = {
+  "Train": "the training state",
+  "Part": "parameters or statistics",
+  "Variables": "the variables",
+  "Changed": "what the call changed",
+  "Recipe": "a module",
+  "Apply": "a bound method of a module",
+  "OptState": "optimizer state",
+}
+
+
+def _derived(holder: str, what: str) -> list[str]:
+  """`g_state` gives `g_model`."""
+  for word in ("train_state", "state", "params", "variables", "apply_fn", "opt_state"):
+    if word in holder:
+      return [holder.replace(word, what).strip("_") or what]
+  return [what]

@@ -1,0 +1,303 @@
+"""Calls that a training program makes of Linen, Optax and JAX, and what NNX has for them."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.values import (
+  EFFECT,
+  PLAIN,
+  PLAINLY,
+  Apply,
+  Changed,
+  Function,
+  Grads,
+  Held,
+  OptState,
+  OptUpdates,
+  Part,
+  Plain,
+  Recipe,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  Wrap,
+  special,
+)
+
+FREEZE = {"flax.core.freeze", "flax.core.unfreeze", "flax.core.frozen_dict.freeze", "flax.core.frozen_dict.unfreeze",
+          "flax.core.FrozenDict", "flax.core.frozen_dict.FrozenDict"}  # fmt: skip
+EXAMPLES = {"migrate.Example", "migrate.example.Example"}
+TRANSFORMS = {
+  "jax.jit": "jit",
+  "jax.grad": "grad",
+  "jax.value_and_grad": "value_and_grad",
+  "functools.partial": "partial",
+}
+# pure functions of a tree of arrays, whatever its containers
+TREE = {
+  "jax.tree.leaves", "jax.tree.map", "jax.tree.reduce", "jax.tree.all", "jax.tree_util.tree_leaves",
+  "jax.tree_util.tree_map", "jax.tree_util.tree_reduce", "jax.tree_map", "jax.tree_leaves", "optax.global_norm",
+  "jax.block_until_ready", "jax.device_get",
+}  # fmt: skip
+
+
+class Calls(Base):
+  """One method a kind of call; the first that knows the call answers."""
+
+  def _call(self, node: ast.Call) -> Result:
+    full = self.program.full(self.scope, node.func)
+    if full in EXAMPLES:
+      self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
+      return PLAIN, PLAINLY
+    made = self.construct(node, full)
+    if made is not None:
+      return made
+    if full in TRANSFORMS:
+      found = self._transformed(node, TRANSFORMS[full])
+      if found is not None:
+        return found
+    if self.program.train_state((full or "").removesuffix(".create")) is not None and (full or "").endswith(".create"):
+      return self._create(node, str(full))
+    if full in FREEZE and len(node.args) == 1:
+      value, form = self.eval(node.args[0])
+      if special(value):
+        if form is not None:
+          self.file.replace(node, self.file.text(node.args[0]))
+        return value, form
+      return PLAIN, PLAINLY
+    if full == "optax.apply_updates":
+      return self._apply_updates(node)
+    if full in ("flax.core.pop", "flax.core.frozen_dict.pop"):
+      return self._pop(node, *node.args[:2])
+    method = self._method(node)
+    if method is not None:
+      return method
+    function, _ = (PLAIN, None) if isinstance(node.func, ast.Attribute) and full is None else self.eval(node.func)
+    if isinstance(function, Apply):
+      return self.apply(node, function)
+    if isinstance(function, Function):
+      return self.call_function(function, node)
+    return self._other(node, full)
+
+  # ---- methods
+
+  def _method(self, node: ast.Call) -> Result | None:
+    func = node.func
+    if not isinstance(func, ast.Attribute):
+      return None
+    if self.program.full(self.scope, func.value) is not None and self.scope.find(ast.unparse(func.value)) is None:
+      module_value = self._module_value(func.value)
+      if module_value is None:
+        return None
+    base, form = self.eval(func.value)
+    if isinstance(base, Train) and func.attr == "apply_gradients":
+      return self._apply_gradients(node, base)
+    if isinstance(base, Train) and func.attr == "replace":
+      return self._replace(node, base)
+    if isinstance(base, (Train, Recipe)):
+      value, _ = self.eval(func)
+      return self.apply(node, value) if isinstance(value, Apply) else None
+    if isinstance(base, Changed) and func.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
+      return dataclasses.replace(base, collection=str(node.args[0].value)), None
+    if isinstance(base, Variables) and func.attr in ("get", "pop") and node.args:
+      if func.attr == "get" and isinstance(node.args[0], ast.Constant):
+        return Part(base.token, base.epoch, str(node.args[0].value), base.inner), form
+      return self._pop(node, func.value, node.args[0])
+    if isinstance(base, (Variables, Part)) and func.attr in ("unfreeze", "copy") and not node.args:
+      return base, form
+    if special(base):
+      raise self.left(node, f"`.{func.attr}()` of part of a model", "write it with the NNX model")
+    if isinstance(base, Function):
+      return None
+    return self._optax(node, func) or self.checkpoint_method(node, func, base)
+
+  def _module_value(self, node: ast.expr) -> Value | None:
+    value, _ = self.eval(node)
+    return value if special(value) else None
+
+  def _pop(self, node: ast.Call, variables: ast.expr, name: ast.expr) -> Result:
+    value, form = self.eval(variables)
+    if not special(value):
+      self._arguments_plain(node)
+      return PLAIN, PLAINLY
+    if not isinstance(value, Variables) or not isinstance(name, ast.Constant) or form is not None:
+      raise self.left(
+        node, "a collection taken out of something else than named variables", "give the variables a name"
+      )
+    rest = dataclasses.replace(value, collections=frozenset({"batch_stats"}))
+    part = Part(value.token, value.epoch, str(name.value), value.inner)
+    return (
+      part
+      if isinstance(node.func, ast.Attribute) and len(node.args) == 1 and self._is_dict(node)
+      else Tup((rest, part))
+    ), None
+
+  def _is_dict(self, node: ast.Call) -> bool:
+    """`variables.pop(...)` as a statement's whole value with one target is a dict's pop, not FrozenDict's."""
+    statement = self.statement
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    return not isinstance(target, (ast.Tuple, ast.List))
+
+  def _apply_gradients(self, node: ast.Call, state: Train) -> Result:
+    token = state.token
+    grads: ast.expr | None = None
+    changed = False
+    for keyword in node.keywords:
+      value, _ = self.eval(keyword.value)
+      if keyword.arg == "grads":
+        grads = keyword.value
+        if not isinstance(value, Grads) or value.token is not token:
+          raise self.left(node, "gradients that were not taken by the model's parameters here", "give what jax.grad returned")  # fmt: skip
+        if value.epoch != self.epoch(token):
+          raise self.left(node, "gradients of older parameters", "take the gradients again", "L2N403")
+      else:
+        changed = changed or self._puts_back(keyword, value, token)
+    if grads is None or node.args:
+      raise self.left(node, "apply_gradients without grads=", "give grads by name")
+    if token in self.pending and not changed:
+      pass  # the statistics may be put into the state by a later `replace`
+    text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {self.file.text(grads)})"
+    self.file.replace(node, text)
+    return Train(token, self.advance(token)), EFFECT
+
+  def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
+    """Whether a keyword puts what a call changed into the state."""
+    if isinstance(value, Changed) and value.token is token and value.collection in (keyword.arg, ""):
+      self.pending.discard(value.token)
+      return True
+    if isinstance(value, Part) and value.token is token and value.collection == keyword.arg and self.current(value):
+      return False
+    raise self.left(keyword.value, f"a new `{keyword.arg}` for a training state", "keep it beside the model")
+
+  def _replace(self, node: ast.Call, state: Train) -> Result:
+    if node.args:
+      raise self.left(node, "replace without names", "give fields by name")
+    for keyword in node.keywords:
+      value, _ = self.eval(keyword.value)
+      self._puts_back(keyword, value, state.token)
+    return state, None
+
+  # ---- the training state, optimizers
+
+  def _create(self, node: ast.Call, full: str) -> Result:
+    added = self.program.train_state(full.removesuffix(".create")) or []
+    held: Held | None = None
+    tx: ast.expr | None = None
+    for keyword in node.keywords:
+      value, form = self.eval(keyword.value)
+      if keyword.arg == "tx":
+        tx = keyword.value
+      elif keyword.arg == "params":
+        if not isinstance(value, Part) or value.collection != "params" or form is not None:
+          raise self.left(node, "a training state of something else than a model's parameters", "give what init returned under a name")  # fmt: skip
+        held = value
+      elif keyword.arg == "apply_fn":
+        if special(value) and not isinstance(value, Apply):
+          raise self.left(node, "apply_fn that is no model's apply", "give model.apply")
+      elif not (isinstance(value, Part) and value.collection == keyword.arg):
+        raise self.left(node, f"`{keyword.arg}` in a training state", "keep it in a variable of its own", "L2N405")
+    if node.args or held is None or tx is None:
+      raise self.left(node, "a training state without params= and tx=", "give both by name")
+    strange = [a for a in added if a.startswith("<")]
+    if strange:
+      raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
+    token = held.token
+    token.optimized = True
+    text = f"{self.nnx()}.Optimizer({self.model(token, node)}, {self.file.text(tx)}, wrt=nnx.Param)"
+    self.file.replace(node, text)
+    return Train(token, self.epoch(token)), ("optimizer", token)
+
+  def _optax(self, node: ast.Call, func: ast.Attribute) -> Result | None:
+    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
+    if func.attr not in ("init", "update") or not node.args or node.keywords:
+      return None
+    values = [self.eval(a)[0] for a in node.args]
+    first = values[0]
+    if func.attr == "init" and isinstance(first, Part) and len(values) == 1 and first.collection == "params":
+      self.file.replace(
+        node, f"{self.nnx()}.Optimizer({self.model(first.token, node)}, {self.file.text(func.value)}, wrt=nnx.Param)"
+      )
+      first.token.optimized = True
+      return OptState(first.token, self.epoch(first.token)), ("optimizer", first.token)
+    if func.attr == "update" and isinstance(first, Grads) and len(values) > 1 and isinstance(values[1], OptState):
+      token = first.token
+      if values[1].token is not token or first.epoch != self.epoch(token):
+        raise self.left(node, "an update from gradients of another model", "update each model with its own gradients")
+      if len(values) > 2 and not (isinstance(values[2], Part) and values[2].token is token):
+        raise self.left(node, "an update with other parameters", "give the model's parameters")
+      return Tup(
+        (OptUpdates(token, self.epoch(token), self.file.text(node.args[0])), OptState(token, self.epoch(token) + 1))
+      ), None
+    return None
+
+  def _apply_updates(self, node: ast.Call) -> Result:
+    values = [self.eval(a)[0] for a in node.args]
+    if len(values) == 2 and isinstance(values[0], Part) and isinstance(values[1], OptUpdates):
+      token = values[0].token
+      if values[1].token is token and values[1].epoch == self.epoch(token):
+        self.file.replace(node, f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})")
+        return Part(token, self.advance(token)), EFFECT
+    if any(special(v) for v in values):
+      raise self.left(node, "updates that did not come from tx.update here", "apply what tx.update returned")
+    return PLAIN, PLAINLY
+
+  # ---- transforms
+
+  def _transformed(self, node: ast.Call, kind: str) -> Result | None:
+    if not node.args:
+      return None
+    value, _ = self.eval(node.args[0])
+    if isinstance(value, Apply) and kind == "jit":
+      return value, None
+    if not isinstance(value, Function):
+      if special(value):
+        raise self.left(node, f"a {kind} of part of a model", "wrap a function that calls the model")
+      self._arguments_plain(node, 1)
+      return PLAIN, PLAINLY
+    self._arguments_plain(node, 1)
+    if kind == "partial" and len(node.args) > 1:
+      return PLAIN, PLAINLY
+    wrap = Wrap(kind, node.func, node, self.file)
+    return dataclasses.replace(value, wraps=(*value.wraps, wrap)), PLAINLY
+
+  # ---- everything else
+
+  def _arguments_plain(self, node: ast.Call, start: int = 0) -> None:
+    for argument in node.args[start:]:
+      self.plain(argument)
+    for keyword in node.keywords:
+      self.plain(keyword.value)
+
+  def _other(self, node: ast.Call, full: str | None) -> Result:
+    """A call of something outside the program."""
+    checkpoint = self.checkpoint(node, full)
+    if checkpoint is not None:
+      return checkpoint
+    if full is None or not isinstance(node.func, (ast.Name, ast.Attribute)):
+      self.plain(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
+    grads: Grads | None = None
+    for argument in [*node.args, *(k.value for k in node.keywords)]:
+      value, form = self.eval(argument)
+      if isinstance(value, Grads):
+        if (full or "").partition(".")[0] not in ("jax", "optax", "jnp") and full is not None:
+          raise self.left(node, f"gradients given to `{ast.unparse(node.func)}`", "give it nnx.to_pure_dict(grads)")
+        grads = value
+      elif isinstance(value, Function):
+        self.read_plainly(value)
+      elif special(value):
+        if full not in TREE or not isinstance(value, Part) or form is not None:
+          self.plain(argument)
+        assert isinstance(value, Part)
+        kinds = {"params": "nnx.Param", "batch_stats": "nnx.BatchStat"}
+        if value.collection not in kinds:
+          self.plain(argument)
+        self.file.replace(
+          argument, f"{self.nnx()}.state({self.model(value.token, argument)}, {kinds[value.collection]})"
+        )
+    if grads is not None and full is not None and full.rpartition(".")[2] in ("map", "tree_map", "pmean", "psum"):
+      return grads, PLAINLY
+    return Plain(full or ""), PLAINLY

@@ -1,0 +1,84 @@
+"""Checkpoints that a training program writes and reads: model and optimizer in the place of the training state."""
+
+from __future__ import annotations
+
+import ast
+
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.values import PLAIN, PLAINLY, Plain, Restoring, Token, Train, Value, special
+
+SAVE = {"flax.training.checkpoints.save_checkpoint", "flax.training.checkpoints.save_checkpoint_multiprocess"}
+RESTORE = {"flax.training.checkpoints.restore_checkpoint"}
+ORBAX = "orbax.checkpoint."
+
+
+class Checkpoints(Base):
+  """`flax.training.checkpoints`, Orbax's checkpointers and managers."""
+
+  def checkpoint(self, node: ast.Call, full: str | None) -> Result | None:
+    """A function of a checkpoint library."""
+    full = full or ""
+    if full in SAVE:
+      self._saved(node)
+      return PLAIN, PLAINLY
+    if full in RESTORE:
+      return self._restored(node)
+    if full.startswith(ORBAX) and full.rpartition(".")[2].endswith("Restore"):
+      token = self._saved(node)
+      return (Restoring(token, self.epoch(token)), PLAINLY) if token is not None else (Plain(full), PLAINLY)
+    if full.startswith((f"{ORBAX}args.", f"{ORBAX}save_args")):
+      self._saved(node)
+      return Plain(full), PLAINLY
+    return None
+
+  def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
+    """`manager.save(step, args=...)`, `checkpointer.restore(path, state)`."""
+    if func.attr not in ("save", "restore") or not (isinstance(base, Plain) and base.full.startswith(ORBAX)):
+      return None
+    if func.attr == "save":
+      self._saved(node)
+      return PLAIN, PLAINLY
+    return self._restored(node)
+
+  def _saved(self, node: ast.Call) -> Token | None:
+    """Writes model and optimizer where a training state was given; returns the model."""
+    found: Token | None = None
+    for argument in [*node.args, *(k.value for k in node.keywords)]:
+      value, form = self.eval(argument)
+      if isinstance(value, Train) and form is None:
+        found = value.token
+        if found in self.pending:
+          raise self.left(node, "a checkpoint without the statistics that a call changed", "put them into the state first", "L2N404")  # fmt: skip
+        text = self.state_text(found, argument)
+        if not self.nested and self.statement is not None:
+          name = self._free("target")
+          self.put_before(argument, f"{name} = {text}")
+          text = name
+        self.file.replace(argument, text)
+      elif isinstance(value, Restoring):
+        found = value.token
+      elif special(value):
+        self.plain(argument)
+    return found
+
+  def state_text(self, token: Token, node: ast.AST) -> str:
+    """The tree that a checkpoint holds, as `linen2nnx convert` writes it too."""
+    nnx = self.nnx()
+    model, optimizer = self.model(token, node), self.optimizer(token, node)
+    return f'{{"model": {nnx}.state({model}, {nnx}.Not({nnx}.RngState)), "optimizer": {nnx}.state({optimizer})}}'
+
+  def _restored(self, node: ast.Call) -> Result:
+    token = self._saved(node)
+    if token is None:
+      return PLAIN, PLAINLY
+    nnx = self.nnx()
+    name = self._free("restored")
+    self.put_before(node, f"{name} = {self.file.text(node)}")
+    for what, holder in (("model", self.model(token, node)), ("optimizer", self.optimizer(token, node))):
+      self.put_before(node, f'{nnx}.update({holder}, {name}["{what}"])')
+    self.note(node, "this checkpoint holds model and optimizer now, where it held a training state", "convert older ones with linen2nnx convert", "L2N413", "eye")  # fmt: skip
+    return Train(token, self.advance(token)), None
+
+  def _free(self, name: str) -> str:
+    taken = {n.id for n in ast.walk(self.scope.node) if isinstance(n, ast.Name)}
+    return next(n for n in (name, *(f"{name}_{i}" for i in range(1, 99))) if n not in taken)

@@ -1,0 +1,232 @@
+"""Expressions of training programs, read."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+
+from migrate.codemod.imports_uses import bound_names
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.program import Scope
+from migrate.codemod.training.values import (
+  PLAIN,
+  PLAINLY,
+  Apply,
+  Changed,
+  Function,
+  Grads,
+  Held,
+  Mixed,
+  OptState,
+  Part,
+  Plain,
+  Recipe,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  lower,
+  special,
+)
+
+
+class Expressions(Base):
+  """Names, attributes, subscripts, tuples and dicts."""
+
+  def eval(self, node: ast.expr) -> Result:
+    """What an expression stands for, and what its new text is at run time."""
+    method = getattr(self, f"_{type(node).__name__.lower()}", None)
+    if method is not None:
+      return method(node)
+    self._children(node)
+    return PLAIN, PLAINLY
+
+  def _children(self, node: ast.AST) -> None:
+    for child in ast.iter_child_nodes(node):
+      if isinstance(child, ast.expr):
+        self.plain(child)
+      elif isinstance(child, (ast.keyword, ast.FormattedValue, ast.Slice)):
+        self._children(child)
+
+  def form(self, value: Value) -> object:
+    """What a variable holds at run time: nothing where the model is at hand."""
+    forms = lower(value, set())
+    return forms[0] if forms else None
+
+  def _name(self, node: ast.Name) -> Result:
+    value = self.scope.find(node.id)
+    if value is None and not self.scope.is_local(node.id):
+      full = self.program.full(self.scope, node)
+      function = self.program.function(full)
+      if function is not None:
+        return self.decorated(function), PLAINLY
+      module, _, name = (full or "").rpartition(".")
+      other = self.program.files.get(module)
+      value = other.scope.values.get(name) if other is not None else None
+      if value is None:
+        return Plain(full or ""), PLAINLY
+    if value is None:
+      return PLAIN, PLAINLY
+    if isinstance(value, Mixed):
+      raise self.left(node, f"`{node.id}` is part of a model on one way here, and something else on another", "make it the same on every way")  # fmt: skip
+    if not self.current(value):
+      raise self.left(node, f"`{node.id}` is used after it was updated", "use what the update returned", "L2N403")
+    return value, self.form(value)
+
+  def _attribute(self, node: ast.Attribute) -> Result:
+    full = self.program.full(self.scope, node)
+    function = self.program.function(full)
+    if function is not None:
+      return self.decorated(function), PLAINLY
+    value, form = self.eval(node.value)
+    token = value.token if isinstance(value, Held) else None
+    if isinstance(value, Train) and token is not None:
+      if form is not None:
+        raise self.left(node, "a part of a training state that has no name", "give it a name first")
+      if node.attr == "params":
+        return Part(token, self.epoch(token)), None
+      if node.attr == "opt_state":
+        return OptState(token, self.epoch(token)), None
+      if node.attr == "apply_fn":
+        return Apply(token), None
+      if node.attr == "step":
+        self.file.replace(node, f"{self.optimizer(token, node)}.step[...]{self._as_signed(node)}")
+        return PLAIN, PLAINLY
+      if node.attr not in ("tx", "replace", "apply_gradients"):
+        return Part(token, self.epoch(token), node.attr), None
+      raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
+    if isinstance(value, Recipe) and token is not None:
+      if node.attr in ("apply", "init", "__call__", "init_with_output", "lazy_init"):
+        return Apply(token, method="apply" if node.attr == "__call__" else node.attr), None
+      if token.initialised and form is None and node.attr in token.cls.parameters:
+        self.file.replace(node, f"{self.model(token, node)}.{node.attr}")
+        return PLAIN, PLAINLY
+    if special(value):
+      raise self.left(node, f"`.{node.attr}` of part of a model", "write it with the NNX model")
+    return Plain(full or ""), PLAINLY
+
+  def _as_signed(self, node: ast.expr) -> str:
+    """The step is unsigned in NNX, which matters to whatever may subtract from it."""
+    around = self.file.source.parents.get(node)
+    name = ast.unparse(around.func).rpartition(".")[2] if isinstance(around, ast.Call) and node in around.args else ""
+    return "" if name in ("int", "float", "fold_in") else '.astype("int32")'
+
+  def _subscript(self, node: ast.Subscript) -> Result:
+    value, form = self.eval(node.value)
+    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    if isinstance(value, Variables) and isinstance(key, str):
+      if form is not None:
+        self.file.replace(node, self.file.text(node.value))
+      return Part(value.token, value.epoch, key, value.inner), form
+    if isinstance(value, Changed) and isinstance(key, str) and not value.collection:
+      return dataclasses.replace(value, collection=key), None
+    if isinstance(value, Tup) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
+      return self._item(node, value, key % len(value.items))
+    if special(value) or isinstance(value, Grads):
+      raise self.left(node, f"`{ast.unparse(node)[:60]}`: a single parameter by its Linen name", "take the attribute of the NNX model")  # fmt: skip
+    self._children_of(node.slice)
+    return PLAIN, PLAINLY
+
+  def _children_of(self, node: ast.expr) -> None:
+    if isinstance(node, ast.Slice):
+      self._children(node)
+    else:
+      self.plain(node)
+
+  def _item(self, node: ast.Subscript, value: Tup, index: int) -> Result:
+    """One item of a tuple, of which less may be left."""
+    item = value.items[index]
+    if not special(value):
+      return item, PLAINLY
+    forms = [lower(v, set()) for v in value.items]
+    if not forms[index]:
+      return item, None
+    base = self.file.text(node.value)
+    total = sum(map(len, forms))
+    self.file.replace(node, base if total == 1 else f"{base}[{sum(map(len, forms[:index]))}]")
+    return item, forms[index][0]
+
+  def _tuple(self, node: ast.Tuple) -> Result:
+    if any(isinstance(e, ast.Starred) for e in node.elts):
+      self._children(node)
+      return PLAIN, PLAINLY
+    found = [self.eval(e) for e in node.elts]
+    self.element_texts.update({e: self.file.text(e) for e in node.elts})
+    value = Tup(tuple(v for v, _ in found))
+    if not special(value):
+      return value, PLAINLY
+    kept = []
+    for element, (_, form) in zip(node.elts, found, strict=True):
+      if form is not None and form != PLAINLY and form[0] != "tuple":
+        kept = None
+        break
+      if form is not None:
+        kept.append(self.file.text(element))
+    if kept is None:  # a return statement may still know what to do with it
+      return value, ("elements", [f for _, f in found])
+    if kept:
+      self.file.replace(node, kept[0] if len(kept) == 1 else f"({', '.join(kept)})")
+    return value, self.form(value)
+
+  def _dict(self, node: ast.Dict) -> Result:
+    found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
+    held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
+    if not held:
+      for key in node.keys:
+        self.plain(key)
+      if node.keys and all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in node.keys):
+        return Plain("dict"), PLAINLY
+      return PLAIN, PLAINLY
+    parts: dict[str, Held] = {}
+    for key, value, form in found:
+      if form is not None or not isinstance(value, (Part, Changed, Variables)):
+        raise self.left(node, "a dict of more than a model's collections", "give variables as {'params': ..., ...}")
+      if isinstance(value, Variables) and key is None:
+        parts |= dict.fromkeys(value.collections or {"*"}, value)
+      elif isinstance(key, ast.Constant) and isinstance(value, (Part, Changed)) and value.collection in (key.value, ""):
+        parts[str(key.value)] = value
+      else:
+        raise self.left(node, "a collection under another name", "give every collection under its own name")
+    if len({v.token for v in parts.values()}) > 1:
+      raise self.left(node, "variables of two models in one dict", "call each model with its own variables")
+    first = held[0]
+    inner = any(getattr(v, "inner", False) for v in parts.values())
+    changed = any(isinstance(v, Changed) for v in parts.values())
+    if changed and first.token in self.pending:
+      self.pending.discard(first.token)
+    return Variables(first.token, self.epoch(first.token), inner, frozenset(parts)), None
+
+  def _ifexp(self, node: ast.IfExp) -> Result:
+    self.nested += 1
+    self._children(node)
+    self.nested -= 1
+    return PLAIN, PLAINLY
+
+  def _boolop(self, node: ast.BoolOp) -> Result:
+    return self._ifexp(node)  # pyright: ignore
+
+  def _lambda(self, node: ast.Lambda) -> Result:
+    return Function(node, self.file, self.scope), PLAINLY
+
+  def _comprehension(self, node: ast.expr) -> Result:
+    scope = Scope(self.file, self.scope, node)
+    generators: list[ast.comprehension] = node.generators  # pyright: ignore
+    scope.locals = set().union(*(bound_names([g.target]) for g in generators))
+    self.plain(generators[0].iter)
+    saved, self.scope = self.scope, scope
+    self.nested += 1
+    try:
+      for i, generator in enumerate(generators):
+        if i:
+          self.plain(generator.iter)
+        for condition in generator.ifs:
+          self.plain(condition)
+      for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+          self.plain(child)
+    finally:
+      self.scope = saved
+      self.nested -= 1
+    return PLAIN, PLAINLY
+
+  _listcomp = _setcomp = _dictcomp = _generatorexp = _comprehension

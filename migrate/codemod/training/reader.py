@@ -1,0 +1,206 @@
+"""Reads a whole program and gives its files anew, as far as their meaning is certain."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from migrate.codemod.imports_edit import apply_edits, tidy_imports, used_names
+from migrate.codemod.source import dotted
+from migrate.codemod.training.base import Analysis, Known
+from migrate.codemod.training.calls import Calls
+from migrate.codemod.training.checkpoints import Checkpoints
+from migrate.codemod.training.expressions import Expressions
+from migrate.codemod.training.functions import Functions
+from migrate.codemod.training.models import Models
+from migrate.codemod.training.program import File, Program
+from migrate.codemod.training.statements import Statements
+from migrate.codemod.training.values import Function, Left, ModelClass
+from migrate.core.report import Finding
+
+
+class Reader(Functions, Statements, Expressions, Checkpoints, Models, Calls):
+  """Everything that is known about training programs."""
+
+  def read(self) -> None:
+    """Reads every file, then every function that nothing called."""
+    for file in self.program.files.values():
+      self._guarded(file, lambda file=file: self._file(file))
+    waiting = [(f, n) for f in self.program.files.values() for n in _functions(f)]
+    named = {n for f in self.program.files.values() for n in _mentioned(f)}
+    for file, node in sorted(waiting, key=lambda pair: pair[1].name in named):
+      if node not in self.analysed:
+        self._guarded(node, lambda f=file, n=node: self.read_plainly(Function(n, f, f.scope)), file)
+
+  def functions(self) -> list[tuple[File, Any]]:
+    """Every function of the program, with its file."""
+    every = [(f, n) for f in self.program.files.values() for n in ast.walk(f.source.tree)]
+    return [(f, n) for f, n in every if isinstance(n, (ast.FunctionDef, ast.Lambda))]
+
+  def _file(self, file: File) -> None:
+    self.scope, self.statement = file.scope, None
+    self.block(file.source.tree.body)
+
+  def _guarded(self, owner: Any, read: Callable[[], None], file: File | None = None) -> None:
+    try:
+      read()
+    except Left as error:
+      self.findings.append((owner, error.finding))
+      self.pending = set()
+    self.scope = (file or owner).scope
+    self.statement, self.before, self.nested = None, [], 0
+
+  def read_plainly(self, function: Function) -> None:
+    """Reads a function that something else calls."""
+    if function.node not in self.analysed:
+      self.analysed[function.node] = analysis = Analysis((), [], {})
+      self._read(function, analysis, None)
+
+
+@dataclasses.dataclass
+class Rewritten:
+  """What came of a program.
+
+  Attributes:
+    texts: module -> new text, where it differs.
+    findings: what the user must know.
+    changed: names of functions that were rewritten.
+  """
+
+  texts: dict[str, str] = dataclasses.field(default_factory=dict)
+  findings: list[Finding] = dataclasses.field(default_factory=list)
+  changed: list[str] = dataclasses.field(default_factory=list)
+
+
+def rewrite_training(
+  files: Sequence[tuple[str, str, str]],
+  classes: Mapping[str, ModelClass],
+  ignored: Callable[[str], bool] = lambda _: False,
+  skipped: Mapping[str, frozenset[int]] | None = None,
+) -> Rewritten:
+  """Rewrites the training code of a program whose module classes are NNX.
+
+  Args:
+    files: (path, module, text) of every file that may take part.
+    classes: the module classes by full name.
+    ignored: tells rules that must not be used.
+    skipped: module -> lines with a comment that says to skip.
+  """
+  known = Known()
+  reader = _read(files, classes, known)
+  for _ in range(4):
+    found = Known(
+      {reader.place(reader.made_in[m][0].file, m): s for m, s in reader.streams.items()},
+      {reader.place(f, n) for f, n in reader.functions() if n in reader.optimizing},
+    )
+    if found == known:
+      break
+    known = found
+    reader = _read(files, classes, known)
+  return _finish(reader, ignored, skipped or {})
+
+
+def _read(files: Sequence[tuple[str, str, str]], classes: Mapping[str, ModelClass], known: Known) -> Reader:
+  reader = Reader(Program([File(*f) for f in files]), classes, known)
+  reader.read()
+  return reader
+
+
+def _finish(reader: Reader, ignored: Callable[[str], bool], skipped: Mapping[str, frozenset[int]]) -> Rewritten:
+  result = Rewritten()
+  bad = {reader.root(owner) for owner, f in reader.findings if f.severity == "error" and owner in reader.touched}
+  bad |= {reader.root(owner) for owner in reader.touched if ignored("L2N400")}
+  for file, owner in [(f, o) for f in reader.program.files.values() for o in f.edits if o in reader.touched]:
+    lines = _lines(file, owner) & skipped.get(file.module, frozenset())
+    if lines:
+      bad.add(reader.root(owner))
+      at = f"{file.path}:{min(lines)}"
+      result.findings.append(
+        Finding(at, "skipped, with all that is trained together with it", severity="note", rule="L2N121")
+      )
+  for owner, finding in reader.findings:
+    if finding.severity == "error" or reader.root(owner) not in bad:
+      if finding not in result.findings:
+        result.findings.append(finding)
+  texts: dict[str, str] = {}
+  for module, file in reader.program.files.items():
+    owners = [o for o in file.edits if o in reader.touched and reader.root(o) not in bad and file.edits[o]]
+    edits = [e for o in owners for e in file.edits[o]]
+    if not edits:
+      continue
+    texts[module] = apply_edits(file.source.data, edits).decode()
+    result.changed += [f"{module}.{o.name}" for o in owners if hasattr(o, "name")]
+    added = sorted({s for o in owners for s in file.imports.get(o, ())})
+    texts[module] = _tidy(file, texts[module], added)
+  for module, text in _without_states(reader, texts).items():
+    result.texts[module] = text
+  return result
+
+
+def _lines(file: File, owner: Any) -> set[int]:
+  """Lines of an owner; of a file, those outside its functions and classes."""
+  if owner is not file:
+    return set(range(owner.lineno, (owner.end_lineno or owner.lineno) + 1))
+  inner = {i for n in (*file.functions.values(), *file.classes.values()) for i in _lines(file, n)}
+  return set(range(1, len(file.source.lines) + 1)) - inner
+
+
+def _tidy(file: File, text: str, added: list[str]) -> str:
+  before, after = used_names(file.source.tree, file.source.text), used_names(ast.parse(text), text)
+  return tidy_imports(text, add=added, remove_if_unused=before - after)
+
+
+def _without_states(reader: Reader, texts: dict[str, str]) -> dict[str, str]:
+  """Drops the program's own TrainState classes where nothing speaks of them any more."""
+  for module, file in reader.program.files.items():
+    for name in file.classes:
+      if module not in texts and not any(module in t for t in texts.values()):
+        continue
+      if reader.program.train_state(f"{module}.{name}") is None:
+        continue
+      everywhere = [(m, texts.get(m, f.source.text)) for m, f in reader.program.files.items()]
+      if any(_speaks(t, name, m == module) for m, t in everywhere):
+        continue
+      text = texts.get(module, file.source.text)
+      tree = ast.parse(text)
+      found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
+      lines = text.splitlines(keepends=True)
+      start = min([found.lineno, *(d.lineno for d in found.decorator_list)]) - 1
+      stop = found.end_lineno or found.lineno
+      while stop < len(lines) and not lines[stop].strip():
+        stop += 1
+      new = "".join([*lines[:start], *lines[stop:]])
+      texts[module] = tidy_imports(
+        new, add=[], remove_if_unused=used_names(tree, text) - used_names(ast.parse(new), new)
+      )
+  return texts
+
+
+def _speaks(text: str, name: str, own: bool) -> bool:
+  """Whether a file speaks of a class; `own` where the class is its own."""
+  tree = ast.parse(text)
+  itself = [n for n in tree.body if own and isinstance(n, ast.ClassDef) and n.name == name]
+  skip = {id(n) for c in itself for n in ast.walk(c)}
+  for node in ast.walk(tree):
+    if id(node) in skip:
+      continue
+    if (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name):
+      return True
+    if isinstance(node, ast.alias) and node.name == name:
+      return True
+    if isinstance(node, ast.Constant) and node.value == name:
+      return True
+  return False
+
+
+def _functions(file: File) -> list[ast.FunctionDef]:
+  return [n for n in file.source.tree.body if isinstance(n, ast.FunctionDef)]
+
+
+def _mentioned(file: File) -> set[str]:
+  names = {n.id for n in ast.walk(file.source.tree) if isinstance(n, ast.Name)}
+  return names | {
+    (dotted(n) or "").rpartition(".")[2] for n in ast.walk(file.source.tree) if isinstance(n, ast.Attribute)
+  }

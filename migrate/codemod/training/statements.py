@@ -1,0 +1,412 @@
+"""Statements of training programs, read and written anew."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import Any
+
+from migrate.codemod.training.base import Base
+from migrate.codemod.training.program import Scope
+from migrate.codemod.training.values import (
+  EFFECT,
+  PLAIN,
+  PLAINLY,
+  Changed,
+  Form,
+  Function,
+  Grads,
+  Held,
+  Left,
+  Mixed,
+  OptState,
+  Part,
+  Recipe,
+  Token,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  lower,
+  merged,
+  special,
+  tokens,
+)
+
+State = tuple[dict[str, Value], dict[Token, int], set[Token]]
+
+
+class Statements(Base):
+  """One method a kind of statement; each returns whether what follows is reached."""
+
+  def block(self, body: list[ast.stmt]) -> bool:
+    """Reads statements; whether the end is reached."""
+    reached = True
+    for statement in body:
+      saved = self.statement, self.before, self.nested
+      self.statement, self.before, self.nested = statement, [], 0
+      if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        self.file.reset(statement)
+      try:
+        method = getattr(self, f"_{type(statement).__name__.lower()}", self._anything)
+        reached = method(statement) is not False and reached
+        if self.before:
+          self._write_before(statement, self.before)
+      finally:
+        self.statement, self.before, self.nested = saved
+    return reached
+
+  def _anything(self, node: ast.stmt) -> None:
+    for child in ast.iter_child_nodes(node):
+      if isinstance(child, ast.expr):
+        self.plain(child)
+
+  def _functiondef(self, node: ast.FunctionDef) -> None:
+    self.scope.values[node.name] = self._defined(node)
+
+  def _defined(self, node: ast.FunctionDef) -> Value:
+    return self.decorated(Function(node, self.file, self.scope))
+
+  def _classdef(self, node: ast.ClassDef) -> None:
+    self.scope.values.pop(node.name, None)
+
+  def _import(self, node: ast.stmt) -> None:
+    pass
+
+  _importfrom = _global = _nonlocal = _pass = _import
+
+  # ---- assignments
+
+  def _assign(self, node: ast.Assign) -> None:
+    value, form = self.eval(node.value)
+    if not special(value):
+      for target in node.targets:
+        self._bind_plain(target, value)
+      return
+    if len(node.targets) > 1:
+      raise self.left(node, "part of a model under two names", "assign it twice")
+    self._assigned(node, node.targets[0], node.value, value, form)
+
+  def _annassign(self, node: ast.AnnAssign) -> None:
+    if node.value is None:
+      return
+    value, form = self.eval(node.value)
+    if not special(value):
+      self._bind_plain(node.target, value)
+      return
+    self._assigned(node, node.target, node.value, value, form)
+
+  def _augassign(self, node: ast.AugAssign) -> None:
+    self.plain(node.value)
+    if isinstance(node.target, ast.Name):
+      self.scope.values[node.target.id] = PLAIN
+    else:
+      self.plain(node.target)
+
+  def _bind_plain(self, target: ast.expr, value: Value) -> None:
+    if isinstance(target, ast.Name):
+      old = self.scope.values.get(target.id)
+      if self.scope.outer is not None or old is None or not special(old):
+        self.scope.values[target.id] = value
+      else:
+        self.scope.values[target.id] = Mixed()
+    elif isinstance(target, (ast.Tuple, ast.List)):
+      items = value.items if isinstance(value, Tup) and len(value.items) == len(target.elts) else None
+      for i, element in enumerate(target.elts):
+        self._bind_plain(element, items[i] if items else PLAIN)
+    elif isinstance(target, ast.Starred):
+      self._bind_plain(target.value, PLAIN)
+    else:
+      self.plain(target)
+
+  def _assigned(
+    self, node: ast.Assign | ast.AnnAssign, target: ast.expr, source: ast.expr, value: Value, form: Form
+  ) -> None:
+    """A statement that gives names to parts of a model."""
+    self._bind(target, value)
+    if isinstance(value, Recipe) and not value.token.initialised:
+      return  # the construction stays until `init` is met
+    if form is None:
+      self._drop(node)
+      return
+    if form == EFFECT:
+      self.file.replace(node, self.file.text(source))
+      return
+    if form[0] == "elements":
+      self._element_by_element(node, target, source, value, form[1])
+      return
+    texts = self._targets(target, value, _made(form), set())
+    if not texts:
+      self._drop(node) if not isinstance(source, ast.Call) else self.file.replace(node, self.file.text(source))
+      return
+    if form != PLAINLY and form[0] == "optimizer" and isinstance(value, Train):
+      texts = [self.optimizer(form[1], node)]
+    self.file.replace(node, f"{', '.join(texts)} = {self.file.text(source)}")
+
+  def _element_by_element(
+    self, node: ast.stmt, target: ast.expr, source: ast.expr, value: Value, forms: list[Form]
+  ) -> None:
+    if not (isinstance(target, ast.Tuple) and isinstance(source, ast.Tuple) and isinstance(value, Tup)):
+      raise self.left(node, "parts of a model made inside a tuple", "make them one by one")
+    lines = []
+    for element, item, inner, form in zip(target.elts, source.elts, value.items, forms, strict=True):
+      text = self.file.text(item)
+      if form is None:
+        continue
+      if form == EFFECT:
+        lines.append(text)
+      else:
+        names = self._targets(element, inner, _made(form), set())
+        if form[0] == "optimizer":
+          names = [self.optimizer(form[1], node)]
+        lines.append(f"{', '.join(names)} = {text}")
+    indent = self.file.source.indent(node)
+    self.file.replace(node, f"\n{indent}".join(lines) or "pass")
+
+  def _bind(self, target: ast.expr, value: Value) -> None:
+    if isinstance(target, ast.Name):
+      self.scope.values[target.id] = value
+      for token in tokens(value):
+        token.names.append(target.id)
+    elif isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, Tup) and len(value.items) == len(target.elts):
+      for element, item in zip(target.elts, value.items, strict=True):
+        self._bind(element, item)
+    elif special(value):
+      raise self.left(target, f"part of a model kept in `{ast.unparse(target)}`", "keep it in a variable")
+    else:
+      self._bind_plain(target, value)
+
+  def _targets(self, target: ast.expr, value: Value, fresh: set[Token], seen: set[Any]) -> list[str]:
+    """What stands left of the equals sign now."""
+    if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, Tup):
+      texts: list[str] = []
+      for element, item in zip(target.elts, value.items, strict=True):
+        inner = self._targets(element, item, fresh, seen)
+        if isinstance(item, Tup) and len(inner) > 1:
+          inner = [f"({', '.join(inner)})"]
+        texts += inner
+      return texts
+    if not special(value):
+      return [self.file.text(target)]
+    texts = []
+    for form in lower(value, fresh):
+      if form == PLAINLY or form[0] == "tuple":
+        texts.append(self.file.text(target))
+      elif form not in seen:
+        seen.add(form)
+        texts.append(self.model(form[1], target) if form[0] == "model" else self.optimizer(form[1], target))
+    return texts
+
+  def _drop(self, node: ast.stmt) -> None:
+    """Takes away a statement that says nothing any more."""
+    if self.before:  # what stands before it takes its place
+      lines, self.before = self.before, []
+      indent = self.file.source.indent(node)
+      self.file.replace(node, f"\n{indent}".join(lines))
+    else:
+      self.erase(node, self.file)
+
+  def erase(self, statement: ast.stmt, file: Any) -> None:
+    """Takes a statement away, with its line where it has one of its own."""
+    source = file.source
+    parent = source.parents.get(statement)
+    siblings = next((b for f in ("body", "orelse", "finalbody") for b in [getattr(parent, f, None)]
+                     if isinstance(b, list) and statement in b), [])  # fmt: skip
+    gone = [s for s in siblings if s is not statement and source.span(s) in file.erased]
+    if len(siblings) - len(gone) <= 1:
+      file.replace(statement, "pass")
+      return
+    start, end = source.span(statement)
+    first, last = source.offset(statement.lineno, 0), source.offset(statement.end_lineno or 0, 0)
+    last += len(source.line(statement.end_lineno or 0).encode())
+    alone = not source.data[first:start].strip() and not source.data[end:last].strip()
+    file.erased.add((start, end))
+    file.replace_span(statement, *((first, last) if alone else (start, end)), "" if alone else "pass")
+
+  def _write_before(self, node: ast.stmt, lines: list[str]) -> None:
+    indent = self.file.source.indent(node)
+    start, end = self.file.source.span(node)
+    text = self.file.text(node)
+    self.file.replace_span(node, start, end, f"\n{indent}".join([*lines, text]))
+
+  # ---- expressions, returns
+
+  def _expr(self, node: ast.Expr) -> None:
+    value, form = self.eval(node.value)
+    if special(value) and form is None and not isinstance(node.value, ast.Constant):
+      if any(isinstance(v, Changed) for v in [value]):
+        return
+      self._drop(node)
+
+  def _return(self, node: ast.Return) -> bool:
+    value: Value = PLAIN
+    form: Form = PLAINLY
+    if node.value is not None:
+      value, form = self.eval(node.value)
+    self.scope.returned.append((node, value))
+    if isinstance(value, Recipe) and not value.token.initialised:
+      self.make_partial(value.token)
+      return False
+    if node.value is None or not special(value):
+      return False
+    made = self.created.get(self.scope, set())
+    fresh = {t for t in tokens(value) if t in made}
+    texts = self._express(node.value, value, form, fresh, set())
+    if not texts and self._is_last(node):
+      self._drop(node)
+    else:
+      self.file.replace(node, f"return {', '.join(texts)}".strip())
+    return False
+
+  def _is_last(self, node: ast.stmt) -> bool:
+    body = getattr(self.scope.node, "body", None)
+    return isinstance(body, list) and body[-1] is node
+
+  def _express(self, node: ast.expr, value: Value, form: Form, fresh: set[Token], seen: set[Any]) -> list[str]:
+    """What a returned expression gives, item by item; the models that the caller has are left out."""
+    if not special(value):
+      return [self._element(node)]
+    if isinstance(node, ast.Tuple) and isinstance(value, Tup):
+      forms = form[1] if form is not None and form[0] == "elements" else None
+      texts: list[str] = []
+      for i, (element, item) in enumerate(zip(node.elts, value.items, strict=True)):
+        inner_form = forms[i] if forms else None
+        inner = self._express(element, item, inner_form, fresh, seen)
+        if isinstance(item, Tup) and special(item) and len(inner) > 1:
+          inner = [f"({', '.join(inner)})"]
+        texts += inner
+      return texts
+    if form == EFFECT:
+      self.put_before(node, self._element(node))
+      form = None
+    low = merged(lower(value, fresh))
+    if isinstance(value, Tup):
+      if low and any(f != PLAINLY and f[0] != "tuple" for f in low) and not isinstance(node, ast.Call):
+        raise self.left(node, "a tuple with a model in it", "return the items one by one")
+      return [self._element(node)] if low else []
+    texts = []
+    for one in low:
+      if one in seen:
+        continue
+      seen.add(one)
+      if form is not None and (form == one or form == ("tuple", low)):
+        texts.append(self._element(node))
+        if form != one:
+          break
+      else:
+        texts.append(self.model(one[1], node) if one[0] == "model" else self.optimizer(one[1], node))
+    return texts
+
+  def _element(self, node: ast.expr) -> str:
+    """The text of an expression, also where the tuple around it was written anew since."""
+    return self.element_texts.get(node) or self.file.text(node)
+
+  # ---- branches and loops
+
+  def _snapshot(self) -> State:
+    return dict(self.scope.values), dict(self.epochs), set(self.pending)
+
+  def _load(self, state: State) -> None:
+    self.scope.values, self.epochs, self.pending = dict(state[0]), dict(state[1]), set(state[2])
+
+  def _merge(self, one: State, other: State) -> None:
+    """What holds after either of two ways."""
+    epochs = {t: max(one[1].get(t, 0), other[1].get(t, 0)) for t in {*one[1], *other[1]}}
+    values: dict[str, Value] = {}
+    for name in {*one[0], *other[0]}:
+      if name not in one[0] or name not in other[0]:
+        values[name] = _brought(one[0].get(name) or other[0][name], one[1] if name in one[0] else other[1], epochs)
+        continue
+      a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
+      values[name] = a if a == b else _either(a, b)
+    self.scope.values, self.epochs, self.pending = values, epochs, one[2] | other[2]
+
+  def _if(self, node: ast.If) -> bool:
+    self.plain(node.test)
+    start = self._snapshot()
+    first_reached = self.block(node.body)
+    first = self._snapshot()
+    self._load(start)
+    second_reached = self.block(node.orelse)
+    second = self._snapshot()
+    if first_reached and second_reached:
+      self._merge(first, second)
+    else:
+      self._load(first if first_reached else second)
+      self.epochs = {t: max(first[1].get(t, 0), second[1].get(t, 0)) for t in {*first[1], *second[1]}} if not (
+        first_reached or second_reached) else self.epochs  # fmt: skip
+    return first_reached or second_reached
+
+  def _loop(self, node: ast.For | ast.While) -> None:
+    for _ in range(2):  # what one round leaves behind, the next one meets
+      start = self._snapshot()
+      if isinstance(node, ast.For):
+        self._bind_plain(node.target, PLAIN)
+      self.block(node.body)
+      self._merge(start, self._snapshot())
+    self.block(node.orelse)
+
+  def _for(self, node: ast.For) -> None:
+    self.plain(node.iter)
+    self._loop(node)
+
+  def _while(self, node: ast.While) -> None:
+    self.plain(node.test)
+    self._loop(node)
+
+  def _with(self, node: ast.With) -> bool:
+    for item in node.items:
+      value, _ = self.eval(item.context_expr)
+      if special(value):
+        raise self.left(node, "part of a model as a context", "rewrite it by hand")
+      if item.optional_vars is not None:
+        self._bind_plain(item.optional_vars, value)
+    return self.block(node.body)
+
+  def _try(self, node: ast.Try) -> bool:
+    start = self._snapshot()
+    reached = self.block(node.body)
+    end = self._snapshot()
+    for handler in node.handlers:
+      self._load(start)
+      self.block(handler.body)
+      self._merge(end, self._snapshot())
+      end = self._snapshot()
+    self._load(end)
+    self.block(node.orelse)
+    self.block(node.finalbody)
+    return reached or bool(node.handlers)
+
+  def _raise(self, node: ast.Raise) -> bool:
+    self._anything(node)
+    return False
+
+
+def _made(form: Form) -> set[Token]:
+  """Models that an expression makes."""
+  if form is None or form in (PLAINLY, EFFECT):
+    return set()
+  if form[0] == "tuple":
+    return set().union(*map(_made, form[1]))
+  return {form[1]}
+
+
+def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> Value:
+  """A value of one way, in the count of both: what was up to date still is."""
+  if isinstance(value, Tup):
+    return Tup(tuple(_brought(v, own, epochs) for v in value.items))
+  if isinstance(value, (Train, Part, Variables, OptState, Grads)):
+    fresh = value.epoch == own.get(value.token, 0)
+    return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
+  return value
+
+
+def _either(a: Value, b: Value) -> Value:
+  if not special(a) and not special(b):
+    return PLAIN
+  if isinstance(a, Held) and isinstance(b, Held) and type(a) is type(b) and a.token is b.token:
+    return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
+  return Mixed()
+
+
+__all__ = ["Left", "Scope", "Statements"]

@@ -1,0 +1,249 @@
+"""What an expression of a training program stands for."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from migrate.core.report import Finding
+
+
+@dataclasses.dataclass(eq=False)
+class ModelClass:
+  """A module class that is NNX once everything is rewritten.
+
+  Attributes:
+    full: full dotted name.
+    parameters: names of the constructor's arguments, in order, without `self`.
+    keyword_only: those of them that are given by name.
+    required: those without a default.
+    sizes: arguments that Linen's constructor did not have -> (call argument, axis from the end, values seen).
+    call: arguments of `__call__`, in order, without `self`.
+    collections: collections that its variables have, None where not known.
+  """
+
+  full: str
+  parameters: tuple[str, ...]
+  keyword_only: frozenset[str]
+  required: frozenset[str]
+  sizes: dict[str, tuple[str | None, int, tuple[Any, ...]]]
+  call: tuple[str, ...]
+  collections: frozenset[str] | None = None
+
+
+@dataclasses.dataclass(eq=False)
+class Token:
+  """One model: its module, its variables and its optimizer, which NNX has as two objects.
+
+  Attributes:
+    cls: the module's class.
+    made: the call that constructs the module.
+    owner: where that is: a function or a file.
+    inside: the statement of it.
+    names: names that hold it, in order, for naming the model.
+    streams: RNG streams that calls of the model are given.
+  """
+
+  cls: ModelClass
+  made: ast.Call
+  owner: Any
+  names: list[str] = dataclasses.field(default_factory=list)
+  streams: set[str] = dataclasses.field(default_factory=set)
+  initialised: bool = False
+  optimized: bool = False
+
+
+class Value:
+  """Base of what an expression stands for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain(Value):
+  """Anything that Linen and NNX write alike; `full` is what a library's object was made by."""
+
+  full: str = ""
+
+
+PLAIN = Plain()
+
+
+@dataclasses.dataclass(frozen=True)
+class Held(Value):
+  """Base of what belongs to a model."""
+
+  token: Token
+  epoch: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Held):
+  """A Linen module: no variables in it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variables(Held):
+  """Collections, all of them where `collections` is None. `inner` as for a Part."""
+
+  inner: bool = False
+  collections: frozenset[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixed(Value):
+  """Part of a model on one way through the program, something else on another."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part(Held):
+  """One collection. `inner` is True for the parameters that a differentiated function is given."""
+
+  collection: str = "params"
+  inner: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Changed(Held):
+  """The collections that a call changed; `collection` for one of them."""
+
+  collection: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Held):
+  """A TrainState."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptState(Held):
+  """Optax state, by hand."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OptUpdates(Held):
+  """What `tx.update` returned, with the text of the gradients."""
+
+  grads: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Apply(Held):
+  """`model.apply`, `model.init` or `state.apply_fn`."""
+
+  method: str = "apply"
+
+
+@dataclasses.dataclass(frozen=True)
+class Grads(Held):
+  """Gradients of the parameters: an `nnx.State`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Restoring(Held):
+  """Arguments of a checkpoint library that name what is to be restored."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tup(Value):
+  """A tuple."""
+
+  items: tuple[Value, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Function(Value):
+  """A function of the program, maybe wrapped.
+
+  Attributes:
+    node: a definition or a lambda.
+    unit: the file it is in.
+    outer: the scope it was defined in.
+    wraps: what is around it, innermost first.
+  """
+
+  node: ast.FunctionDef | ast.Lambda
+  unit: Any
+  outer: Any
+  wraps: tuple[Wrap, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Wrap:
+  """A transform around a function: `kind` is jit, grad, value_and_grad or partial."""
+
+  kind: str
+  node: ast.expr
+  call: ast.Call | None
+  owner: Any
+
+
+class Left(Exception):
+  """The program can't be rewritten with certainty; carries the finding."""
+
+  def __init__(self, finding: Finding):
+    super().__init__(finding.found)
+    self.finding = finding
+
+
+# a form tells what an expression is at run time once it is rewritten: None (nothing: the model is at hand), "plain",
+# ("model", token), ("optimizer", token), ("effect",) for a call that returns nothing, ("tuple", [forms])
+Form = Any
+PLAINLY = ("plain",)
+EFFECT = ("effect",)
+
+
+def leaves(value: Value) -> Iterator[Value]:
+  """What a value is made of."""
+  if isinstance(value, Tup):
+    for item in value.items:
+      yield from leaves(item)
+  else:
+    yield value
+
+
+def special(value: Value) -> bool:
+  """Whether anything of a model is in it."""
+  return any(isinstance(v, Held) and not isinstance(v, Grads) for v in leaves(value))
+
+
+def tokens(value: Value) -> list[Token]:
+  """The models of a value, each once, in order."""
+  return list(dict.fromkeys(v.token for v in leaves(value) if isinstance(v, Held)))
+
+
+def with_token(value: Value, table: dict[Token, Token], epochs: dict[Token, int]) -> Value:
+  """The same value of other models, up to date."""
+  if isinstance(value, Tup):
+    return Tup(tuple(with_token(v, table, epochs) for v in value.items))
+  if isinstance(value, Held):
+    token = table.get(value.token, value.token)
+    return dataclasses.replace(value, token=token, epoch=epochs.get(token, 0))
+  return value
+
+
+def lower(value: Value, fresh: set[Token]) -> list[Form]:
+  """What a returned value is at run time, spliced into the tuple around it: what the caller has already is left out."""
+  if not special(value):
+    return [PLAINLY]
+  if isinstance(value, Tup):
+    inner = merged([f for item in value.items for f in lower(item, fresh)])
+    return [("tuple", inner)] if len(inner) > 1 else inner
+  if isinstance(value, Train):
+    return [("model", value.token), ("optimizer", value.token)] if value.token in fresh else []
+  if isinstance(value, OptState):
+    return [("optimizer", value.token)] if value.token in fresh else []
+  if isinstance(value, (Recipe, Variables, Part, Changed, Apply)):
+    return [("model", value.token)] if value.token in fresh else []
+  if isinstance(value, (OptUpdates, Restoring)):
+    return []
+  return [PLAINLY]
+
+
+def merged(forms: list[Form]) -> list[Form]:
+  """Each model and optimizer once."""
+  found: list[Form] = []
+  for form in forms:
+    if form == PLAINLY or form[0] == "tuple" or form not in found:
+      found.append(form)
+  return found

@@ -1,0 +1,119 @@
+"""The model classes of a codemod: ported in place, and described for the training code around them."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from migrate.codemod.project import Project
+from migrate.codemod.results import ClassResult
+from migrate.codemod.scan import module_name
+from migrate.codemod.training.values import ModelClass
+from migrate.core.report import Finding
+from migrate.workflows.port import port
+from migrate.workflows.port_report import PortReport
+
+
+@dataclasses.dataclass
+class PortedModels:
+  """What came of the examples.
+
+  Attributes:
+    report: of the port, with its proof.
+    classes: full name -> rewritten class.
+    texts: path -> new text.
+    new: path -> text of files that are added.
+    findings: what the user must know.
+  """
+
+  report: PortReport
+  classes: dict[str, ModelClass]
+  texts: dict[str, str]
+  new: dict[str, str]
+  findings: list[Finding]
+
+
+def port_models(examples: Sequence[str | Callable[..., Any]], texts: Mapping[str, str], **options: Any) -> PortedModels:
+  """Ports the examples into a folder of its own, and takes what belongs in the files of a codemod.
+
+  Args:
+    examples: as for `migrate.port`.
+    texts: path -> text of the files that may change.
+    **options: of `migrate.port`.
+  """
+  with tempfile.TemporaryDirectory(prefix="linen2nnx-") as folder:
+    report = port(examples, Path(folder) / "out", layout="overlay", **options)
+  project, rewriting = report.project, report.rewriting
+  made = PortedModels(report, {}, {}, {}, [*report.findings])
+  made.findings += [f for e in report.examples for f in e.findings]
+  if project is None or rewriting is None:
+    return made
+  given = {Path(p).resolve(): p for p in texts}
+  outside: set[str] = set()
+  roots: list[Path] = []
+  for path, module in project.modules.items():
+    if module not in rewriting.sources:
+      continue
+    name = "/".join(module.split(".")) + ("/__init__.py" if path.endswith("__init__.py") else ".py")
+    mine = given.get(Path(path).resolve())
+    if mine is None:
+      outside.add(module)
+      made.findings.append(Finding(path, "reached by an example, and not among the files to rewrite",
+                                   "every file of the model", "give its path too", "error", "L2N111"))  # fmt: skip
+      continue
+    made.texts[mine] = report.written[name]
+    roots.append(Path(path).resolve().parents[len(Path(name).parts) - 1])
+  if roots and not outside:
+    ours = {n: t for n, t in report.written.items() if n.partition("/")[0].endswith("_layers")}
+    made.new = {str(_shortest(roots) / n): t for n, t in ours.items()}
+  for result in rewriting.results.values():
+    if "." not in result.info.name and result.info.module not in outside:
+      found = describe(result, rewriting.results, project)
+      made.classes[found.full] = found
+      made.classes[f"{module_name(Path(result.info.file))}.{result.info.name}"] = found
+  return made
+
+
+def _shortest(roots: Sequence[Path]) -> Path:
+  return min(roots, key=lambda p: len(p.parts))
+
+
+def describe(result: ClassResult, results: Mapping[type, ClassResult], project: Project) -> ModelClass:
+  """What training code must know of a rewritten class."""
+  own = [results[c] for c in result.info.cls.__mro__ if c in results]
+  init = next((m for r in own for m in [_method(r.text, "__init__")] if m is not None), None)
+  arguments = init.args if init is not None else ast.parse("def f(self): pass").body[0].args  # pyright: ignore
+  positional = [a.arg for a in (*arguments.posonlyargs, *arguments.args)][1:]
+  keyword_only = [a.arg for a in arguments.kwonlyargs]
+  optional = set(positional[len(positional) - len(arguments.defaults) :]) if arguments.defaults else set()
+  optional |= {a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None}
+  sizes: dict[str, tuple[str | None, int, tuple[Any, ...]]] = {}
+  for size in (s for r in own for s in r.sizes):
+    roots = tuple(v for (_, path), v in size.values.items() if not path)
+    if size.name in {*positional, *keyword_only} and size.name not in sizes:
+      sizes[size.name] = (size.parameter, size.axis, roots or tuple(size.values.values()))
+  call = next((r.info.methods["__call__"] for r in own if "__call__" in r.info.methods), None)
+  collections: set[str] | None = None
+  for fact in project.examples:
+    if type(fact.example.module) is result.info.cls:
+      collections = (collections or set()) | set(fact.variables)
+  return ModelClass(
+    f"{result.info.module}.{result.info.name}",
+    (*positional, *keyword_only),
+    frozenset(keyword_only),
+    frozenset({*positional, *keyword_only} - optional),
+    sizes,
+    tuple(a.arg for a in (*call.args.posonlyargs, *call.args.args)[1:]) if call is not None else (),
+    frozenset(collections) if collections is not None else None,
+  )
+
+
+def _method(text: str, name: str) -> ast.FunctionDef | None:
+  for node in ast.walk(ast.parse(text.strip())):
+    if isinstance(node, ast.ClassDef):
+      return next((s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == name), None)
+  return None

@@ -1,0 +1,206 @@
+"""The codemod over files and folders: what changes, what stays, how it is written."""
+
+import ast
+import json
+import os
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import migrate
+from migrate.cli import main
+from migrate.core.report import MigrateError
+from migrate.workflows.codemod import Change, codemod
+from migrate.workflows.codemod_files import gather, write_whole
+
+MODELS = """
+import flax.linen as nn
+import jax
+
+import migrate
+
+
+class Net(nn.Module):
+  features: int
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(self.features)(x)
+
+
+def example():
+  return migrate.Example(Net(5), (jax.ShapeDtypeStruct((2, 7), "float32"),))
+"""
+TRAIN = """
+import {models}
+import jax
+import jax.numpy as jnp
+import optax
+from flax.training import train_state
+
+
+def create(key):
+  model = {models}.Net(5)
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.sgd(0.1))
+
+
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: state.apply_fn({{"params": p}}, x).sum())(state.params)
+  return state.apply_gradients(grads=grads), loss
+
+
+def main():
+  state = create(jax.random.key(0))
+  for _ in range(3):
+    state, loss = step(state, jnp.ones((2, 7)))
+  return loss
+"""
+
+
+@pytest.fixture
+def program(tmp_path, request):
+  """A folder with a model and its training; module names are the test's own, as modules stay imported."""
+  name = f"models_{abs(hash(request.node.name)) % 10**8}"
+  folder = tmp_path / "program"
+  folder.mkdir()
+  (folder / f"{name}.py").write_text(MODELS)
+  (folder / "train.py").write_text(TRAIN.format(models=name))
+  (folder / "other.py").write_text("x  =  1  # nothing to do with it\n")
+  return folder, folder / f"{name}.py", folder / "train.py"
+
+
+def test_model_and_training_are_rewritten_in_place(program):
+  folder, models, train = program
+  before = models.read_text(), train.read_text()
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert report.ok
+  assert {c.path for c in report.changes} == {models, train}
+  assert (models.read_text(), train.read_text()) == before, "a preview writes nothing"
+  report = codemod([folder], examples=[f"{models}:example"], write=True)
+  assert report.written
+  assert "class Net(nnx.Module):" in models.read_text()
+  assert "optimizer.update(model, grads)" in train.read_text()
+  assert "Net(in_features=7, features=5, rngs=nnx.Rngs(key))" in train.read_text()
+  again = codemod([folder], examples=[f"{models}:example"])
+  assert again.changes == [], "a second run changes nothing"
+
+
+def test_without_examples_everything_stays(program):
+  folder, *_ = program
+  report = codemod([folder])
+  assert report.changes == []
+  assert {(f.rule, f.severity) for f in report.findings} == {("L2N110", "eye")}
+  assert report.parsed == 2
+
+
+def test_rules_can_be_left_out(program):
+  folder, models, _ = program
+  report = codemod([folder], examples=[f"{models}:example"], ignore=["L2N4"])
+  assert {c.path for c in report.changes} == {models}
+  with pytest.raises(MigrateError, match="not a rule"):
+    codemod([folder], ignore=["E501"])
+
+
+def test_skipped_training_code_stays(program):
+  folder, models, train = program
+  train.write_text(train.read_text().replace("def step(state, x):", "def step(state, x):  # linen2nnx: skip"))
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert {c.path for c in report.changes} == {models}
+  assert "L2N121" in {f.rule for f in report.findings}
+
+
+def test_command_previews_checks_and_writes(program, capsys):
+  folder, models, _ = program
+  report = folder.parent / "report.json"
+  command = ["codemod", str(folder), "--example", f"{models}:example"]
+  assert main([*command, "--report", str(report)]) == 0
+  assert "+class Net(nnx.Module):" in capsys.readouterr().out
+  assert len(json.loads(report.read_text())["changed"]) == 2
+  assert main([*command, "--check"]) == 1
+  assert main([*command, "--write"]) == 0
+  assert main([*command, "--check"]) == 0
+
+
+def test_command_refuses_what_is_not_there(capsys):
+  assert main(["codemod", "no/such/folder"]) == 1
+  assert "no such file or folder" in capsys.readouterr().err
+
+
+def test_gather_passes_over_environments_and_hidden_folders(tmp_path):
+  for name in ("a.py", "pkg/b.py", ".hidden/c.py", "env/lib/d.py", "node_modules/e.py", "notes.txt"):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).touch()
+  (tmp_path / "env" / "pyvenv.cfg").touch()
+  found = [os.path.relpath(f, tmp_path) for f in gather([tmp_path, tmp_path / "a.py"])]
+  assert found == ["a.py", "pkg/b.py"]
+  assert gather([tmp_path / "notes.txt"]) == [str(tmp_path / "notes.txt")], "what is named is taken"
+
+
+def test_writing_keeps_permissions_and_links(tmp_path):
+  file, link = tmp_path / "a.py", tmp_path / "b.py"
+  file.write_text("old")
+  file.chmod(0o750)
+  link.symlink_to(file)
+  write_whole(link, "new")
+  assert file.read_text() == "new"
+  assert link.is_symlink()
+  assert file.stat().st_mode & 0o777 == 0o750
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["a.py", "b.py"]
+
+
+def test_diff_of_a_new_file_and_of_a_missing_newline(tmp_path):
+  assert Change(tmp_path / "a.py", None, "x\n").diff().startswith("--- none\n")
+  assert "\\ No newline at end of file" in Change(tmp_path / "a.py", "x", "y").diff()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_jobs_find_the_same(jobs, tmp_path):
+  for i in range(6):
+    (tmp_path / f"m{i}.py").write_text(f"import flax.linen as nn\nclass A{i}(nn.Module): pass\n")
+  report = codemod([tmp_path], jobs=jobs)
+  assert [f.found.split()[0] for f in report.findings] == [f"A{i}" for i in range(6)]
+
+
+NAMES = st.sampled_from(["state", "params", "model", "x", "Net", "jax", "TrainState", "f"])
+LINES = st.sampled_from(
+  ["{a} = {b}", "{a} = {b}.init({c}, {c})", "{a} = {b}['params']", "{a}, {b} = {c}({a}, {b})", "def {a}({b}): return {c}",
+   "for {a} in {b}: {c} = {a}", "{a} = {b}.apply({{'params': {c}}}, {a}, mutable=['batch_stats'])", "return {a}",
+   "{a} = TrainState.create(apply_fn={b}.apply, params={c}, tx={a})", "{a} = {b}.apply_gradients(grads={c})",
+   "{a} = jax.value_and_grad({b})({c})", "with {a} as {b}: {a} = {c}", "{a} = lambda {b}: {c}", "{a}: int = {b}",
+   "if {a}: {b} = {c}", "{a} = [{b} for {b} in {c}]", "@jax.jit\ndef {a}({b}): return {b}.params", "{a} = Net(3)",
+   "while {a}: {b} = {c}", "{a} = {b} if {c} else {a}", "{a} += {b}", "del {a}", "global {a}", "{a} = {b} = {c}"]
+)  # fmt: skip
+
+
+@st.composite
+def programs(draw):
+  """Python of the kind that training code is made of, most of it nonsense."""
+  lines = []
+  for _ in range(draw(st.integers(1, 8))):
+    line = draw(LINES).format(a=draw(NAMES), b=draw(NAMES), c=draw(NAMES))
+    lines.append(line)
+  text = "\n".join(lines)
+  if draw(st.booleans()):
+    text = f"def outer({draw(NAMES)}):\n" + textwrap.indent(text, "  ")
+  return text
+
+
+@settings(deadline=None)
+@given(programs())
+def test_any_program_at_all_is_rewritten_to_one_that_parses_law(text):
+  from tests.codemod.training.programs import HEADER, rewritten
+
+  try:
+    ast.parse(HEADER + text)
+  except SyntaxError:
+    return
+  for new in rewritten(text).texts.values():
+    ast.parse(new)
+
+
+def test_public_name():
+  assert callable(migrate.codemod)
