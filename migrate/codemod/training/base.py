@@ -297,6 +297,14 @@ class Base:
     """A method of a checkpointer."""
     raise NotImplementedError
 
+  def anything(self, node: ast.stmt) -> None:
+    """A statement that has no rule."""
+    raise NotImplementedError
+
+  def bind_plain(self, target: ast.expr, value: Value) -> None:
+    """A variable holds something that is no part of a model."""
+    raise NotImplementedError
+
   def block(self, body: list[ast.stmt]) -> bool:
     """Reads statements; whether the end is reached."""
     raise NotImplementedError

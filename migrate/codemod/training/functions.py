@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from migrate.codemod.imports_uses import bound_names
-from migrate.codemod.training.base import Analysis, Base, Result
+from migrate.codemod.training.base import Analysis, Result
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
@@ -34,12 +34,13 @@ from migrate.codemod.training.values import (
   tokens,
   with_token,
 )
+from migrate.codemod.training.wraps import Wraps, constant, keyword_value
 
 GRADS = {"jax.grad": "grad", "jax.value_and_grad": "value_and_grad"}
 PARTIAL = "functools.partial"
 
 
-class Functions(Base):
+class Functions(Wraps):
   """Calls of the program's functions, and what becomes of their arguments and of what they return."""
 
   def decorated(self, function: Function) -> Function:
@@ -83,11 +84,11 @@ class Functions(Base):
     for owner in (function.unit.owner(function.node), *(t.owner for t in table)):
       self.link(self.here(), owner)
     for wrap in function.wraps:
-      self._rewrap(wrap, analysis, value)
+      self.rewrap(wrap, analysis, value)
     if held:
       order = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
       self._arguments(node, analysis, order, forms, table)
-    value = self._graded(grad, analysis, value, inner)
+    value = self.graded(grad, analysis, value, inner)
     low = lower(value, fresh)
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
@@ -116,7 +117,7 @@ class Functions(Base):
 
   def _differentiated(self, function: Function, grad: Wrap, given: dict[str, Value], node: ast.Call) -> Token:
     """Marks the argument that a function is differentiated by. Returns its model."""
-    index = _constant(_keyword(grad.call, "argnums"), 0)
+    index = constant(keyword_value(grad.call, "argnums"), 0)
     names = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
     value = given.get(names[index]) if isinstance(index, int) and index < len(names) else None
     if not isinstance(value, Part) or value.collection != "params":
@@ -340,86 +341,6 @@ class Functions(Base):
         found.append("nnx.Module" if form[0] == "model" else "nnx.Optimizer")
     return found
 
-  # ---- transforms around it
-
-  def _rewrap(self, wrap: Wrap, analysis: Analysis, value: Value) -> None:
-    file = wrap.owner
-    if wrap.kind == "jit":
-      self._check_jit(wrap)
-      file.replace(wrap.node, "nnx.jit")
-    elif wrap.kind in ("grad", "value_and_grad"):
-      file.replace(wrap.node, f"nnx.{wrap.kind}")
-    else:
-      return
-    file.imports.setdefault(file.owner(wrap.node), set()).add("from flax import nnx")
-    self.link(self.here(), file.owner(wrap.node))
-    if wrap.call is None:
-      return
-    for keyword in wrap.call.keywords:
-      if keyword.arg in ("static_argnums", "donate_argnums", "argnums"):
-        self._positions(file, wrap.call, keyword, analysis)
-    aux = _keyword(wrap.call, "has_aux")
-    if aux is not None and not (isinstance(value, Tup) and len(lower(value, set())[:1]) and _tuple_form(value)):
-      self._without(file, wrap.call, "has_aux")
-
-  def _check_jit(self, wrap: Wrap) -> None:
-    for keyword in wrap.call.keywords if wrap.call is not None else ():
-      if keyword.arg in ("in_shardings", "out_shardings", "device", "backend", "donate_argnames"):
-        raise self.left(wrap.call or wrap.node, f"`{keyword.arg}` of a jitted training function", "rewrite it by hand")
-      if keyword.arg == "static_argnames":
-        names = _constant(keyword.value, None)
-        if names is None:
-          raise self.left(wrap.node, "static_argnames that are computed", "write them out")
-
-  def _positions(self, file: Any, call: ast.Call, keyword: ast.keyword, analysis: Analysis) -> None:
-    """Arguments by number, where more or fewer stand before them now."""
-    value = _constant(keyword.value, None)
-    numbers = [value] if isinstance(value, int) else list(value) if isinstance(value, (tuple, list)) else None
-    if numbers is None or any(not isinstance(n, int) or n < 0 for n in numbers):
-      raise self.left(call, f"`{keyword.arg}` that is computed", "write the numbers out")
-    names = list(analysis.places)
-    found: list[int] = []
-    for number in numbers:
-      name = names[number] if number < len(names) else None
-      if name is None:
-        raise self.left(call, f"`{keyword.arg}` beyond the arguments", "write the numbers out")
-      if keyword.arg == "static_argnums" and name in analysis.emits:
-        continue  # a Linen module is static, an NNX module is not
-      found += analysis.places[name]
-    found = list(dict.fromkeys(found))
-    if found == numbers:
-      return
-    if not found:
-      self._without(file, call, str(keyword.arg))
-      return
-    file.replace(keyword.value, str(found[0]) if isinstance(value, int) and len(found) == 1 else str(tuple(found)))
-
-  def _without(self, file: Any, call: ast.Call, name: str) -> None:
-    """Takes a keyword out of a call."""
-    arguments: list[Any] = [*call.args, *call.keywords]
-    kept = [a for a in arguments if getattr(a, "arg", None) != name]
-    if not kept and isinstance(file.source.parents.get(call), ast.FunctionDef):
-      file.replace(call, file.text(call.func))
-      return
-    index = next(i for i, a in enumerate(arguments) if getattr(a, "arg", None) == name)
-    if index:
-      start, end = file.source.span(arguments[index - 1])[1], file.source.span(arguments[index])[1]
-    else:
-      start, end = file.source.span(arguments[0])[0], file.source.span(arguments[1])[0]
-    file.replace_span(call, start, end, "")
-
-  def _graded(self, grad: Wrap | None, analysis: Analysis, value: Value, token: Token | None) -> Value:
-    """What the transformed function returns."""
-    if grad is None or token is None:
-      return value
-    grads = Grads(token, self.epoch(token))
-    aux = _constant(_keyword(grad.call, "has_aux"), False)
-    if not aux:
-      return Tup((PLAIN, grads)) if grad.kind == "value_and_grad" else grads
-    if not isinstance(value, Tup) or len(value.items) != 2:
-      raise self.left(grad.node, "has_aux of a function that does not return a pair", "return (loss, aux)")
-    return Tup((value, grads)) if grad.kind == "value_and_grad" else Tup((grads, value.items[1]))
-
 
 def _carried(value: Value) -> list[Form]:
   """What takes the place of an argument."""
@@ -439,11 +360,6 @@ def _runs(value: Value) -> bool:
   return not (isinstance(value, (Recipe, Apply)) and not value.token.initialised)
 
 
-def _tuple_form(value: Tup) -> bool:
-  forms = lower(value, set())
-  return bool(forms) and (forms[0] == PLAINLY or forms[0][0] == "tuple") and len(lower(value.items[1], set())) > 0
-
-
 def _sign(value: Value, order: list[Token]) -> Any:
   """The kind of a value, with models by number."""
   if isinstance(value, Tup):
@@ -455,19 +371,6 @@ def _sign(value: Value, order: list[Token]) -> Any:
     more = (getattr(value, "collection", ""), getattr(value, "inner", False), getattr(value, "method", ""), known)
     return (type(value).__name__, order.index(value.token), *more)
   return "plain"
-
-
-def _keyword(call: ast.Call | None, name: str) -> ast.expr | None:
-  return next((k.value for k in call.keywords if k.arg == name), None) if call is not None else None
-
-
-def _constant(node: ast.expr | None, default: Any) -> Any:
-  if node is None:
-    return default
-  try:
-    return ast.literal_eval(node)
-  except (ValueError, TypeError, SyntaxError):
-    return None
 
 
 def _name(function: Function) -> str:

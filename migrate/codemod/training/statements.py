@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 from typing import Any
 
-from migrate.codemod.training.base import Base
-from migrate.codemod.training.program import Scope
+from migrate.codemod.training.branches import Branches
 from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
@@ -15,28 +13,20 @@ from migrate.codemod.training.values import (
   Changed,
   Form,
   Function,
-  Grads,
-  Held,
-  Left,
   Mixed,
-  OptState,
-  Part,
   Recipe,
   Token,
   Train,
   Tup,
   Value,
-  Variables,
   lower,
   merged,
   special,
   tokens,
 )
 
-State = tuple[dict[str, Value], dict[Token, int], set[Token]]
 
-
-class Statements(Base):
+class Statements(Branches):
   """One method a kind of statement; each returns whether what follows is reached."""
 
   def block(self, body: list[ast.stmt]) -> bool:
@@ -48,7 +38,7 @@ class Statements(Base):
       if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
         self.file.reset(statement)
       try:
-        method = getattr(self, f"_{type(statement).__name__.lower()}", self._anything)
+        method = getattr(self, f"_{type(statement).__name__.lower()}", self.anything)
         reached = method(statement) is not False and reached
         if self.before:
           self._write_before(statement, self.before)
@@ -56,7 +46,8 @@ class Statements(Base):
         self.statement, self.before, self.nested = saved
     return reached
 
-  def _anything(self, node: ast.stmt) -> None:
+  def anything(self, node: ast.stmt) -> None:
+    """A statement that has no rule."""
     for child in ast.iter_child_nodes(node):
       if isinstance(child, ast.expr):
         self.plain(child)
@@ -81,7 +72,7 @@ class Statements(Base):
     value, form = self.eval(node.value)
     if not special(value):
       for target in node.targets:
-        self._bind_plain(target, value)
+        self.bind_plain(target, value)
       return
     if len(node.targets) > 1:
       raise self.left(node, "part of a model under two names", "assign it twice")
@@ -92,7 +83,7 @@ class Statements(Base):
       return
     value, form = self.eval(node.value)
     if not special(value):
-      self._bind_plain(node.target, value)
+      self.bind_plain(node.target, value)
       return
     self._assigned(node, node.target, node.value, value, form)
 
@@ -103,7 +94,8 @@ class Statements(Base):
     else:
       self.plain(node.target)
 
-  def _bind_plain(self, target: ast.expr, value: Value) -> None:
+  def bind_plain(self, target: ast.expr, value: Value) -> None:
+    """A variable holds something that is no part of a model."""
     if isinstance(target, ast.Name):
       old = self.scope.values.get(target.id)
       if self.scope.outer is not None or old is None or not special(old):
@@ -113,9 +105,9 @@ class Statements(Base):
     elif isinstance(target, (ast.Tuple, ast.List)):
       items = value.items if isinstance(value, Tup) and len(value.items) == len(target.elts) else None
       for i, element in enumerate(target.elts):
-        self._bind_plain(element, items[i] if items else PLAIN)
+        self.bind_plain(element, items[i] if items else PLAIN)
     elif isinstance(target, ast.Starred):
-      self._bind_plain(target.value, PLAIN)
+      self.bind_plain(target.value, PLAIN)
     else:
       self.plain(target)
 
@@ -174,7 +166,7 @@ class Statements(Base):
     elif special(value):
       raise self.left(target, f"part of a model kept in `{ast.unparse(target)}`", "keep it in a variable")
     else:
-      self._bind_plain(target, value)
+      self.bind_plain(target, value)
 
   def _targets(self, target: ast.expr, value: Value, fresh: set[Token], seen: set[Any]) -> list[str]:
     """What stands left of the equals sign now."""
@@ -301,86 +293,6 @@ class Statements(Base):
     """The text of an expression, also where the tuple around it was written anew since."""
     return self.element_texts.get(node) or self.file.text(node)
 
-  # ---- branches and loops
-
-  def _snapshot(self) -> State:
-    return dict(self.scope.values), dict(self.epochs), set(self.pending)
-
-  def _load(self, state: State) -> None:
-    self.scope.values, self.epochs, self.pending = dict(state[0]), dict(state[1]), set(state[2])
-
-  def _merge(self, one: State, other: State) -> None:
-    """What holds after either of two ways."""
-    epochs = {t: max(one[1].get(t, 0), other[1].get(t, 0)) for t in {*one[1], *other[1]}}
-    values: dict[str, Value] = {}
-    for name in {*one[0], *other[0]}:
-      if name not in one[0] or name not in other[0]:
-        values[name] = _brought(one[0].get(name) or other[0][name], one[1] if name in one[0] else other[1], epochs)
-        continue
-      a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
-      values[name] = a if a == b else _either(a, b)
-    self.scope.values, self.epochs, self.pending = values, epochs, one[2] | other[2]
-
-  def _if(self, node: ast.If) -> bool:
-    self.plain(node.test)
-    start = self._snapshot()
-    first_reached = self.block(node.body)
-    first = self._snapshot()
-    self._load(start)
-    second_reached = self.block(node.orelse)
-    second = self._snapshot()
-    if first_reached and second_reached:
-      self._merge(first, second)
-    else:
-      self._load(first if first_reached else second)
-      self.epochs = {t: max(first[1].get(t, 0), second[1].get(t, 0)) for t in {*first[1], *second[1]}} if not (
-        first_reached or second_reached) else self.epochs  # fmt: skip
-    return first_reached or second_reached
-
-  def _loop(self, node: ast.For | ast.While) -> None:
-    for _ in range(2):  # what one round leaves behind, the next one meets
-      start = self._snapshot()
-      if isinstance(node, ast.For):
-        self._bind_plain(node.target, PLAIN)
-      self.block(node.body)
-      self._merge(start, self._snapshot())
-    self.block(node.orelse)
-
-  def _for(self, node: ast.For) -> None:
-    self.plain(node.iter)
-    self._loop(node)
-
-  def _while(self, node: ast.While) -> None:
-    self.plain(node.test)
-    self._loop(node)
-
-  def _with(self, node: ast.With) -> bool:
-    for item in node.items:
-      value, _ = self.eval(item.context_expr)
-      if special(value):
-        raise self.left(node, "part of a model as a context", "rewrite it by hand")
-      if item.optional_vars is not None:
-        self._bind_plain(item.optional_vars, value)
-    return self.block(node.body)
-
-  def _try(self, node: ast.Try) -> bool:
-    start = self._snapshot()
-    reached = self.block(node.body)
-    end = self._snapshot()
-    for handler in node.handlers:
-      self._load(start)
-      self.block(handler.body)
-      self._merge(end, self._snapshot())
-      end = self._snapshot()
-    self._load(end)
-    self.block(node.orelse)
-    self.block(node.finalbody)
-    return reached or bool(node.handlers)
-
-  def _raise(self, node: ast.Raise) -> bool:
-    self._anything(node)
-    return False
-
 
 def _made(form: Form) -> set[Token]:
   """Models that an expression makes."""
@@ -389,24 +301,3 @@ def _made(form: Form) -> set[Token]:
   if form[0] == "tuple":
     return set().union(*map(_made, form[1]))
   return {form[1]}
-
-
-def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> Value:
-  """A value of one way, in the count of both: what was up to date still is."""
-  if isinstance(value, Tup):
-    return Tup(tuple(_brought(v, own, epochs) for v in value.items))
-  if isinstance(value, (Train, Part, Variables, OptState, Grads)):
-    fresh = value.epoch == own.get(value.token, 0)
-    return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
-  return value
-
-
-def _either(a: Value, b: Value) -> Value:
-  if not special(a) and not special(b):
-    return PLAIN
-  if isinstance(a, Held) and isinstance(b, Held) and type(a) is type(b) and a.token is b.token:
-    return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
-  return Mixed()
-
-
-__all__ = ["Left", "Scope", "Statements"]

@@ -1,0 +1,124 @@
+"""Branches and loops of training programs: what holds after either way, and after any number of rounds."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+
+from migrate.codemod.training.base import Base
+from migrate.codemod.training.values import (
+  PLAIN,
+  Grads,
+  Held,
+  Mixed,
+  OptState,
+  Part,
+  Token,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  special,
+)
+
+State = tuple[dict[str, Value], dict[Token, int], set[Token]]
+
+
+class Branches(Base):
+  """One method a kind of statement; each returns whether what follows is reached."""
+
+  def _snapshot(self) -> State:
+    return dict(self.scope.values), dict(self.epochs), set(self.pending)
+
+  def _load(self, state: State) -> None:
+    self.scope.values, self.epochs, self.pending = dict(state[0]), dict(state[1]), set(state[2])
+
+  def _merge(self, one: State, other: State) -> None:
+    """What holds after either of two ways."""
+    epochs = {t: max(one[1].get(t, 0), other[1].get(t, 0)) for t in {*one[1], *other[1]}}
+    values: dict[str, Value] = {}
+    for name in {*one[0], *other[0]}:
+      if name not in one[0] or name not in other[0]:
+        values[name] = _brought(one[0].get(name) or other[0][name], one[1] if name in one[0] else other[1], epochs)
+        continue
+      a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
+      values[name] = a if a == b else _either(a, b)
+    self.scope.values, self.epochs, self.pending = values, epochs, one[2] | other[2]
+
+  def _if(self, node: ast.If) -> bool:
+    self.plain(node.test)
+    start = self._snapshot()
+    first_reached = self.block(node.body)
+    first = self._snapshot()
+    self._load(start)
+    second_reached = self.block(node.orelse)
+    second = self._snapshot()
+    if first_reached and second_reached:
+      self._merge(first, second)
+    else:
+      self._load(first if first_reached else second)
+      self.epochs = {t: max(first[1].get(t, 0), second[1].get(t, 0)) for t in {*first[1], *second[1]}} if not (
+        first_reached or second_reached) else self.epochs  # fmt: skip
+    return first_reached or second_reached
+
+  def _loop(self, node: ast.For | ast.While) -> None:
+    for _ in range(2):  # what one round leaves behind, the next one meets
+      start = self._snapshot()
+      if isinstance(node, ast.For):
+        self.bind_plain(node.target, PLAIN)
+      self.block(node.body)
+      self._merge(start, self._snapshot())
+    self.block(node.orelse)
+
+  def _for(self, node: ast.For) -> None:
+    self.plain(node.iter)
+    self._loop(node)
+
+  def _while(self, node: ast.While) -> None:
+    self.plain(node.test)
+    self._loop(node)
+
+  def _with(self, node: ast.With) -> bool:
+    for item in node.items:
+      value, _ = self.eval(item.context_expr)
+      if special(value):
+        raise self.left(node, "part of a model as a context", "rewrite it by hand")
+      if item.optional_vars is not None:
+        self.bind_plain(item.optional_vars, value)
+    return self.block(node.body)
+
+  def _try(self, node: ast.Try) -> bool:
+    start = self._snapshot()
+    reached = self.block(node.body)
+    end = self._snapshot()
+    for handler in node.handlers:
+      self._load(start)
+      self.block(handler.body)
+      self._merge(end, self._snapshot())
+      end = self._snapshot()
+    self._load(end)
+    self.block(node.orelse)
+    self.block(node.finalbody)
+    return reached or bool(node.handlers)
+
+  def _raise(self, node: ast.Raise) -> bool:
+    self.anything(node)
+    return False
+
+
+def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> Value:
+  """A value of one way, in the count of both: what was up to date still is."""
+  if isinstance(value, Tup):
+    return Tup(tuple(_brought(v, own, epochs) for v in value.items))
+  if isinstance(value, (Train, Part, Variables, OptState, Grads)):
+    fresh = value.epoch == own.get(value.token, 0)
+    return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
+  return value
+
+
+def _either(a: Value, b: Value) -> Value:
+  if not special(a) and not special(b):
+    return PLAIN
+  if isinstance(a, Held) and isinstance(b, Held) and type(a) is type(b) and a.token is b.token:
+    return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
+  return Mixed()

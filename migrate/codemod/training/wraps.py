@@ -1,0 +1,112 @@
+"""Transforms around functions of a training program: `jax.jit`, `jax.grad`, `functools.partial`."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from migrate.codemod.training.base import Analysis, Base
+from migrate.codemod.training.values import PLAIN, PLAINLY, Grads, Token, Tup, Value, Wrap, lower
+
+
+class Wraps(Base):
+  """What stands around a function, written for what the function is given now."""
+
+  def rewrap(self, wrap: Wrap, analysis: Analysis, value: Value) -> None:
+    """Writes a transform anew, for a function that is given a model now."""
+    file = wrap.owner
+    if wrap.kind == "jit":
+      self._check_jit(wrap)
+      file.replace(wrap.node, "nnx.jit")
+    elif wrap.kind in ("grad", "value_and_grad"):
+      file.replace(wrap.node, f"nnx.{wrap.kind}")
+    else:
+      return
+    file.imports.setdefault(file.owner(wrap.node), set()).add("from flax import nnx")
+    self.link(self.here(), file.owner(wrap.node))
+    if wrap.call is None:
+      return
+    for keyword in wrap.call.keywords:
+      if keyword.arg in ("static_argnums", "donate_argnums", "argnums"):
+        self._positions(file, wrap.call, keyword, analysis)
+    aux = keyword_value(wrap.call, "has_aux")
+    if aux is not None and not (isinstance(value, Tup) and len(lower(value, set())[:1]) and _tuple_form(value)):
+      self._without(file, wrap.call, "has_aux")
+
+  def _check_jit(self, wrap: Wrap) -> None:
+    for keyword in wrap.call.keywords if wrap.call is not None else ():
+      if keyword.arg in ("in_shardings", "out_shardings", "device", "backend", "donate_argnames"):
+        raise self.left(wrap.call or wrap.node, f"`{keyword.arg}` of a jitted training function", "rewrite it by hand")
+      if keyword.arg == "static_argnames":
+        names = constant(keyword.value, None)
+        if names is None:
+          raise self.left(wrap.node, "static_argnames that are computed", "write them out")
+
+  def _positions(self, file: Any, call: ast.Call, keyword: ast.keyword, analysis: Analysis) -> None:
+    """Arguments by number, where more or fewer stand before them now."""
+    value = constant(keyword.value, None)
+    numbers = [value] if isinstance(value, int) else list(value) if isinstance(value, (tuple, list)) else None
+    if numbers is None or any(not isinstance(n, int) or n < 0 for n in numbers):
+      raise self.left(call, f"`{keyword.arg}` that is computed", "write the numbers out")
+    names = list(analysis.places)
+    found: list[int] = []
+    for number in numbers:
+      name = names[number] if number < len(names) else None
+      if name is None:
+        raise self.left(call, f"`{keyword.arg}` beyond the arguments", "write the numbers out")
+      if keyword.arg == "static_argnums" and name in analysis.emits:
+        continue  # a Linen module is static, an NNX module is not
+      found += analysis.places[name]
+    found = list(dict.fromkeys(found))
+    if found == numbers:
+      return
+    if not found:
+      self._without(file, call, str(keyword.arg))
+      return
+    file.replace(keyword.value, str(found[0]) if isinstance(value, int) and len(found) == 1 else str(tuple(found)))
+
+  def _without(self, file: Any, call: ast.Call, name: str) -> None:
+    """Takes a keyword out of a call."""
+    arguments: list[Any] = [*call.args, *call.keywords]
+    kept = [a for a in arguments if getattr(a, "arg", None) != name]
+    if not kept and isinstance(file.source.parents.get(call), ast.FunctionDef):
+      file.replace(call, file.text(call.func))
+      return
+    index = next(i for i, a in enumerate(arguments) if getattr(a, "arg", None) == name)
+    if index:
+      start, end = file.source.span(arguments[index - 1])[1], file.source.span(arguments[index])[1]
+    else:
+      start, end = file.source.span(arguments[0])[0], file.source.span(arguments[1])[0]
+    file.replace_span(call, start, end, "")
+
+  def graded(self, grad: Wrap | None, analysis: Analysis, value: Value, token: Token | None) -> Value:
+    """What the transformed function returns."""
+    if grad is None or token is None:
+      return value
+    grads = Grads(token, self.epoch(token))
+    aux = constant(keyword_value(grad.call, "has_aux"), False)
+    if not aux:
+      return Tup((PLAIN, grads)) if grad.kind == "value_and_grad" else grads
+    if not isinstance(value, Tup) or len(value.items) != 2:
+      raise self.left(grad.node, "has_aux of a function that does not return a pair", "return (loss, aux)")
+    return Tup((value, grads)) if grad.kind == "value_and_grad" else Tup((grads, value.items[1]))
+
+
+def _tuple_form(value: Tup) -> bool:
+  forms = lower(value, set())
+  return bool(forms) and (forms[0] == PLAINLY or forms[0][0] == "tuple") and len(lower(value.items[1], set())) > 0
+
+
+def keyword_value(call: ast.Call | None, name: str) -> ast.expr | None:
+  """An argument of a call by its name."""
+  return next((k.value for k in call.keywords if k.arg == name), None) if call is not None else None
+
+
+def constant(node: ast.expr | None, default: Any) -> Any:
+  """The value of a literal; None where it is none, `default` where there is nothing."""
+  if node is None:
+    return default
+  try:
+    return ast.literal_eval(node)
+  except (ValueError, TypeError, SyntaxError):
+    return None
