@@ -25,6 +25,8 @@ _LAZY = {
   "convert_checkpoint": "migrate.workflows.convert",
   "plan_checkpoint": "migrate.workflows.convert",
   "inspect_checkpoint": "migrate.workflows.inspect",
+  "keep_rng": "migrate.workflows.randomness",
+  "set_rngs": "migrate.workflows.randomness",
   "restore": "migrate.workflows.restore",
   "save_linen": "migrate.workflows.restore",
   "verify_checkpoint": "migrate.workflows.verify_checkpoint",

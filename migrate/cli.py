@@ -140,6 +140,8 @@ def _add_port(commands: Any) -> None:
   port.add_argument(
     "--allow-optimizer-change", action="store_true", help="as for convert: go on where the optimizer's updates change"
   )
+  port.add_argument("--rng", choices=("carry", "reseed", "drop"), help="random state of the checkpoint, as for convert")
+  port.add_argument("--seed", type=int, default=0, metavar="N", help="of --rng reseed (0)")
   port.add_argument("--overwrite", action="store_true", help="replace DIR and DST where they exist")
   add_output(port)
   port.set_defaults(run=run_port)
@@ -195,6 +197,8 @@ def run_port(options: argparse.Namespace) -> int:
       exact=options.exact,
       keep_rng=options.keep_rng,
       allow_optimizer_change=options.allow_optimizer_change,
+      rng=options.rng,
+      seed=options.seed,
       progress=progress,
     )
   document = report.to_json()

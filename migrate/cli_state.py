@@ -139,6 +139,12 @@ def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
     action="store_true",
     help="go on where the mapping joins or turns what the optimizer looks at as a whole (LAMB, LARS, Muon...)",
   )
+  command.add_argument(
+    "--rng",
+    choices=("carry", "reseed", "drop"),
+    help="random state: keys for the model's streams from the root keys in SRC, from --seed, or none",
+  )
+  command.add_argument("--seed", type=int, default=0, metavar="N", help="of --rng reseed (0)")
   command.add_argument("--to", choices=("nnx", "linen"), default="nnx", help="linen is the way back")
   command.add_argument(
     "--only", action="append", default=[], metavar="PATTERN", help="only leaves under this path pattern (repeatable)"
@@ -176,6 +182,8 @@ def run_convert(options: argparse.Namespace) -> int:
       copy=options.copy,
       checksum=options.checksum,
       allow_optimizer_change=options.allow_optimizer_change,
+      rng=options.rng,
+      seed=options.seed,
       build=build if options.to == "nnx" else None,
     )
   write_json({"version": __version__, **done.to_json(), "findings": []}, options.json)

@@ -22,7 +22,7 @@ from migrate.checkpoint.array_writer import ArrayWriter, not_written
 from migrate.checkpoint.orbax import MANIFEST, read_metadata
 from migrate.checkpoint.orbax_metadata import dotted, write_metadata
 from migrate.checkpoint.references import Reference
-from migrate.checkpoint.stored import Stored, damaged, ordered
+from migrate.checkpoint.stored import KeyData, Stored, damaged, ordered
 from migrate.core.paths import Path
 from migrate.core.report import refuse
 
@@ -145,7 +145,7 @@ def _write_new(
         str(source), f"{path[0]} is a name on both sides", "other names at the top", "convert with copy=True"
       )
     number = isinstance(leaf, bool | int | float)
-    made[path] = leaf if leaf is None or number or isinstance(leaf, Reference) else leaf.dtype
+    made[path] = leaf if leaf is None or number or isinstance(leaf, Reference | KeyData) else leaf.dtype
     if leaf is not None and not isinstance(leaf, Reference):
       writer.add(dotted(path), np.asarray(leaf))
   writer.close()

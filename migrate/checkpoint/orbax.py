@@ -87,9 +87,24 @@ def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
     leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name, layout)
   empty = tuple(p for p, kind in kinds if p not in leaves)
   numbers = frozenset(p for p, kind in kinds if kind == "scalar")
-  return Stored(
-    "orbax", folder, leaves, empty, step, numbers, f"{'OCDBT' if store.ocdbt else 'a folder an array'}, {store.driver}"
-  )
+  note = f"{'OCDBT' if store.ocdbt else 'a folder an array'}, {store.driver}"
+  typed = _typed_keys(folder)
+  keys = {p: typed[leaf.name] for p, leaf in leaves.items() if leaf.name in typed}
+  return Stored("orbax", folder, leaves, empty, step, numbers, note, keys)
+
+
+def _typed_keys(folder: FilePath) -> dict[str, str]:
+  """Names of the arrays that are typed PRNG keys, with their algorithms."""
+  found: dict[str, str] = {}
+  for file in sorted((folder / "array_metadatas").glob("process_*")):
+    try:
+      for entry in json.loads(file.read_bytes())["array_metadatas"]:
+        one = entry["array_metadata"]
+        if one.get("ext_metadata"):
+          found[str(one["param_name"])] = str(one["ext_metadata"]["random_key_impl"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+      raise damaged(folder, f"{file.name} of array_metadatas cannot be read: {error!s:.120}") from error
+  return found
 
 
 def read_metadata(folder: FilePath) -> dict[str, Any]:

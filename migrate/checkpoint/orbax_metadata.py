@@ -10,6 +10,7 @@ from typing import Any
 
 from migrate.checkpoint.orbax import METADATA
 from migrate.checkpoint.references import Reference
+from migrate.checkpoint.stored import KeyData
 from migrate.core.paths import Path
 
 
@@ -53,6 +54,26 @@ def write_metadata(folder: FilePath, metadata: dict[str, Any], leaves: Mapping[P
     known = [e["array_metadata"] for e in json.loads(file.read_bytes())["array_metadatas"]]
     kept = [{**e, "param_name": n} for e in known for n in names.get(e["param_name"], ())]
     _replace(file, {"array_metadatas": [{"array_metadata": e} for e in kept]})
+  note_keys(folder, {p: leaf for p, leaf in leaves.items() if isinstance(leaf, KeyData)})
+
+
+def note_keys(folder: FilePath, keys: Mapping[Path, KeyData]) -> None:
+  """Notes which arrays of a checkpoint are typed PRNG keys, in the two files where Orbax looks for it."""
+  if not keys:
+    return
+  tree = json.loads((folder / METADATA).read_bytes())
+  for path, data in keys.items():
+    value = {"value_type": "jax.Array", "skip_deserialize": False, "write_shape": list(data.shape)}
+    tree["tree_metadata"][str(tuple(map(str, path)))]["value_metadata"] = value
+  (folder / METADATA).write_text(json.dumps(tree), encoding="utf-8")
+  file = folder / "array_metadatas" / "process_0"
+  known = json.loads(file.read_bytes()) if file.is_file() else {"array_metadatas": []}
+  for path, data in keys.items():
+    shape, kind = list(data.shape), {"random_key_impl": data.impl}
+    entry = {"param_name": dotted(path), "write_shape": shape, "chunk_shape": shape, "ext_metadata": kind}
+    known["array_metadatas"].append({"array_metadata": entry})
+  file.parent.mkdir(exist_ok=True)
+  _replace(file, known)
 
 
 def _replace(file: FilePath, data: Any) -> None:

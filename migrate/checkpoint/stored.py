@@ -44,6 +44,19 @@ class StoredLeaf:
     return self.load()
 
 
+class KeyData(np.ndarray):
+  """The numbers of a typed PRNG key, with the name of its algorithm: Orbax restores it as a typed one."""
+
+  impl: str = ""
+
+
+def key_data(numbers: np.ndarray, impl: str) -> KeyData:
+  """Numbers of a key of that algorithm (`threefry2x32`)."""
+  made = numbers.view(KeyData)
+  made.impl = impl
+  return made
+
+
 @dataclasses.dataclass(frozen=True)
 class Stored:
   """A checkpoint's tree.
@@ -55,6 +68,7 @@ class Stored:
     empty: paths of entries without an array (None, EmptyState, MaskedNode, empty containers).
     step: the step of a CheckpointManager folder, or in a file's name.
     numbers: leaves that were saved as plain numbers, not as arrays.
+    keys: leaves that were saved as typed PRNG keys, with the names of their algorithms.
     note: what else there is to say about how it is stored.
   """
 
@@ -65,6 +79,7 @@ class Stored:
   step: int | None = None
   numbers: frozenset[Path] = frozenset()
   note: str = ""
+  keys: Mapping[Path, str] = dataclasses.field(default_factory=dict)
 
   @property
   def nbytes(self) -> int:

@@ -17,9 +17,9 @@ import numpy as np
 
 from migrate.checkpoint.array_writer import ArrayWriter
 from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, write_orbax
-from migrate.checkpoint.orbax_metadata import dotted, write_metadata
+from migrate.checkpoint.orbax_metadata import dotted, note_keys, write_metadata
 from migrate.checkpoint.references import Reference
-from migrate.checkpoint.stored import Stored, damaged, listed, ordered
+from migrate.checkpoint.stored import KeyData, Stored, damaged, listed, ordered
 from migrate.core.paths import Path
 
 
@@ -38,7 +38,7 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
   writer = _Writer(folder, stored)
   made: dict[Path, Any] = {}
   for path, leaf in leaves:
-    made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference) else leaf.dtype
+    made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference | KeyData) else leaf.dtype
     if isinstance(leaf, Reference):
       writer.copy(dotted(path), leaf)
     elif leaf is not None:
@@ -47,8 +47,10 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
   if stored.format == "orbax":
     _take_metadata(folder, stored.place, made)
   else:
-    arrays = {p: v if v is None or isinstance(v, bool | int | float) else np.zeros((), v) for p, v in made.items()}
+    kept = (type(None), bool, int, float)
+    arrays = {p: v if isinstance(v, kept) else np.zeros((), getattr(v, "dtype", v)) for p, v in made.items()}
     _add_metadata(folder, arrays)
+    note_keys(folder, {p: v for p, v in made.items() if isinstance(v, KeyData)})
 
 
 class _Writer(ArrayWriter):

@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.resources
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -127,6 +128,14 @@ def models() -> dict[str, ModelMapping]:
 def find_model(name: str) -> ModelMapping | None:
   """The registered model mapping of that name."""
   return models().get(name)
+
+
+def load_template(name: str) -> Any:
+  """The module of template file `name`, from the first mapping package that has it, for use without a port."""
+  for package in packages():
+    if importlib.util.find_spec(f"{package}.templates.{name}") is not None:
+      return importlib.import_module(f"{package}.templates.{name}")
+  raise refuse(f"template:{name}", f"no mapping package has templates/{name}.py")
 
 
 @functools.cache

@@ -79,10 +79,13 @@ _DTYPES: dict[Any, str] = {}
 
 
 def spec_of(leaf: Any) -> Spec:
-  """The spec of an array, of anything with shape and dtype, or of a Python number."""
+  """The spec of an array, of anything with shape and dtype, or of a Python number; typed PRNG keys as their numbers."""
   if isinstance(leaf, Spec):
     return leaf
   shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+  inner = getattr(getattr(dtype, "_impl", None), "key_shape", None)
+  if shape is not None and inner is not None:
+    return Spec((*shape, *inner), "uint32")  # a typed PRNG key, as its numbers, which is how it is stored
   if shape is None or dtype is None:
     if not isinstance(leaf, bool | int | float | complex):
       raise refuse(
@@ -106,7 +109,7 @@ def _dtype_name(dtype: Any) -> str:
   try:
     return np.dtype(dtype).name
   except TypeError:
-    return str(dtype)  # typed PRNG keys: key<fry>
+    return str(dtype)
 
 
 def leaves_of(tree: Any, side: str) -> dict[Key, Leaf]:

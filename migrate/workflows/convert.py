@@ -25,6 +25,7 @@ from migrate.workflows.convert_forward import Work, plan_forward
 from migrate.workflows.manifest import checksum as sum_of
 from migrate.workflows.manifest import manifest_path, write_manifest
 from migrate.workflows.mapping import mapping_to_json
+from migrate.workflows.random_leaves import check_policy
 
 # of the source's bytes, from which on its data files are copied as they are, with what nothing needs any more
 _MOSTLY = 0.9
@@ -80,6 +81,8 @@ def convert(
   copy: bool = False,
   checksum: bool = False,
   allow_optimizer_change: bool = False,
+  rng: str | None = None,
+  seed: int = 0,
   build: Callable[[], Any] | None = None,
 ) -> Converted:
   """Converts a checkpoint; see `convert_checkpoint` for what it makes of a Linen training state.
@@ -101,6 +104,10 @@ def convert(
     checksum: read them all the same, for their checksums.
     allow_optimizer_change: go on where the mapping joins or turns parameters that the optimizer looks at as a whole
       (LAMB, LARS, adafactor, Muon...): the state is carried, and further updates are not those of the Linen run.
+    rng: what becomes of random state. `drop` leaves it out, root keys of the Linen training state too; `carry` writes
+      keys for every stream of the model, derived from these root keys, and `reseed` from `seed`, with counts of zero.
+      None is `drop`, and refuses root keys that no rule names. Linen holds no random state: `to="linen"` leaves it out.
+    seed: of `reseed`.
     build: makes the live NNX model. The leaves that only it has are computed and written: Variables that the mapping
       calls `fresh` (their moments are zeros), and arrays that the model holds outside Variables. No other parameter
       is allocated. Without it a mapping with `fresh` targets is refused.
@@ -109,6 +116,7 @@ def convert(
     MigrateError: naming everything that is wrong; nothing is then written.
   """
   started = time.perf_counter()
+  check_policy(rng)
   source = FilePath(src).absolute()
   target = None if dst is None or dry_run else FilePath(dst).absolute()
   if target is None and not dry_run:
@@ -132,6 +140,8 @@ def convert(
       partial=bool(only),
       build=build,
       allow_change=allow_optimizer_change,
+      rng=rng,
+      seed=seed,
     )
   else:
     raise refuse("to", repr(to), "nnx or linen", "choose one")

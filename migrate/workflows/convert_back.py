@@ -25,6 +25,7 @@ from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.convert_forward import Work
 from migrate.workflows.manifest import plans_of, read_manifest
 from migrate.workflows.mapping import load_mapping
+from migrate.workflows.random_leaves import nnx_streams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,9 @@ def plan_back(
   known = manifest is not None and manifest.get("direction") == "linen->nnx"
   ends = manifest.get("destination_format") == "orbax" if manifest is not None and known else None
   state = split_nnx(stored.leaves, stored.empty, ends)
+  streams = nnx_streams(state.variables)
+  state = dataclasses.replace(state, variables={p: v for p, v in state.variables.items() if p not in streams})
+  left = (f"{len(streams)} leaves of random state are left out: Linen holds none",) if streams else ()
   step = None if state.step is None else int(np.asarray(read(state.step)))
   if manifest is not None and mapping is None and known:
     forward, optimizer = plans_of(manifest)
@@ -96,9 +100,9 @@ def plan_back(
       for s in e.sources
     )
     back = None if optimizer is None or state.opt_state is None else optimizer.inverse()
-    return BackWork(forward.inverse(), back, step, notes, state, manifest.get("layout", {}), None)
+    return BackWork(forward.inverse(), back, step, (*notes, *left), state, manifest.get("layout", {}), None)
   forward, back, mapping = _derived(stored, state, mapping, model)
-  notes = ("made without a manifest: entries of EmptyState are left out",)
+  notes = ("made without a manifest: entries of EmptyState are left out", *left)
   if back is not None and state.opt_state is not None:
     linen = {t.path: t.spec for e in back.entries for t in e.targets}
     changes = optimizer_changes(forward, linen, transformation_of(optimizer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,18 +11,20 @@ import numpy as np
 from migrate.checkpoint.references import NotStoredSoError, Reference, reference
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.arithmetic import CHANGE, open_question, optimizer_changes
+from migrate.core.declare import ModelMapping
 from migrate.core.entries import Plan, plan_error
 from migrate.core.moments import lift
 from migrate.core.ops import numpy_dtype, run_ops
 from migrate.core.paths import Path, key, show
 from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
-from migrate.core.report import Finding, refuse
+from migrate.core.report import Finding, MigrateError, refuse
 from migrate.core.training import TrainingState, is_nnx, split_linen, with_value
 from migrate.core.translate import read, translate
 from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.manifest import Summed
 from migrate.workflows.mapping import load_mapping
+from migrate.workflows.random_leaves import dropped_keys, linen_keys
 
 if TYPE_CHECKING:
   from migrate.workflows.live import Live
@@ -41,6 +43,7 @@ class Work:
   mapping: Any
   numbers: frozenset[Path] = frozenset()
   live: Live | None = None
+  random: Mapping[Path, np.ndarray] = dataclasses.field(default_factory=dict)
 
   def leaves(self, form: str, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read.
@@ -54,6 +57,8 @@ class Work:
       variables = set(self.live.variables)
       for path, value in self.live.values().items():
         yield ("model", *map(str, path), *(end if path in variables else ())), value
+    for path, value in self.random.items():
+      yield ("model", *map(str, path), *end), value
     if self.optimizer is None or self.state.opt_state is None:
       return
     model = {key(t.path) for e in self.model.entries for t in e.targets}
@@ -128,6 +133,8 @@ def plan_forward(
   partial: bool,
   build: Callable[[], Any] | None = None,
   allow_change: bool = False,
+  rng: str | None = None,
+  seed: int = 0,
 ) -> Work:
   """Plans the way from a Linen training state. Raises MigrateError with all findings."""
   if is_nnx(stored.leaves):
@@ -135,9 +142,16 @@ def plan_forward(
     raise refuse(str(stored.place), found, "a Linen training state", "restore it with Orbax, or convert it --to linen")
   mapping = None if mapping is None else load_mapping(mapping)
   state = split_linen(stored.leaves, stored.empty)
-  plan, optimizer_plan, changes = plan_state(
-    state, mapping, model, optimizer, partial=partial, build=build, allow_change=allow_change
-  )
+  keys = linen_keys(state.variables, [p for p in state.variables if state.place(p) in stored.keys])
+  rules = mapping if rng is None else (mapping or ModelMapping(), dropped_keys(keys, rng))
+  try:
+    plan, optimizer_plan, changes = plan_state(
+      state, rules, model, optimizer, partial=partial, build=build, allow_change=allow_change
+    )
+  except MigrateError as error:
+    names = {show(p) for p in keys}
+    do = "say what becomes of random state: --rng carry, reseed or drop"
+    raise plan_error([dataclasses.replace(f, do=do) if f.where in names else f for f in error.findings]) from error
   step, notes = saved_step(state, stored.step)
   notes = (*notes, *changes)
   live = None
@@ -146,6 +160,8 @@ def plan_forward(
 
     live = live_leaves(build, [t.path for e in plan.entries if e.fate == "fresh" for t in e.targets])
     notes = (*notes, *live_notes(live, optimizer_plan))
+  random, said = _random(rng, seed, {p: state.variables[p] for p in keys}, model, build)
+  notes = (*notes, *said)
   if form != "orbax":
     notes = (*notes, f"{form} holds pure dicts: use nnx.replace_by_pure_dict to restore them")
   origin = [[list(a), list(b)] for a, b in state.origin.items()]
@@ -158,7 +174,30 @@ def plan_forward(
     "numbers": numbers,
     "step": kind,
   }
-  return Work(plan, optimizer_plan, step, notes, state, layout, mapping, stored.numbers, live)
+  return Work(plan, optimizer_plan, step, notes, state, layout, mapping, stored.numbers, live, random)
+
+
+def _random(
+  rng: str | None, seed: int, keys: Mapping[Path, Any], model: Any, build: Callable[[], Any] | None
+) -> tuple[Mapping[Path, np.ndarray], tuple[str, ...]]:
+  """Keys and counts of the destination's streams, where they are to be written, and notes."""
+  if rng in (None, "drop"):
+    return {}, ()
+  if model is None and build is None:
+    raise refuse("rng", f"{rng!r} without the NNX model", "the model, which has the streams", "give --model")
+  import jax
+
+  from migrate.workflows.live import abstract
+  from migrate.workflows.randomness import roots_of, seeded, stored
+
+  model = abstract(build) if model is None and build is not None else model
+  roots = roots_of(keys, model) if rng == "carry" else {"default": jax.random.key(seed)}
+  random = stored(seeded(model, roots))
+  whence = ", ".join(map(show, keys)) if rng == "carry" else f"seed {seed}"
+  note = (
+    f"{len(random)} leaves of random state are written, from {whence}: restore them into the whole nnx.state(model)"
+  )
+  return random, (note,) if random else ()
 
 
 def _leaf_kind(stored: Stored, path: Path) -> dict[str, Any]:

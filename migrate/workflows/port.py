@@ -64,6 +64,8 @@ def port(
   exact: bool = False,
   keep_rng: bool = False,
   allow_optimizer_change: bool = False,
+  rng: str | None = None,
+  seed: int = 0,
   progress: Progress | None = None,
 ) -> PortReport:
   """Rewrites the Linen classes that the examples reach, derives the mapping, converts and proves.
@@ -81,7 +83,7 @@ def port(
     exact: write what is bitwise equal even where stock NNX is within noise.
     keep_rng: the ported models draw Linen's own random numbers: after `set_rngs(model, dropout=key)`, dropout masks are
       those of `apply(..., rngs={"dropout": key})`.
-    allow_optimizer_change: as for `migrate.convert`.
+    allow_optimizer_change: as for `migrate.convert`, and so are `rng` and `seed`.
     progress: called with a text at every stage.
 
   Returns:
@@ -116,7 +118,7 @@ def port(
     report = PortReport.make(rewriting, project, draft.files, reports, time.monotonic() - started)
     if checkpoint is not None and checkpoint_out is not None:
       say("convert checkpoint")
-      options = {"overwrite": overwrite, "allow_optimizer_change": allow_optimizer_change}
+      options = {"overwrite": overwrite, "allow_optimizer_change": allow_optimizer_change, "rng": rng, "seed": seed}
       _convert(checkpoint, checkpoint_out, draft, staging, report, **options)
     (staging / "report.json").write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
     _publish_page(staging, report)

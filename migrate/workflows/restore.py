@@ -14,6 +14,7 @@ from flax import serialization
 from migrate.checkpoint.atomic import check_destination, whole_or_nothing
 from migrate.checkpoint.detect import FORMATS, open_checkpoint, write_checkpoint
 from migrate.checkpoint.orbax import write_orbax
+from migrate.core.declare import ModelMapping
 from migrate.core.entries import Plan, plan_error
 from migrate.core.paths import Path
 from migrate.core.plan import make_plan
@@ -23,6 +24,8 @@ from migrate.core.translate import read, translate
 from migrate.core.tree import NOTHING, flatten
 from migrate.workflows.convert_forward import plan_state, saved_step
 from migrate.workflows.mapping import load_mapping
+from migrate.workflows.random_leaves import check_policy, dropped_keys, linen_keys, nnx_streams
+from migrate.workflows.randomness import rng_variables, roots_of, seeded
 from migrate.workflows.state import check_types, optimizer_to_linen, specs, to_linen, variable_leaves, write_values
 
 
@@ -34,17 +37,22 @@ def restore(
   *,
   item: str | None = None,
   allow_optimizer_change: bool = False,
+  rng: str = "drop",
+  seed: int = 0,
 ) -> Any:
   """Fills an NNX model, and its optimizer, from a Linen or an NNX checkpoint of any format.
 
   Args:
     path: Orbax (tree, step, or CheckpointManager root), msgpack, safetensors or npz.
-    model: an nnx.Module, live or abstract; leaves take the shardings that it has. Its RNG state is left alone, and
-      so are the targets that the mapping calls `fresh`.
+    model: an nnx.Module, live or abstract; leaves take the shardings that it has. Targets that the mapping calls
+      `fresh` are left alone.
     optimizer: an nnx.Optimizer to fill from the checkpoint's optimizer state and step.
     mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
     item: the item of a composite checkpoint.
     allow_optimizer_change: as for `migrate.convert`.
+    rng: what becomes of the model's random state: `drop` leaves it alone, `carry` takes keys and counts from an NNX
+      checkpoint, or derives keys from the root keys of a Linen one; `reseed` derives them from `seed`.
+    seed: of `reseed`.
 
   Returns:
     The model, or (model, optimizer) where an optimizer was given.
@@ -52,11 +60,19 @@ def restore(
   Raises:
     MigrateError: naming everything that does not fit. Nothing is changed then.
   """
+  check_policy(rng)
   stored = open_checkpoint(path, item)
   targets = variable_leaves(model)
+  streams = rng_variables(model)
+  random: list[tuple[Path, Any]] = []
   opt_targets = {} if optimizer is None else variable_leaves(optimizer)
   if is_nnx(stored.leaves):
     state = split_nnx(stored.leaves, stored.empty)
+    if rng == "carry":
+      targets |= streams
+    else:
+      dropped = nnx_streams(state.variables)
+      state = dataclasses.replace(state, variables={p: v for p, v in state.variables.items() if p not in dropped})
     plan, opt_plan = _plan_same(state, targets, opt_targets)
     step = None if state.step is None else int(np.asarray(read(state.step)))
   else:
@@ -64,6 +80,11 @@ def restore(
     if optimizer is None:
       state = dataclasses.replace(state, opt_state=None)
     mapping = None if mapping is None else load_mapping(mapping)
+    keys = linen_keys(state.variables, [p for p in state.variables if state.place(p) in stored.keys])
+    if rng == "carry":
+      random = list(seeded(model, roots_of({p: state.variables[p] for p in keys}, model)).items())
+    if keys:
+      mapping = (mapping or ModelMapping(), dropped_keys(keys, rng))
     plan, opt_plan, _ = plan_state(state, mapping, model, optimizer, fresh=True, allow_change=allow_optimizer_change)
     check_types(plan, targets)
     step, _ = saved_step(state, stored.step)
@@ -78,7 +99,10 @@ def restore(
     found = ((p, v) for p, v in translate(opt_plan, _opt_source(state, stored.leaves)) if v is not NOTHING)
     opt_values = [(("opt_state", *p), v) for p, v in found]
     opt_values.append((("step",), np.asarray(step).astype(opt_targets[("step",)].get_value().dtype)))
+  if rng == "reseed":
+    random = list(seeded(model, {"default": jax.random.key(seed)}).items())
   write_values(targets, values)
+  write_values(streams, random)
   write_values(opt_targets, opt_values)
   return model if optimizer is None else (model, optimizer)
 

@@ -99,13 +99,15 @@ def unbox(leaf: Any) -> Any:
   return leaf
 
 
-def to_nnx(variables: Any, model: Any, mapping: Any = None) -> Any:
+def to_nnx(variables: Any, model: Any, mapping: Any = None, *, rngs: Mapping[str, Any] | None = None) -> Any:
   """Fills an NNX model with Linen variables, every collection, and returns it.
 
   Args:
     variables: what Linen's `init` and `apply` use: `{"params": ..., "batch_stats": ...}`.
-    model: an nnx.Module (live, or abstract from `nnx.eval_shape`). Its RNG state is left alone.
+    model: an nnx.Module (live, or abstract from `nnx.eval_shape`).
     mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
+    rngs: root keys by stream, as `apply` takes them: every stream of the model gets a key derived from its own, and a
+      count of zero. None leaves the random state alone. For Linen's very numbers see `migrate.keep_rng`.
 
   Raises:
     MigrateError: naming every leaf that does not fit. The model is then unchanged.
@@ -117,7 +119,12 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None) -> Any:
     raise refuse("variables", f"{', '.join(tops[:6]) or 'nothing'} at the top, no params", "collections", do)
   plan = make_plan(leaves, specs(targets), _mapping(mapping))
   check_types(plan, targets)
-  write_values(targets, list(translate(plan, leaves)))
+  values = list(translate(plan, leaves))
+  if rngs is not None:
+    from migrate.workflows.randomness import rng_variables, seeded
+
+    write_values(rng_variables(model), list(seeded(model, rngs).items()))
+  write_values(targets, values)
   return model
 
 
@@ -293,7 +300,12 @@ def write_values(targets: Mapping[Path, Any], values: list[tuple[Path, Any]]) ->
 
 
 def _placed(value: Any, current: Any) -> Any:
-  """The value as a jax array, where the target is sharded over a mesh with its sharding."""
+  """The value as a jax array, where the target is sharded over a mesh with its sharding; keys typed as there."""
+  typed = [jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in (value, current)]
+  if typed == [False, True]:
+    value = jax.random.wrap_key_data(jnp.asarray(value), impl=current.dtype._impl.name)
+  elif typed == [True, False]:
+    value = jax.random.key_data(value)
   sharding = getattr(current, "sharding", None)
   if isinstance(sharding, jax.sharding.NamedSharding):
     return jax.device_put(value, sharding)

@@ -78,3 +78,9 @@ def test_templates_are_not_imported(other_package):
 def test_an_unknown_template_is_refused():
   with pytest.raises(MigrateError, match=r"templates/nowhere\.py"):
     registry.template_source("nowhere")
+
+
+def test_templates_are_found_by_name():
+  assert callable(registry.load_template("linen_rngs").set_rngs)
+  with pytest.raises(MigrateError, match="no mapping package has templates/none_such.py"):
+    registry.load_template("none_such")
