@@ -82,5 +82,5 @@ def test_an_unknown_template_is_refused():
 
 def test_templates_are_found_by_name():
   assert callable(registry.load_template("linen_rngs").set_rngs)
-  with pytest.raises(MigrateError, match="no mapping package has templates/none_such.py"):
+  with pytest.raises(MigrateError, match=r"no mapping package has templates/none_such\.py"):
     registry.load_template("none_such")
