@@ -7,8 +7,9 @@ import dataclasses
 import re
 import textwrap
 
+from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.inheritance import inherited_sizes
-from migrate.codemod.inits import init_text, needs_dataclass
+from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Stmt, prune, render
@@ -23,6 +24,8 @@ from migrate.core.report import Finding
 def rewrite_class(unit: Unit) -> ClassResult:
   """Rewrites one class. Raises MigrateError where something can't be rewritten."""
   info = unit.info
+  if reading_decorators(unit):
+    unit.readable |= constructor_attributes(unit)
   setup = info.methods.get("setup")
   setup_lines = write_setup(unit, setup) if setup is not None else []
   compact = info.compact_methods()
@@ -172,8 +175,17 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   anchor = info.methods.get("setup") or first_method
   if isinstance(anchor, ast.FunctionDef) and any("property" in ast.unparse(d) for d in anchor.decorator_list):
     anchor = first_method
+  kept = keeps_dataclass(unit)
   for statement in body:
     lead = "".join(source.lines[source.lead(statement) - 1 : source.first_line(statement) - 1])
+    if kept and (statement in field_nodes or _is_kw_only(statement)):
+      unit.env, unit.parameters, unit.self_name = {}, set(), ""
+      out += lead + unit.own_lines(statement, unit.compose(statement, unit.text))
+      if statement is field_nodes[-1]:
+        added = [*inherited, *sizes]
+        out += init_fields(unit, added, {s.name: size_type(s) for s in added}, indent)
+      skipped_first = False
+      continue
     if statement in field_nodes or _is_kw_only(statement):
       continue
     if statement is anchor and not placed:
@@ -215,15 +227,23 @@ def _class_header(unit: Unit) -> str:
   source, node = unit.source, unit.info.node
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
   text = ""
+  kept = keeps_dataclass(unit)
+  reading = reading_decorators(unit)
   for decorator in node.decorator_list:
     full = unit.resolve(decorator.func if isinstance(decorator, ast.Call) else decorator)
     if full is not None and full.startswith("flax.linen."):
+      continue
+    if kept and decorator in reading:
+      text += f"{source.indent(node)}@{unit.template('template:fields_only.fields_only')}({unit.text(decorator)})\n"
       continue
     if needs_dataclass(full):
       unit.note(Finding(unit.where(decorator), f"left out: the decorator {full}, which reads dataclass fields", "a decorator for any class",
                         "put it back once it takes an NNX module", "eye", "L2N105"))  # fmt: skip
       continue
     text += f"{source.indent(node)}@{unit.text(decorator)}\n"
+  if kept:
+    keyword_only = "kw_only=True, " if any(k.arg == "kw_only" for k in node.keywords) else ""
+    text += f"{source.indent(node)}@dataclasses.dataclass({keyword_only}eq=False, repr=False)\n"
   start, first = source.offset(node.lineno, 0), node.body[0]
   stop = source.offset(source.lead(first), 0)
   at = start

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
 from migrate.codemod.inheritance import all_fields, base_with_init, holds_modules
-from migrate.codemod.site import SizeArg, follow_name
+from migrate.codemod.site import SizeArg
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.unit import Unit
 from migrate.core.report import MigrateError
-
-
-def needs_dataclass(full: str | None) -> bool:
-  """Whether a class decorator reads what only a dataclass has."""
-  found = follow_name(full) if full else None
-  try:
-    text = inspect.getsource(found) if found is not None else ""
-  except (OSError, TypeError):
-    return False
-  return "dataclass" in text or "__dataclass_fields__" in text or "fields(" in text
 
 
 def init_text(
@@ -33,12 +23,15 @@ def init_text(
   fields = [f for f in all_fields(unit) if f.name not in unit.call_fields]
   own = {f.name for f in unit.info.fields}
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
-  step = unit.step
+  unit.need_import("from flax import nnx")
+  if keeps_dataclass(unit):
+    head = post_init([*inherited, *sizes], {s.name: size_type(s) for s in [*inherited, *sizes]}, indent)
+    return head + _init_body(unit, [], setup, init, indent)
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
   layers: dict[str, str] = {}
   known = [s for s in [*inherited, *sizes] if not s.optional]
   unknown = [s for s in [*inherited, *sizes] if s not in known]
-  rows += [([], f"{s.name}: {_size_type(s)}", "") for s in known]
+  rows += [([], f"{s.name}: {size_type(s)}", "") for s in known]
   keyword_rows: list[tuple[list[str], str, str]] = []
   seen_default = False
   for field in fields:
@@ -69,8 +62,7 @@ def init_text(
     else:
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
-  unit.need_import("from flax import nnx")
-  keyword_rows += [([], f"{s.name}: {_size_type(s)} | None = None", "") for s in unknown]
+  keyword_rows += [([], f"{s.name}: {size_type(s)} | None = None", "") for s in unknown]
   rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
   plain = not any(c or t for c, _, t in rows)
   line = f"{indent}def __init__({', '.join(t for _, t, _ in rows)}):"
@@ -94,13 +86,17 @@ def init_text(
     lines.append(f"super().__init__({', '.join([*given, 'rngs=rngs'])})")
   else:
     lines += [_kept(unit, f, layers) for f in fields]
-  if unit.needs_rngs:
-    lines.append("self.rngs = rngs.fork()")
-  lines += setup
-  lines += init
-  if not lines:
-    lines = ["pass"]
-  return text + "".join(f"{indent}{step}{line}\n" if line.strip() else "\n" for line in lines)
+  return text + _init_body(unit, lines, setup, init, indent)
+
+
+def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], indent: str) -> str:
+  lines = [*lines, *(["self.rngs = rngs.fork()"] if unit.needs_rngs else []), *setup, *init] or ["pass"]
+  return "".join(f"{indent}{unit.step}{line}\n" if line.strip() else "\n" for line in lines)
+
+
+def keeps_dataclass(unit: Unit) -> bool:
+  """Whether the class stays a dataclass, for the sake of a decorator that reads its fields."""
+  return stays_dataclass(unit, lambda field: _stored(unit, field))
 
 
 def _kept(unit: Unit, field: Any, layers: dict[str, str]) -> str:
@@ -185,7 +181,7 @@ def _default(unit: Unit, field: Any) -> str | None:
   return unit.text(value)
 
 
-def _size_type(size: SizeArg) -> str:
+def size_type(size: SizeArg) -> str:
   values = list(size.values.values())
   if any(isinstance(v, tuple) for v in values):
     return "tuple"
