@@ -303,6 +303,7 @@ _SIZE_WORDS = {
   "hidden", "dim", "dims", "feature", "features", "channel", "channels", "width", "embed", "embedding", "size", "model",
   "units", "filters", "embd", "emb", "inner", "intermediate", "mlp", "ffn", "latent",
 }  # fmt: skip
+_INPUT_WORDS = {"in", "input", "inputs"}
 _OTHER_WORDS = {
   "num", "n", "max", "min", "vocab", "head", "heads", "layer", "layers", "kernel", "position", "positions", "patch",
   "image", "length", "len", "token", "tokens", "type", "depth", "steps", "batch", "id", "groups", "ratio", "stride",
@@ -312,6 +313,8 @@ _OTHER_WORDS = {
 def _likeness(name: str) -> int:
   """How much a name sounds like a number of features."""
   words = set(re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().split("_"))
+  if words & _INPUT_WORDS and words & _SIZE_WORDS and not words & _OTHER_WORDS:
+    return 5  # it says that it is what goes in
   if name.lower() in (
     "n_embd",
     "n_inner",
