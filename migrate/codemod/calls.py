@@ -70,6 +70,8 @@ class Calls:
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name and node.attr in self.call_fields:
       return node.attr
     own = isinstance(node.value, ast.Name) and node.value.id == self.self_name
+    if own and node.attr in self.layer_names:
+      return f"self.{self.layer_names[node.attr]}"
     if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
       return f"({self.derived[node.attr]})"
     if own and node.attr in self.array_attributes and isinstance(node.ctx, ast.Load):
@@ -271,7 +273,9 @@ class Calls:
   def _call_module(self: Unit, node: ast.Call, modules: Sequence[Any], function: str, site: Site | None) -> str:
     cls = type(modules[0]) if modules else None
     record = site.record if site is not None else None
-    if record is None and cls is not None:
+    if cls is not None and self.project.stock_base(cls) is not None and self.project.info(cls) is not None:
+      record = None  # a subclass's call is its own
+    elif record is None and cls is not None:
       record = self.project.record(cls)
       if record is not None:
         record = record.choose(fields_of(modules[0]))

@@ -44,7 +44,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   for line in fill_lists(unit, "\n".join(setup_lines)).split("\n") if setup_lines else []:
     setup_text += fill_sites(unit, line).split("\n")
   init_lines = render(body, "", unit.step)
-  bases = [unit.results[b] for b in info.cls.__mro__[1:] if b in unit.results]
+  bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
   sizes, rename = _size_arguments(unit, "\n".join([*setup_text, *init_lines]))
   inherited = inherited_sizes(unit)

@@ -13,6 +13,7 @@ from migrate.codemod.inheritance import all_fields, base_with_init, holds_module
 from migrate.codemod.site import SizeArg
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
+from migrate.codemod.stock_subclasses import stock_arguments
 from migrate.codemod.unit import Unit
 from migrate.core.report import MigrateError
 
@@ -27,6 +28,7 @@ def init_text(
   if keeps_dataclass(unit):
     head = post_init([*inherited, *sizes], {s.name: size_type(s) for s in [*inherited, *sizes]}, indent)
     return head + _init_body(unit, [], setup, init, indent)
+  stock = stock_arguments(unit)
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
   layers: dict[str, str] = {}
   known = [s for s in [*inherited, *sizes] if not s.optional]
@@ -57,13 +59,17 @@ def init_text(
     text = f"{field.name}: {annotation}" + (f" = {default}" if default is not None else "")
     comments = unit.source.comments_above(field.node) if field.name in own else []
     trailing = unit.source.trailing_comment(field.node) if field.name in own else ""
-    if field.keyword_only or (default is None and seen_default):
+    if field.keyword_only or stock is not None or (default is None and seen_default):
       keyword_rows.append((comments, text, trailing))
     else:
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
   keyword_rows += [([], f"{s.name}: {size_type(s)} | None = None", "") for s in unknown]
-  rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
+  if stock is None:
+    rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
+  else:
+    rows += [([], "*args", ""), *[([], text, "") for text in stock.rows], *keyword_rows]
+    rows += [([], "rngs: nnx.Rngs", ""), ([], "**kwargs", "")]
   plain = not any(c or t for c, _, t in rows)
   line = f"{indent}def __init__({', '.join(t for _, t, _ in rows)}):"
   if plain and len(line) <= 100 and "\n" not in line:
@@ -76,7 +82,10 @@ def init_text(
     text += f"{indent}):\n"
   lines: list[str] = []
   base = base_with_init(unit)
-  if base is not None:
+  if stock is not None:
+    lines.append(f"super().__init__({', '.join(['*args', *stock.passed, 'rngs=rngs', '**kwargs'])})")
+    lines += [f"self.{n} = {n}" for n in stock.kept] + [f"self.{f.name} = {_stored(unit, f)}" for f in fields]
+  elif base is not None:
     base_fields = {
       f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields
     }

@@ -269,7 +269,7 @@ def _class_rules(
   project: Project, fact: Facts, results: Mapping[type, ClassResult], theirs: Visit, mine: Visit,
   variables: set[tuple[str, ...]], named: set[tuple[str, ...]],
 ) -> list[Rule]:  # fmt: skip
-  rules = []
+  rules: list[Rule] = []
   assert theirs.cls is not None
   for base in theirs.cls.__mro__:
     result = results.get(base)
@@ -281,6 +281,10 @@ def _class_rules(
           if full not in named:
             named.add(full)
             rules.append(Rule("move", (_literal(full),), (_literal((*target, *full[len(source) :])),)))
+  extended = project.made_by(theirs.cls)
+  if extended is not None:  # what a subclass of a layer leaves to the layer
+    record = extended.choose(fields_of(theirs.module))
+    rules += _layer_rules(dataclasses.replace(theirs, record=record), mine, variables, named)
   return rules
 
 

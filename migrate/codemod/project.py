@@ -138,6 +138,15 @@ class Project:
       return self.layers[name]
     return None
 
+  def stock_base(self, cls: type) -> type | None:
+    """The layer of Linen's that a class of the project extends."""
+    return next((b for b in cls.__mro__[1:] if self.record(b) is not None), None) if cls in self.classes else None
+
+  def made_by(self, cls: type) -> LayerMapping | None:
+    """The record by which a class is constructed: its own, or that of the layer it extends."""
+    base = self.stock_base(cls)
+    return self.record(cls) if base is None else self.record(base)
+
   def plain(self, cls: type) -> type:
     """The class behind one that a transform made (`nn.remat(Block)`)."""
     if cls in self.classes or not cls.__module__.startswith("flax.linen.transforms"):

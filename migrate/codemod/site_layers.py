@@ -68,6 +68,9 @@ class SiteLayers:
       if field == "**":
         stars.append(f"**{text}")
         continue
+      if arg is None and any(self.project.stock_base(type(m)) is not None for _, _, m in site.made[:1]):
+        pairs.append((field, text, False))  # a field that a subclass of the layer adds
+        continue
       if arg is None or arg.fate == "ignore":
         continue
       if arg.fate == "refuse":

@@ -59,13 +59,13 @@ class Sites:
     """Reads a construction: which layers, which sizes they need, which fields the call must give."""
     made = self.made_at(node)
     classes = list(dict.fromkeys(self.project.plain(type(m)) for _, _, m in made)) or self.untraced_class(node)
-    record = self.project.record(classes[0]) if classes else self.untraced_layer(node)
+    record = self.project.made_by(classes[0]) if classes else self.untraced_layer(node)
     if record is not None and made:
       record = record.choose(fields_of(made[0][2]))
     site = Site(attr, node, made, record, names={n for n, v in self.env.items() if v.kind == "static"})
     if record is not None:
       site.needs = list(self._layer_needs(record, made))
-    elif classes:
+    if classes and self.project.record(classes[0]) is None:
       info = self.project.info(classes[0])
       if info is None:
         raise self.refusal(node, f"{classes[0].__module__}.{classes[0].__qualname__} is not in an included package",

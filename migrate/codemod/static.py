@@ -131,6 +131,8 @@ class Statics:
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
       if node.attr in self.call_fields:
         raise NotStatic(f"self.{node.attr} is known in the call")
+      if node.attr in self.layer_names:
+        return f"self.{self.layer_names[node.attr]}"
       if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
         return f"self.{node.attr}"
       raise NotStatic(f"self.{node.attr}")

@@ -29,6 +29,7 @@ from migrate.codemod.sites import Sites
 from migrate.codemod.sizes import Sizes
 from migrate.codemod.source import dotted, key, names_in
 from migrate.codemod.statements import Statements
+from migrate.codemod.stock_subclasses import layer_names
 from migrate.codemod.static import NotStatic, Statics
 from migrate.codemod.transforms import TRANSFORMS
 from migrate.codemod.trial import Trial
@@ -127,6 +128,8 @@ class Unit(
     self.function_depth = 0
     self.output_call = None
     self.local_functions: set[str] = set()
+    base = project.stock_base(info.cls)
+    self.layer_names = layer_names(project.record(base)) if base is not None else {}
     self.step = self._step()
 
   # ---- small questions

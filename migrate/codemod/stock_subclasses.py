@@ -1,0 +1,78 @@
+"""Subclasses of Linen's own layers: they become subclasses of the NNX layers, which take the layer's arguments."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.names import lookup
+from migrate.core.declare import LayerMapping
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+@dataclasses.dataclass
+class StockArguments:
+  """How a subclass's constructor hands the layer its arguments; the rest goes through `*args` and `**kwargs`.
+
+  Attributes:
+    rows: parameters that the subclass reads itself and the NNX layer does not keep.
+    passed: these, as arguments of the layer's constructor.
+    kept: their names.
+  """
+
+  rows: list[str]
+  passed: list[str]
+  kept: list[str]
+
+
+def layer_names(record: LayerMapping | None) -> dict[str, str]:
+  """What the NNX layer calls the Linen layer's fields, where the names differ."""
+  return {a.linen: a.nnx for a in record.args if a.fate == "rename" and a.linen and a.nnx} if record is not None else {}
+
+
+def stock_arguments(unit: Unit) -> StockArguments | None:
+  """The constructor of a subclass of a layer, or None where the class is no such subclass.
+
+  Raises:
+    MigrateError: where the subclass calls nothing of the layer's, or reads what the NNX layer has not.
+  """
+  base = unit.project.stock_base(unit.info.cls)
+  record = unit.project.record(base) if base is not None else None
+  if base is None or record is None or not any(b is base for b in unit.info.cls.__bases__):
+    return None
+  target = lookup(record.nnx.replace("template:", "mappings.templates."))
+  read = {
+    n.attr
+    for n in ast.walk(unit.info.node)
+    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self"
+  }
+  text = inspect.getsource(target.__init__) if target is not None else ""
+  parameters = inspect.signature(target.__init__).parameters if target is not None else {}
+  found = StockArguments([], [], [])
+  for name in base.__dataclass_fields__:
+    if name not in read or name in ("parent", "name") or name in unit.layer_names or f"self.{name} =" in text:
+      continue
+    if name not in parameters:
+      raise unit.refusal(unit.info.node, f"{unit.info.name} reads `self.{name}`, which the NNX layer has not",
+                         f"a field that {record.nnx} knows", "write the layer as a module of its own")  # fmt: skip
+    default = _spelled(unit, parameters[name].default, target)
+    found.rows.append(f"{name}={default}" if default is not None else name)
+    found.passed.append(f"{name}={name}")
+    found.kept.append(name)
+  return found
+
+
+def _spelled(unit: Unit, value: Any, target: type) -> str | None:
+  """A default of the NNX layer's constructor as text, or None where it has no name."""
+  if value is None or isinstance(value, bool | int | float | str):
+    return repr(value)
+  home = sys.modules[target.__module__]
+  name = next((n for n, v in vars(home).items() if v is value), None)
+  if name is not None:
+    unit.need_import(f"from {target.__module__} import {name}")
+  return name

@@ -1,0 +1,86 @@
+"""Subclasses of Linen's own layers."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_subclass_with_a_setup_of_its_own(tmp_path):
+  source = '''
+    class Positions(nn.Embed):
+      """Learned positions, of which the first are kept free."""
+
+      def setup(self):
+        self.offset = 2
+        self.embedding = self.param(
+          "embedding", self.embedding_init, (self.num_embeddings + self.offset, self.features), self.param_dtype
+        )
+
+      def __call__(self, positions):
+        return super().__call__(positions + self.offset)
+
+    class Model(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.positions = Positions(11, self.width, embedding_init=nn.initializers.normal(0.1))
+
+      def __call__(self, x):
+        return self.positions(x)
+    '''
+  ported = port_and_check(tmp_path, source, "Model(), ids(2, 3)", held_out=["Model(5), ids(2, 4)"])
+  assert "class Positions(nnx.Embed):" in ported.text
+  assert "super().__init__(*args, embedding_init=embedding_init, rngs=rngs, **kwargs)" in ported.text
+  assert ported.moves == {"params/positions/embedding": "positions/embedding"}
+
+
+def test_subclass_that_changes_what_comes_out(tmp_path):
+  source = """
+    class Scaled(nn.Dense):
+      scale: float = 2.0
+
+      def __call__(self, x):
+        return super().__call__(x) * self.scale / self.features
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = Scaled(7, use_bias=False)(x)
+        return Scaled(3, scale=0.5, name="head")(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "class Scaled(nnx.Linear):" in ported.text
+  assert "self.scale / self.out_features" in ported.text
+  assert "self.head = Scaled(7, 3, scale=0.5, rngs=rngs)" in ported.text
+
+
+def test_subclass_with_a_parameter_more(tmp_path):
+  source = """
+    class Gained(nn.Dense):
+      @nn.compact
+      def __call__(self, x):
+        gain = self.param("gain", nn.initializers.ones, (self.features,))
+        return super().__call__(x) * gain
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Gained(7)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert set(ported.moves) == {"params/Gained_0/kernel", "params/Gained_0/bias", "params/Gained_0/gain"}
+
+
+def test_subclass_without_a_constructor_of_its_own(tmp_path):
+  source = """
+    class Tanh(nn.Dense):
+      def __call__(self, x):
+        return nn.tanh(super().__call__(x))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Tanh(7)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "def __init__" not in ported.text.partition("class Model")[0]
