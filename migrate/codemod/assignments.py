@@ -219,14 +219,14 @@ class Assignments:
   def bind(self: Unit, target: ast.AST, value: ast.AST) -> None:
     """Notes what names hold after an assignment that stays in the method."""
     if isinstance(target, ast.Name):
-      dims = self.dims(value) if self.array_events(value) else None
+      events = self.array_events(value)
+      dims = self.dims(value) if events or self.untraced else None
       self.rebinding(target.id)
       self.static_arrays.discard(target.id)
-      events = self.array_events(value)
       if dims is not None:
         self._dims.setdefault(value, dims)
-      if events:
-        self.env[target.id] = Local("array", value, self.dims(value))
+      if events or dims:
+        self.env[target.id] = Local("array", value, self.dims(value) if events else dims)
       elif isinstance(value, ast.Call) and value in self.variable_nodes:
         self.env[target.id] = Local("variable", value)
       else:

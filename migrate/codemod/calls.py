@@ -254,6 +254,9 @@ class Calls:
       found = list({id(e.value): e.value for e in events}.values())
       self._settle_attribute(node, found)
       return found
+    untraced = self._site_called(node) if not events and self.untraced else None
+    if untraced is not None:
+      self.learn(untraced, node)
     if isinstance(node.func, ast.Attribute):
       owners = self.events(node.func.value)
       name = node.func.attr

@@ -149,7 +149,7 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
     sizes.append(SizeArg(name, parameter, axis, method or "__call__", unit.token_values.get(token, {})))
   sizes.sort(key=lambda s: (s.axis != 1, s.name != "in_features"))
   for size in [*sizes, *unit.hoists.values()]:
-    size.optional = any(size.values.get(k) is None for k in unit.instances) or not size.values
+    size.optional = any(size.values.get(k) is None for k in unit.instances) or not (size.values or unit.untraced)
   used = names_in_all(text)
   hoisted = [s for s in unit.hoists.values() if s.name in used]
   return sizes + hoisted, rename

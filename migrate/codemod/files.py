@@ -63,6 +63,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       try:
         result = rewrite_class(unit)
       except NotStatic as error:
+        if unit.untraced and info.cls not in project.reached:
+          continue
         rewriting.findings.append(
           Finding(
             f"{info.file}:{info.node.lineno}",
@@ -76,6 +78,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         rewriting.left.append(f"{info.module}.{info.name}")
         continue
       except MigrateError as error:
+        if unit.untraced and info.cls not in project.reached:
+          continue
         rewriting.findings += error.findings
         rewriting.left.append(f"{info.module}.{info.name}")
         rewriting.findings += unit.findings
@@ -109,6 +113,9 @@ def _children_first(project: Project) -> list[ClassInfo]:
         owner, made_class = project.plain(owner) if owner else None, project.plain(type(module))
         if owner in needs and made_class in needs and made_class is not owner:
           needs[owner].append(made_class)
+  made = {c for classes in needs.values() for c in classes}
+  for owner, classes in project.named.items():  # what no example makes comes before what speaks of it
+    needs[owner] += [c for c in classes if c is not owner and c not in made]
   done: list[type] = []
   open_: set[type] = set()
 

@@ -90,6 +90,9 @@ def _place_closures(unit: Unit, body: str) -> str:
 
 def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
   runs = unit.project.activations.get((unit.source.path, f"{unit.info.name}.{node.name}"), [])
+  if unit.untraced and node.name == "__call__":
+    _bind_untraced(unit, node)
+    return
   for name in unit.parameters:
     values = [(a, a.arguments.get(name)) for a in runs if name in a.arguments]
     arrays = [(a, v) for a, v in values if hasattr(v, "shape") and hasattr(v, "dtype")]
@@ -111,6 +114,15 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
         unit.token_values.setdefault(key, {}).update({k: next(iter(s)) for k, s in sizes.items()})
         unit.token_rank[key] = rank
     unit.env[name] = Local("array", None, dims)
+
+
+def _bind_untraced(unit: Unit, node: ast.FunctionDef) -> None:
+  """Where no example comes, arguments that every call must give are taken for arrays, known by their last axis."""
+  required = node.args.args[1 : len(node.args.args) - len(node.args.defaults)]
+  for name in (a.arg for a in required):
+    unit.tokens.setdefault((name, 1), node.name)
+    unit.token_rank[token(name, 1)] = 2
+    unit.env[name] = Local("array", None, [[token(name, 1)]])
 
 
 def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:

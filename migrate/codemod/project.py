@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ class ClassInfo:
     return self.cls.__qualname__
 
   @property
+  def home(self) -> str:
+    """The full name."""
+    return f"{self.module}.{self.name}"
+
+  @property
   def file(self) -> str:
     """The class's file."""
     return self.source.path
@@ -86,6 +92,7 @@ class Project:
     self.activations: dict[tuple[str, str], list[Activation]] = {}
     self.calls_by_origin: dict[tuple[int, str, Position, int], list[CallRecord]] = {}
     self.calls_by_path: dict[tuple[int, tuple[str, ...]], list[CallRecord]] = {}
+    self._by_file: dict[str, list[Activation]] = {}
     self._events: dict[tuple[str, Position], list[Event]] = {}
     for fact in facts:
       for path, module in fact.files.items():
@@ -107,10 +114,20 @@ class Project:
     for fact in facts:
       for cls in fact.classes:
         self._add(cls)
+    self.reached = set(self.classes)
+    self.named: dict[type, list[type]] = {}
+    for info in list(self.classes.values()):
+      self._add_named(info)
 
   def fact_of(self, activation: Activation) -> Facts:
     """The trace that an activation belongs to."""
     return self._fact_of[id(activation)]
+
+  def activations_in(self, file: str) -> list[Activation]:
+    """Every run of a function of a file."""
+    if file not in self._by_file:
+      self._by_file[file] = [a for (path, _), runs in self.activations.items() if path == file for a in runs]
+    return self._by_file[file]
 
   def events(self, source: Source, node: ast.AST) -> list[Event]:
     """Every value that an expression had, over all traces, in order."""
@@ -156,6 +173,18 @@ class Project:
   def info(self, cls: type) -> ClassInfo | None:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)
+
+  def _add_named(self, info: ClassInfo) -> None:
+    """Classes of the same files that a class speaks of and no example reaches: NNX makes layers that Linen put off."""
+    names = vars(sys.modules[info.cls.__module__]) if info.cls.__module__ in sys.modules else {}
+    for node in ast.walk(info.node):
+      found = names.get(node.id) if isinstance(node, ast.Name) else None
+      if isinstance(found, type) and issubclass(found, nn.Module) and found not in self.classes:
+        new = self._add(found)
+        if new is not None:
+          self._add_named(new)
+      if isinstance(found, type) and found in self.classes:
+        self.named.setdefault(info.cls, []).append(found)
 
   def _add(self, cls: type) -> ClassInfo | None:
     if cls in self.classes:

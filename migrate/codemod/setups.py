@@ -131,6 +131,8 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if unit.creates(value.elt):
       return _setup_list(unit, own[0].attr, value)
   text = unit.static(value)
+  if own and unit.setup_sites and unit.setup_sites[-1].node is value:
+    unit.setup_sites[-1].attr = own[0].attr
   for site in unit.open_variables:
     if own:  # variables inside a container take its name
       site.attr, site.looped = own[0].attr, True
@@ -149,8 +151,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
       stripped = unit.source.code(value)
       if not stripped.startswith(("nnx.List", "nnx.Dict")):
         return _container(unit, text, events)
-    elif not any(holds) and isinstance(value, ast.List | ast.ListComp) and not events:
-      return f"nnx.List({text})" if "SITE__" in text else text
+    elif not events and unit.untraced and _lists_layers(unit, value):
+      unit.need_import("from flax import nnx")
+      return f"nnx.List({text})"
   return text
 
 
@@ -189,6 +192,29 @@ def _other_branch(unit: Unit, value: ast.AST, later: ast.AST) -> bool:
       if any(later is n for part in other for n in ast.walk(part)):
         return True
   return False
+
+
+def _lists_layers(unit: Unit, value: ast.expr) -> bool:
+  """Whether an expression that no example reached is a list of layers, or a local list that layers are appended to."""
+  if isinstance(value, ast.List | ast.Tuple | ast.ListComp):
+    return any(isinstance(n, ast.Call) and unit.creates(n) for n in ast.walk(value))
+  if not isinstance(value, ast.Name):
+    return False
+  setup = unit.info.methods["setup"]
+  layers = {
+    t.id
+    for n in ast.walk(setup)
+    if isinstance(n, ast.Assign) and any(isinstance(c, ast.Call) and unit.creates(c) for c in ast.walk(n.value))
+    for t in n.targets
+    if isinstance(t, ast.Name)
+  }
+  grown = [
+    n.args[0]
+    for n in ast.walk(setup)
+    if isinstance(n, ast.Call) and n.args and unit.source.code(n.func) == f"{value.id}.append"
+  ]
+  made = any(isinstance(c, ast.Call) and unit.creates(c) for a in grown for c in ast.walk(a))
+  return made or value.id in layers or any(isinstance(a, ast.Name) and a.id in layers for a in grown)
 
 
 def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call]) -> str:

@@ -90,9 +90,11 @@ class SiteSizes:
 
   def _guess(self: Unit, site: Site) -> str | None:
     """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
-    found = site.arguments.get("features")
+    at = site.node.lineno
+    before = [t for s, t in self.produced if not s.made and s.node.lineno < at and self.readable_at(site, t)]
+    found = before[-1] if before and self.untraced else site.arguments.get("features")
     if found is None:
-      owners = [a.module for a, _, _ in site.made if a.module is not None]
+      owners = [a.module for a, _, _ in site.made if a.module is not None] or self._kin()
       likely = self.likely_sizes(owners[0]) if owners else []
       found = likely[0] if likely else None
     if found is not None and self.readable_at(site, found):
@@ -100,6 +102,13 @@ class SiteSizes:
                         "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
       return found
     return None
+
+  def _kin(self: Unit) -> list[Any]:
+    """A module that has the fields of this class, where no example makes one."""
+    names = set(self.field_names)
+    return [c.module for f in self.project.facts for c in f.calls if names <= set(type(c.module).__dataclass_fields__)][
+      :1
+    ]
 
   def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
     """In a list of layers, the size that the layer before gives."""
@@ -208,7 +217,9 @@ class SiteSizes:
           method = call.func.attr
       order = parameters_of(type(site.made[0][2]), method)
     else:
-      order = list(site.record.call_positional) if site.record else []
+      cls = next(iter(self.untraced_class(site.node)), None) if site.record is None else None
+      order = parameters_of(cls, "__call__") if cls is not None else []
+      order = list(site.record.call_positional) if site.record else order
     for keyword in call.keywords:
       if keyword.arg is not None and keyword.arg == parameter:
         return keyword.value
@@ -221,7 +232,7 @@ class SiteSizes:
 
   def _recent(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The number of features of a layer made before, where it fits every time."""
-    for other, text in reversed(self.produced):
+    for other, text in reversed(self.produced) if site.made else ():
       if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
         sizes = [self.project.output_features(m) for _, _, m in other.made]
         if sizes == values:
@@ -231,7 +242,7 @@ class SiteSizes:
   def readable_at(self: Unit, site: Site, text: str) -> bool:
     """Whether an expression can be evaluated where the site is made."""
     if closed(text):
-      return all(f in self.readable for f in re.findall(r"\bself\.(\w+)", text))
+      return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
     unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__")}
     return unbound <= site.names | self.bound_names
 

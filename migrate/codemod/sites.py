@@ -141,6 +141,12 @@ class Sites:
 
   def note_features(self: Unit, site: Site) -> None:
     """Remembers a layer's number of features for those that follow."""
+    if not site.made:
+      promised = self.promised_of(site)
+      text = site.arguments.get("features") or (promised[-1][0] if promised and promised[-1] else None)
+      if text is not None:
+        self.produced.append((site, text))
+      return
     outputs = [self.project.output_features(m) for _, _, m in site.made]
     names = sorted(site.arguments, key=lambda n: not n.endswith("features"))
     for name in names:

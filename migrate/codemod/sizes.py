@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims
-from migrate.codemod.source import names_in
+from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -76,6 +76,13 @@ class Sizes:
     if isinstance(node, ast.BinOp):
       left, right = self.dims(node.left), self.dims(node.right)
       return left if left is not None and (right is None or len(left) >= len(right)) else right
+    site = self._site_called(node)
+    if site is not None and site.arguments.get("features"):
+      return [[site.arguments["features"]]]
+    if site is not None and site.record is not None and isinstance(node, ast.Call) and node.args:
+      return self.dims(node.args[0])  # norms and dropout change no size
+    if site is not None and site.record is None:
+      return self.promised_of(site)
     if isinstance(node, ast.Call) and len(node.args) >= 1 and not isinstance(node.args[0], ast.Starred):
       text = ast.unparse(node.func).rpartition(".")[2]
       if text in _ELEMENTWISE:
@@ -159,6 +166,8 @@ class Sizes:
     if local is not None and local.kind == "site":
       return local.target
     called = [e.value for e in self.events(node.func)]
+    if not called and isinstance(node.func, ast.Attribute) and dotted(node.func.value) == self.self_name:
+      return next((s for s in self.setup_sites if s.attr == node.func.attr), None)
     for site in self.setup_sites:
       if called and any(m is called[0] or self.same_origin(m, called[:1]) for _, _, m in site.made):
         return site
@@ -202,11 +211,10 @@ class Sizes:
 
   def promised_of(self: Unit, site: Any) -> Dims | None:
     """As `_promised`, for a construction site."""
-    if site.record is not None or not site.made:
+    classes = {type(m) for _, _, m in site.made} or set(self.untraced_class(site.node)[:1])
+    if site.record is not None or len(classes) != 1:
       return None
-    cls = type(site.made[0][2])
-    if len({type(m) for _, _, m in site.made}) != 1:
-      return None
+    cls = classes.pop()
     result = next(
       (self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None
     )

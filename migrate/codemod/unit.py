@@ -29,8 +29,8 @@ from migrate.codemod.sites import Sites
 from migrate.codemod.sizes import Sizes
 from migrate.codemod.source import dotted, key, names_in
 from migrate.codemod.statements import Statements
-from migrate.codemod.stock_subclasses import layer_names
 from migrate.codemod.static import NotStatic, Statics
+from migrate.codemod.stock_subclasses import layer_names
 from migrate.codemod.transforms import TRANSFORMS
 from migrate.codemod.trial import Trial
 from migrate.codemod.variables import Variables, VariableSite
@@ -115,6 +115,7 @@ class Unit(
     self.instances: set[InstanceKey] = {
       (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"
     }
+    self.untraced = not any(isinstance(a.module, info.cls) for a in project.activations_in(info.file))
     self.no_sites = False
     self.todo: list[str] = []
     self.param_locals: set[str] = set()

@@ -1,0 +1,83 @@
+"""Classes that no example runs, and that NNX makes all the same because a class that runs makes them."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+SOURCE = """
+class Feed(nn.Module):
+  wide: int
+  width: int
+
+  def setup(self):
+    self.up = nn.Dense(self.wide)
+    self.norm = nn.LayerNorm()
+    self.down = nn.Dense(self.width)
+
+  def __call__(self, x, train=False):
+    y = self.up(x)
+    y = self.norm(nn.relu(y))
+    return self.down(y)
+
+class Decoder(nn.Module):
+  width: int
+
+  def setup(self):
+    self.feed = Feed(3 * self.width, self.width)
+    layers = []
+    for _ in range(2):
+      layers.append(nn.Dense(self.width))
+    self.layers = layers
+
+  def __call__(self, x):
+    x = self.feed(x)
+    for layer in self.layers:
+      x = layer(x)
+    return x
+
+class Model(nn.Module):
+  width: int = 7
+
+  def setup(self):
+    self.first = nn.Dense(self.width)
+    self.decoder = Decoder(self.width)
+
+  def encode(self, x):
+    return self.first(x)
+
+  def __call__(self, x):
+    return self.decoder(self.encode(x))
+"""
+
+
+def test_parts_that_only_another_method_runs_are_ported(tmp_path):
+  ported = port_and_check(tmp_path, SOURCE, "Example(Model(), (x(2, 5),), method='encode')", clean=False)
+  assert "nn.Module" not in ported.text.replace("nnx.Module", "")
+  assert "self.norm = nnx.LayerNorm(self.wide, rngs=rngs)" in ported.text
+  assert "self.down = nnx.Linear(self.wide, self.width, rngs=rngs)" in ported.text
+  assert "self.layers = nnx.List(layers)" in ported.text
+  assert {f.severity for f in ported.findings} <= {"note", "eye"}
+
+
+def test_class_in_a_branch_that_no_example_takes(tmp_path):
+  source = """
+    class Wide(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(4 * self.features)(x)
+        return nn.Dense(self.features)(nn.relu(x))
+
+    class Model(nn.Module):
+      wide: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        if self.wide:
+          return Wide(7)(x)
+        return nn.Dense(7)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)
+  assert "nnx.Linear(4 * self.features, self.features, rngs=rngs)" in ported.text
+  assert "class Wide(nnx.Module):\n  def __init__(self, in_features: int, features: int, *, rngs: nnx.Rngs):" in ported.text
