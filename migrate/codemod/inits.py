@@ -105,7 +105,7 @@ def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], 
 
 def keeps_dataclass(unit: Unit) -> bool:
   """Whether the class stays a dataclass, for the sake of a decorator that reads its fields."""
-  return stays_dataclass(unit, lambda field: _stored(unit, field))
+  return stays_dataclass(unit, lambda field: "" if _defaults_to_layer(unit, field) else _stored(unit, field))
 
 
 def _kept(unit: Unit, field: Any, layers: dict[str, str]) -> str:

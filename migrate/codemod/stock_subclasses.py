@@ -60,19 +60,18 @@ def stock_arguments(unit: Unit) -> StockArguments | None:
     if name not in parameters:
       raise unit.refusal(unit.info.node, f"{unit.info.name} reads `self.{name}`, which the NNX layer has not",
                          f"a field that {record.nnx} knows", "write the layer as a module of its own")  # fmt: skip
-    default = _spelled(unit, parameters[name].default, target)
+    default = _spelled(unit, parameters[name].default, target.__module__)
     found.rows.append(f"{name}={default}" if default is not None else name)
     found.passed.append(f"{name}={name}")
     found.kept.append(name)
   return found
 
 
-def _spelled(unit: Unit, value: Any, target: type) -> str | None:
+def _spelled(unit: Unit, value: Any, module: str) -> str | None:
   """A default of the NNX layer's constructor as text, or None where it has no name."""
   if value is None or isinstance(value, bool | int | float | str):
     return repr(value)
-  home = sys.modules[target.__module__]
-  name = next((n for n, v in vars(home).items() if v is value), None)
+  name = next((n for n, v in vars(sys.modules[module]).items() if v is value), None)
   if name is not None:
-    unit.need_import(f"from {target.__module__} import {name}")
+    unit.need_import(f"from {module} import {name}")
   return name

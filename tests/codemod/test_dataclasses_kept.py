@@ -113,5 +113,5 @@ class Model(Base):
 """
   )
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
-  assert ["L2N105"] == [f.rule for f in ported.findings if f.severity == "eye"]
+  assert [f.rule for f in ported.findings if f.severity == "eye"] == ["L2N105"]
   assert "@recorded" not in ported.text

@@ -80,4 +80,6 @@ def test_class_in_a_branch_that_no_example_takes(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)
   assert "nnx.Linear(4 * self.features, self.features, rngs=rngs)" in ported.text
-  assert "class Wide(nnx.Module):\n  def __init__(self, in_features: int, features: int, *, rngs: nnx.Rngs):" in ported.text
+  assert (
+    "class Wide(nnx.Module):\n  def __init__(self, in_features: int, features: int, *, rngs: nnx.Rngs):" in ported.text
+  )
