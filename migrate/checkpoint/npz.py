@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.plausible import check_memory
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path
@@ -64,7 +66,13 @@ def _header(place: FilePath, archive: zipfile.ZipFile, name: str) -> tuple[tuple
     version = np.lib.format.read_magic(member)
     reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = reader(member)
-  return checked_shape(f"{place}: {name}", shape), dtype
+  where, held = f"{place}: {name}", archive.getinfo(f"{name}.npy").file_size
+  shape = checked_shape(where, shape)
+  size = math.prod(shape) * dtype.itemsize
+  check_memory(where, size)
+  if size > held:
+    raise damaged(where, f"{dtype}{shape}, and {held} bytes are there", f"{size} bytes")
+  return shape, dtype
 
 
 def _load(place: FilePath, name: str) -> np.ndarray:
@@ -95,7 +103,8 @@ def write_npz(place: FilePath, leaves: Mapping[Path, Any]) -> None:
       note["empty"].append(list(path))
       continue
     name = "/".join(map(str, path))
-    name = name if name not in arrays else f"{name}#{len(arrays)}"
+    if name in arrays or name == _NOTE or "\0" in name or name.endswith(".npy"):
+      name = f"leaf#{len(arrays)}"  # zip ends a name at a zero byte, NumPy takes .npy off
     if list(path) != name.split("/"):
       note["paths"][name] = list(path)
     array = np.asarray(leaf)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.references import may_be_cut
+from migrate.checkpoint.plausible import check_plausible
+from migrate.checkpoint.references import may_be_cut, sound
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, show
@@ -176,7 +177,10 @@ class Store:
     dtype = numpy_dtype({"bool": "bool"}.get(text, text))
     if dtype.kind not in "biufcV" or dtype.hasobject:
       raise damaged(where, f"dtype {text!r:.40}", "numbers")
-    return checked_shape(where, shape), dtype, data if may_be_cut(data) else None
+    shape = checked_shape(where, shape)
+    if self.driver == "zarr" and not sound(data):
+      raise damaged(where, f"its metadata is {found.value.decode(errors='replace')[:200]}", "zarr metadata, version 2")
+    return shape, dtype, data if may_be_cut(data) else None
 
   def read(self, name: str) -> np.ndarray:
     """The array of that name."""
@@ -184,11 +188,28 @@ class Store:
 
     spec = {"driver": self.driver, "kvstore": {**self._kvstore, "path": self._kvstore.get("path", "") + f"{name}/"}}
     try:
-      return np.asarray(ts.open(spec, open=True, read=True, context=self.context).result().read().result())
+      array = ts.open(spec, open=True, read=True, context=self.context).result()
+      self._check_size(name, array)
+      return np.asarray(array.read().result())
     except (ValueError, OSError, RuntimeError) as error:
       raise damaged(
         f"{self.folder}: {name}", f"cannot be read: {_plain(error)}", "the array of the metadata"
       ) from error
+
+  def _check_size(self, name: str, array: Any) -> None:
+    import tensorstore as ts
+
+    def stored() -> list[int]:
+      prefix = f"{name}/".encode()
+      keys = self._open.list(ts.KvStore.KeyRange(prefix, prefix[:-1] + b"0")).result()
+      parts = [k for k in keys if not k.endswith((b"/.zarray", b"/zarr.json", b"/.zattrs"))]
+      if len(parts) > 1 << 16:
+        return [1 << 30] * len(parts)  # so many cannot be a trick in a small folder
+      return [len(self._open.read(k).result().value) for k in parts]
+
+    chunk = array.chunk_layout.write_chunk.shape or array.shape
+    itemsize = array.dtype.numpy_dtype.itemsize
+    check_plausible(f"{self.folder}: {name}", array.shape, chunk, itemsize, self.folder, stored)
 
 
 class _Load:

@@ -169,12 +169,29 @@ class _Grids:
 _GRIDS = _Grids()
 
 
+_COMPRESSORS = ("blosc", "bz2", "gzip", "zlib", "zstd")
+
+
+def sound(layout: Any) -> bool:
+  """Whether metadata of zarr, version 2, can be true: its arrays may be taken without being opened."""
+  if not isinstance(layout, Mapping):
+    return False
+  shape, chunks, compressor = layout.get("shape"), layout.get("chunks"), layout.get("compressor", 0)
+  return (
+    layout.get("zarr_format") == 2
+    and isinstance(shape, list)
+    and isinstance(chunks, list)
+    and len(chunks) == len(shape)
+    and all(type(n) is int and 0 < n < 1 << 62 for n in chunks)
+    and layout.get("order") in ("C", "F")
+    and layout.get("filters", 0) is None
+    and layout.get("dimension_separator", ".") in (".", "/")
+    and (compressor is None or (isinstance(compressor, Mapping) and compressor.get("id") in _COMPRESSORS))
+    and "fill_value" in layout
+    and not isinstance(layout["fill_value"], list | dict)
+  )
+
+
 def may_be_cut(layout: Any) -> bool:
   """Whether chunks of this metadata keep their meaning in an array of another shape."""
-  return (
-    isinstance(layout, Mapping)
-    and layout.get("zarr_format") == 2
-    and layout.get("order") == "C"
-    and not layout.get("filters")
-    and layout.get("dimension_separator", ".") in (".", "/")
-  )
+  return sound(layout) and layout["order"] == "C"
