@@ -29,6 +29,7 @@ _LAZY = {
   "set_rngs": "migrate.workflows.randomness",
   "restore": "migrate.workflows.restore",
   "save_linen": "migrate.workflows.restore",
+  "suggest": "migrate.workflows.suggest",
   "verify_checkpoint": "migrate.workflows.verify_checkpoint",
   "trace": "migrate.workflows.tracing",
   "verify": "migrate.workflows.proof",

@@ -30,6 +30,7 @@ from migrate.cli_options import (
   wrong,
 )
 from migrate.cli_state import add_convert, add_inspect, add_plan, add_verify_checkpoint
+from migrate.cli_suggest import add_suggest
 from migrate.core.report import Finding, MigrateError
 from migrate.example import ExampleSpec
 
@@ -103,6 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
   add_plan(commands)
   add_inspect(commands)
   add_verify_checkpoint(commands)
+  add_suggest(commands)
   add_mappings(commands)
   return parser
 

@@ -28,6 +28,7 @@ UNPAIRED = {
 # folder -> the test file that goes through every file of it
 TOGETHER = {
   "migrate/codemod/training": "tests/codemod/training/test_reader.py",
+  "migrate/match": "tests/match/test_pairs.py",
   "mappings/optimizers": "tests/mappings/optimizers/test_records.py",
   "mappings/templates": "tests/mappings/test_layers.py",
   "mappings/transforms": "tests/mappings/test_transforms.py",

@@ -1,0 +1,1 @@
+"""Finds which Linen leaf becomes which NNX leaf, from names, numbers, shapes and layer kinds alone."""
