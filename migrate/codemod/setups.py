@@ -10,6 +10,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.inheritance import holds_modules
+from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.scope import Local
 from migrate.codemod.unit import Unit
 
@@ -29,7 +30,7 @@ def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
   statements = node.body
   text = _setup_block(unit, statements)
   unit.in_setup = False
-  lines = textwrap.dedent(text).rstrip("\n").split("\n")
+  lines = drop_unused_imports(textwrap.dedent(text).rstrip("\n")).split("\n")
   return list(lines) if text.strip() else []
 
 
@@ -52,6 +53,10 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return None if len(unit.info.methods["setup"].body) == 1 else unit.own_lines(node, source.code(node))
   if isinstance(node, ast.Pass):
     return None
+  if isinstance(node, ast.Import | ast.ImportFrom):
+    for alias in node.names:
+      unit.env[(alias.asname or alias.name).partition(".")[0]] = Local("static", None)
+    return unit.own_lines(node, source.code(node))
   if (
     isinstance(node, ast.Expr)
     and isinstance(node.value, ast.Call)

@@ -48,6 +48,9 @@ class Statics:
     source = self.source
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
+    found = self.looked_up(node)
+    if found is not None:
+      return found
     if isinstance(node, ast.Constant):
       return source.code(node)
     if isinstance(node, ast.JoinedStr):

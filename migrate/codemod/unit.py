@@ -16,6 +16,7 @@ from migrate.codemod.calls import Calls, snake
 from migrate.codemod.compound import Compound, Loop
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
+from migrate.codemod.lookups import Lookups
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.partials import Partials
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
@@ -57,6 +58,7 @@ class Unit(
   Inlining,
   Partials,
   Trial,
+  Lookups,
 ):
   """The state that rewriting of one class shares between its parts."""
 

@@ -211,9 +211,13 @@ def scouting(include: tuple[str, ...], foreign: bool = False) -> Iterator[Reache
     names.update({getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if _included(n, packages)})
 
   add(include)
+  seen_modules = [len(sys.modules)]
   imports = _imports()
 
   def note() -> None:
+    if len(sys.modules) != seen_modules[0]:  # some may be imported while the model runs
+      seen_modules[0] = len(sys.modules)
+      add(include)
     frame = sys._getframe(2)
     while frame is not None:
       file = frame.f_code.co_filename
