@@ -38,8 +38,9 @@ def variable_leaves(model: Any) -> dict[Path, Any]:
     value = leaf.get_value()
     if hasattr(value, "shape"):
       out[name] = leaf
-    elif isinstance(value, list):
-      out |= {(*name, i): Item(leaf, i) for i, one in enumerate(value) if hasattr(one, "shape")}
+    elif isinstance(value, list | nnx.State):  # a list comes out of nnx.jit as a State with numbers for keys
+      items = enumerate(value) if isinstance(value, list) else value.items()
+      out |= {(*name, int(i)): Item(leaf, int(i)) for i, one in items if hasattr(one, "shape")}
   return out
 
 
@@ -56,7 +57,8 @@ class Item:
 
   def set_value(self, value: Any) -> None:
     """Replaces the array."""
-    items = list(self.variable.get_value())
+    held = self.variable.get_value()
+    items = [held[i] for i in range(len(held))]
     items[self.index] = value
     self.variable.set_value(items)
 
