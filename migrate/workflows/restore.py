@@ -139,6 +139,7 @@ def save_linen(
   opt_state: Any = None,
   step: int | None = None,
   format: str = "orbax",
+  partitioning: bool = False,
   overwrite: bool = False,
 ) -> None:
   """Writes what a Linen program restores: `{"step", "params", "opt_state", "batch_stats"...}`.
@@ -152,6 +153,7 @@ def save_linen(
       transformation cannot be asked (masks and labels that want an nnx.State).
     step: the step to write, the optimizer's where None.
     format: `orbax`, `msgpack`, `safetensors` or `npz`.
+    partitioning: write boxes, as for `migrate.to_linen`, for a Linen program whose parameters have them.
     overwrite: replace an existing destination.
 
   Raises:
@@ -161,7 +163,7 @@ def save_linen(
     raise refuse(format, "no such format", ", ".join(FORMATS), "choose one of them")
   target = FilePath(path).absolute()
   check_destination(target.parent / ".linen2nnx-none", target, overwrite)
-  tree: dict[str, Any] = to_linen(model, mapping)
+  tree: dict[str, Any] = to_linen(model, mapping, partitioning=partitioning)
   if optimizer is not None:
     if opt_state is None:
       opt_state = _linen_state(optimizer, tree.get("params", {}))

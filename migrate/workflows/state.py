@@ -101,7 +101,14 @@ def unbox(leaf: Any) -> Any:
   return leaf
 
 
-def to_nnx(variables: Any, model: Any, mapping: Any = None, *, rngs: Mapping[str, Any] | None = None) -> Any:
+def to_nnx(
+  variables: Any,
+  model: Any,
+  mapping: Any = None,
+  *,
+  rngs: Mapping[str, Any] | None = None,
+  partitioning: bool = False,
+) -> Any:
   """Fills an NNX model with Linen variables, every collection, and returns it.
 
   Args:
@@ -110,6 +117,8 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None, *, rngs: Mapping[str
     mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
     rngs: root keys by stream, as `apply` takes them: every stream of the model gets a key derived from its own, and a
       count of zero. None leaves the random state alone. For Linen's very numbers see `migrate.keep_rng`.
+    partitioning: write the axis names of Linen's boxes into the metadata of the Variables, moved as the mapping moves
+      the axes. NNX wants a mesh (`jax.set_mesh`) wherever annotated Variables are made. Else boxes are only taken off.
 
   Raises:
     MigrateError: naming every leaf that does not fit. The model is then unchanged.
@@ -122,6 +131,10 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None, *, rngs: Mapping[str
   plan = make_plan(leaves, specs(targets), _mapping(mapping))
   check_types(plan, targets)
   values = list(translate(plan, leaves))
+  if partitioning:
+    from migrate.workflows.partitioning import annotate
+
+    annotate(plan, flatten(variables), targets)
   if rngs is not None:
     from migrate.workflows.randomness import rng_variables, seeded
 
@@ -130,10 +143,16 @@ def to_nnx(variables: Any, model: Any, mapping: Any = None, *, rngs: Mapping[str
   return model
 
 
-def to_linen(model: Any, mapping: Any = None) -> dict[str, Any]:
+def to_linen(model: Any, mapping: Any = None, *, partitioning: bool = False) -> dict[str, Any]:
   """The Linen variables of an NNX model, one dict a collection: the inverse of `to_nnx`, to the bit.
 
   What no rule names goes to the collection of its Variable's type: Param to `params`, BatchStat to `batch_stats`...
+
+  Args:
+    model: the NNX model.
+    mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
+    partitioning: put what has names for its axes into Linen's boxes: those that `to_nnx` found, `nn.Partitioned`, or
+      `nn.LogicallyPartitioned` where the Variable has rules.
 
   Raises:
     MigrateError: where the mapping cannot be read from right to left (dropped leaves, operations without an inverse).
@@ -141,7 +160,12 @@ def to_linen(model: Any, mapping: Any = None) -> dict[str, Any]:
   targets = variable_leaves(model)
   plan = plan_back(targets, _mapping(mapping))
   values = {path: v.get_value() for path, v in targets.items()}
-  return nest(dict(translate(plan.inverse(), values)))
+  linen = dict(translate(plan.inverse(), values))
+  if partitioning:
+    from migrate.workflows.partitioning import boxed
+
+    linen = boxed(plan, linen, targets)
+  return nest(linen)
 
 
 def plan_back(targets: Mapping[Path, Any], mapping: ModelMapping) -> Plan:
