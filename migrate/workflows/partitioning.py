@@ -54,7 +54,9 @@ def annotate(plan: Plan, boxes: Mapping[Path, Any], targets: Mapping[Path, nnx.V
     first = next((m for m in metadata if m), None)
     if first is None or not entry.targets or entry.fate == "tie":
       continue
-    names = names_after(entry.ops, [m and m["out_sharding"] for m in metadata], [s.spec.shape for s in entry.sources])
+    names = names_after(
+      entry.ops, [m["out_sharding"] if m else None for m in metadata], [s.spec.shape for s in entry.sources]
+    )
     for leaf, one in zip(entry.targets, names, strict=True):
       variable = targets[leaf.path]
       own = variable.get_metadata().get("out_sharding")
