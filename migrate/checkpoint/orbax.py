@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from migrate.checkpoint.plausible import check_plausible
+from migrate.checkpoint.plausible import check_plausible, odd_sizes
 from migrate.checkpoint.references import may_be_cut, sound
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
@@ -86,6 +86,8 @@ def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
     name = ".".join(map(str, one))
     shape, dtype, layout = infos[name]
     leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name, layout)
+  for name in odd_sizes({leaf.name: leaf.nbytes for leaf in leaves.values()}, folder):
+    store.open(name)  # what is only renamed is never read: what cannot be is refused here
   empty = tuple(p for p, kind in kinds if p not in leaves)
   numbers = frozenset(p for p, kind in kinds if kind == "scalar")
   note = f"{'OCDBT' if store.ocdbt else 'a folder an array'}, {store.driver}"
@@ -182,19 +184,28 @@ class Store:
       raise damaged(where, f"its metadata is {found.value.decode(errors='replace')[:200]}", "zarr metadata, version 2")
     return shape, dtype, data if may_be_cut(data) else None
 
-  def read(self, name: str) -> np.ndarray:
-    """The array of that name."""
+  def open(self, name: str) -> Any:
+    """The array of that name, not read. Raises MigrateError where it cannot be what its metadata says."""
     import tensorstore as ts
 
     spec = {"driver": self.driver, "kvstore": {**self._kvstore, "path": self._kvstore.get("path", "") + f"{name}/"}}
-    try:
+    with self._named(name):
       array = ts.open(spec, open=True, read=True, context=self.context).result()
       self._check_size(name, array)
-      return np.asarray(array.read().result())
+      return array
+
+  def read(self, name: str) -> np.ndarray:
+    """The array of that name."""
+    with self._named(name):
+      return np.asarray(self.open(name).read().result())
+
+  @contextlib.contextmanager
+  def _named(self, name: str) -> Iterator[None]:
+    try:
+      yield
     except (ValueError, OSError, RuntimeError) as error:
-      raise damaged(
-        f"{self.folder}: {name}", f"cannot be read: {_plain(error)}", "the array of the metadata"
-      ) from error
+      where = f"{self.folder}: {name}"
+      raise damaged(where, f"cannot be read: {_plain(error)}", "the array of the metadata") from error
 
   def _check_size(self, name: str, array: Any) -> None:
     import tensorstore as ts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -52,6 +52,13 @@ def check_plausible(
     raise damaged(where, f"its metadata tells of {count} chunks, and {len(sizes)} are there", "all of its chunks")
   if odd and size > _MOST * sum(sizes):
     raise damaged(where, f"{size} bytes by its metadata, {sum(sizes)} stored", "as much as its metadata says")
+
+
+def odd_sizes(sizes: Mapping[str, int], folder: FilePath) -> list[str]:
+  """The names of arrays that are larger than what a folder of this size usually holds."""
+  large = {name: size for name, size in sizes.items() if size > _SMALL}
+  most = _USUAL * folder_size(folder) if large else 0
+  return [name for name, size in large.items() if size > most]
 
 
 def check_memory(where: Any, size: int) -> None:

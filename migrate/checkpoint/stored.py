@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from migrate.core.paths import Path
+from migrate.core.paths import Path, show
 from migrate.core.report import refuse
 
 
@@ -108,14 +108,26 @@ def checked_shape(place: Any, shape: Any) -> tuple[int, ...]:
 
 
 def listed(flat: Mapping[Path, Any]) -> Any:
-  """A nested tree of a flat one, with lists where all keys of a level are integers; None fills the gaps."""
+  """A nested tree of a flat one, with lists where all keys of a level are integers; None fills the gaps.
+
+  Raises:
+    MigrateError: where a path is a leaf and goes on as well.
+  """
   root: dict[Any, Any] = {}
   for path, leaf in flat.items():
     node = root
     for segment in path[:-1]:
       node = node.setdefault(segment, {})
+      if not isinstance(node, dict):
+        raise _both(path)
+    if isinstance(node.get(path[-1]), dict):
+      raise _both(path)
     node[path[-1]] = leaf
   return _listed(root)
+
+
+def _both(path: Path) -> Exception:
+  return refuse(show(path), "is a leaf, and so is a part of it", "a tree", "name another target for one of the two")
 
 
 def _listed(node: Any) -> Any:

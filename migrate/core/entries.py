@@ -9,7 +9,7 @@ from typing import Any, Literal
 from migrate.core.ops import Op, OpError, invert_ops, op_from_json, op_to_json
 from migrate.core.paths import Path, show
 from migrate.core.report import Finding, MigrateError, refuse
-from migrate.core.tree import Leaf, Spec
+from migrate.core.tree import NOTHING, Leaf, Spec
 
 Fate = Literal["same", "move", "drop", "fresh", "tie"]
 
@@ -173,7 +173,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
 def _entry_from_json(data: dict[str, Any]) -> Entry:
   if data["fate"] not in ("same", "move", "drop", "fresh", "tie"):
     raise ValueError(f"fate {data['fate']!r}")
-  return Entry(
+  entry = Entry(
     data["fate"],
     tuple(map(_leaf_from_json, data.get("sources", ()))),
     tuple(map(_leaf_from_json, data.get("targets", ()))),
@@ -182,6 +182,23 @@ def _entry_from_json(data: dict[str, Any]) -> Entry:
     str(data.get("variable", "")),
     str(data.get("rule", "")),
   )
+  _check_sides(entry)
+  return entry
+
+
+def _check_sides(entry: Entry) -> None:
+  """Raises ValueError where an entry has not what its fate and its operations need."""
+  sides = {"drop": (True, False), "fresh": (False, True)}.get(entry.fate, (True, True))
+  if (bool(entry.sources), bool(entry.targets)) != sides:
+    raise ValueError(f"{entry.fate} with {len(entry.sources)} sources and {len(entry.targets)} targets")
+  if entry.fate in ("drop", "fresh") or all(leaf.spec == NOTHING for leaf in entry.sources):
+    return
+  made = [leaf.spec.shape for leaf in entry.sources]
+  for op in entry.ops:
+    made = op.shape(made)
+  if len(made) != len(entry.targets) or (entry.fate != "tie" and made != [t.spec.shape for t in entry.targets]):
+    found = ", ".join(show(leaf.path) for leaf in entry.sources)
+    raise ValueError(f"{found}: shapes {made} do not fit the targets")
 
 
 SHOWN = 3

@@ -207,23 +207,24 @@ def _write(
   checked: bool,
 ) -> Converted:
   sums: dict[str, str] = {}
-  unread: list[str] = []
+  taken: dict[str, tuple[str, ...]] = {}
   reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
   linked = not reason
   beside = None if form == "orbax" else manifest_path(target)
   with whole_or_nothing(target, overwrite) as temporary:
     if linked:
-      reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), unread))
+      reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), taken))
       linked = not reason
     if reason and form == "orbax":
-      unread.clear()
+      taken.clear()
       if is_ocdbt(stored) and work.shared_bytes() > _MOSTLY * total:
-        link_tree(stored, temporary, _noted(work.leaves(form, sums, linked=True), unread), copy=True)
+        link_tree(stored, temporary, _noted(work.leaves(form, sums, linked=True), taken), copy=True)
       else:
         leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
-        stream_tree(temporary, _noted(leaves, unread), stored)
+        stream_tree(temporary, _noted(leaves, taken), stored)
     elif reason:
       write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
+    unread = dict.fromkeys(origin for origins in taken.values() for origin in origins)
     if checked and unread:
       sums |= _sums(stored, set(unread))
     data = {
@@ -236,6 +237,7 @@ def _write(
       "layout": work.layout,
       "sha256": sums,
       "unread": [name for name in unread if name not in sums],
+      "references": {name: list(origins) for name, origins in taken.items()},
       "linked": linked,
     }
     if beside is None:
@@ -255,11 +257,11 @@ def _sums(stored: Stored, names: set[str]) -> dict[str, str]:
     return dict(zip(leaves, threads.map(lambda leaf: sum_of(leaf.read()), leaves.values()), strict=True))
 
 
-def _noted(leaves: Iterable[tuple[Path, Any]], unread: list[str]) -> Iterator[tuple[Path, Any]]:
-  """The leaves, `unread` getting the origin of each that is not read."""
+def _noted(leaves: Iterable[tuple[Path, Any]], taken: dict[str, tuple[str, ...]]) -> Iterator[tuple[Path, Any]]:
+  """The leaves, `taken` getting the origins of each that is not read."""
   for path, leaf in leaves:
     if isinstance(leaf, Reference):
-      unread.extend(leaf.origins)
+      taken[show(path)] = leaf.origins
     yield path, leaf
 
 

@@ -36,9 +36,8 @@ def edited(folder, **changes):
   ],
 )
 def test_edited_sizes_are_refused(tmp_path, changes, said):
-  leaf = edited(tmp_path / "x", **changes)
   with pytest.raises(MigrateError, match=said):
-    leaf.read()
+    edited(tmp_path / "x", **changes).read()
 
 
 def test_zeros_compress_and_are_read(tmp_path):
@@ -58,6 +57,11 @@ def test_sizes_are_asked_for_only_where_something_is_odd(tmp_path):
   check_plausible("x", (5,), (5,), 4, tmp_path / "none", never)
   with pytest.raises(MigrateError, match="0 stored"):
     check_plausible("x", (1 << 26,), (1 << 26,), 4, tmp_path, lambda: [0])
+
+
+def test_what_is_only_renamed_is_refused_too(tmp_path):
+  with pytest.raises(MigrateError, match="stored"):
+    edited(tmp_path / "x", shape=[1 << 20, 64], chunks=[1 << 20, 64])
 
 
 def test_memory_is_that_of_a_machine():

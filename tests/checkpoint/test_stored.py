@@ -21,6 +21,12 @@ def test_lists_where_all_keys_are_integers():
   }
 
 
+@pytest.mark.parametrize("paths", [[("a",), ("a", "b")], [("a", "b"), ("a",)], [("a", 0), ("a", 0, "b", 1)]])
+def test_leaf_that_goes_on_is_refused(paths):
+  with pytest.raises(MigrateError, match="so is a part of it"):
+    listed(dict.fromkeys(paths, 1))
+
+
 @pytest.mark.parametrize("shape", [None, [-1], [1.0], [True], ["2"], [1 << 50], [1] * 65, [1 << 20] * 5])
 def test_shapes_that_cannot_be(shape):
   with pytest.raises(MigrateError):

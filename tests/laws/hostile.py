@@ -24,7 +24,7 @@ import numpy as np
 
 from tests.laws.damage import ODD, changed_bytes, changed_json
 
-FORMATS = ("orbax", "zarr", "zarr3", "msgpack", "safetensors", "npz")
+FORMATS = ("orbax", "zarr", "zarr3", "msgpack", "safetensors", "npz", "manifest")
 SECONDS = 60
 ROOM = 96 << 20  # beyond twice the source: libraries that load on first use, threads' stacks
 NAMES = (
@@ -91,6 +91,13 @@ class Cases:
       place.write_bytes(changed_bytes(whole.read_bytes(), rng))
       return place, f"{kind}: bytes", rng
     shutil.copytree(whole, place)
+    if kind == "manifest":
+      one = place / "linen2nnx.json"
+      text = one.read_text()
+      one.write_text(changed_json(text, rng)) if rng.random() < 0.8 else one.write_bytes(
+        changed_bytes(text.encode(), rng)
+      )
+      return place, "manifest", rng
     return place, f"{kind}: {self._damage_folder(place, kind, rng)}", rng
 
   def _whole(self, kind: str) -> Path:
@@ -100,6 +107,9 @@ class Cases:
     state = tree()
     if kind in ("msgpack", "safetensors", "npz"):
       write_plain(kind, place, state)
+    elif kind == "manifest":
+      code, said = told(["convert", str(self._whole("orbax")), str(place), "--checksum"])
+      assert code == 0, said
     else:
       import orbax.checkpoint as ocp
 
@@ -245,8 +255,10 @@ def peak() -> int:
   return int(text.split("VmHWM:")[1].split()[0]) << 10
 
 
-def commands(source: Path, out: Path, rng: random.Random) -> list[list[str]]:
+def commands(source: Path, out: Path, how: str, rng: random.Random) -> list[list[str]]:
   """What is done with a case."""
+  if how == "manifest":
+    return [["verify-checkpoint", str(source)], ["convert", str(source), str(out / "dst"), "--to", "linen"]]
   target = out / rng.choice(["dst", "dst.npz", "dst.safetensors", "dst.msgpack"])
   more = rng.choice([[], [], ["--copy"], ["--checksum"], ["--only", "params/**"]])
   first = rng.choice([["inspect", str(source)], ["plan", str(source)]])
@@ -277,8 +289,8 @@ def wrong(cases: Cases, number: int) -> str:
   start = int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) << 10
   peak()
   converted = False
-  for command in commands(source, out, rng):
-    if command[0] == "verify-checkpoint" and not converted:
+  for command in commands(source, out, how, rng):
+    if command[0] == "verify-checkpoint" and not converted and how != "manifest":
       continue
     try:
       code, said = told(command)
@@ -294,8 +306,9 @@ def wrong(cases: Cases, number: int) -> str:
       converted = code == 0 and "--only" not in command
       if code and any(out.iterdir()):
         return f"{how}: convert failed and left {sorted(p.name for p in out.iterdir())}"
-    # what was only renamed was not read, and what cannot be read is told when it is
-    if command[0] == "verify-checkpoint" and code and "cannot be read" not in said:
+    # what was only renamed was not read: a source that cannot be is told of when it is
+    told_wrong = any(text in " ".join(said.split()) for text in ("differs from", "is not in", str(out)))
+    if command[0] == "verify-checkpoint" and code and how != "manifest" and told_wrong:
       return f"{how}: converted, but not to what the source holds: {said[:400]}"
   used = peak() - start
   if used > 2 * size + ROOM:
@@ -317,8 +330,9 @@ def main(first: int, count: int) -> None:
     cases = Cases(Path(folder).resolve())
     for kind in FORMATS:
       cases._whole(kind)
-      told(["convert", str(cases.whole[kind]), str(Path(folder) / f"warm_{kind}")])
-      told(["convert", str(cases.whole[kind]), str(Path(folder) / f"warm_{kind}.npz")])
+      to = ["--to", "linen"] if kind == "manifest" else []
+      told(["convert", str(cases.whole[kind]), str(Path(folder) / f"warm_{kind}"), *to])
+      told(["convert", str(cases.whole[kind]), str(Path(folder) / f"warm_{kind}.npz"), *to])
     for number in range(first, first + count):
       print(json.dumps({"case": number}), flush=True)
       faulthandler.dump_traceback_later(2 * SECONDS, exit=True)
