@@ -109,6 +109,7 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
     sizes,
     tuple(a.arg for a in (*call.args.posonlyargs, *call.args.args)[1:]) if call is not None else (),
     frozenset(collections) if collections is not None else None,
+    any({"scan", "vmap"} & r.templates for r in results.values()),
   )
 
 

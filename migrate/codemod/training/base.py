@@ -98,6 +98,8 @@ class Base:
     self.findings: list[tuple[Any, Finding]] = []
     self.links: dict[Any, Any] = {}
     self.touched: set[Any] = set()
+    self.modelled: set[Any] = set()  # owners that a model is in
+    self.masks: set[Any] = set()  # owners whose optimizers have masks
     self.element_texts: dict[ast.expr, str] = {}
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
 
@@ -128,6 +130,7 @@ class Base:
   def touch(self, token: Token) -> None:
     """What is being read belongs to a model."""
     self.link(self.here(), token.owner)
+    self.modelled.add(token.owner)
 
   def place(self, file: File, node: ast.expr | ast.stmt) -> Place:
     """Where something is, whatever the reading."""
@@ -295,6 +298,18 @@ class Base:
 
   def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
     """A method of a checkpointer."""
+    raise NotImplementedError
+
+  def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
+    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
+    raise NotImplementedError
+
+  def optax_function(self, node: ast.Call, full: str) -> Result | None:
+    """A function of Optax that is given a mask or labels."""
+    raise NotImplementedError
+
+  def apply_updates(self, node: ast.Call) -> Result:
+    """`optax.apply_updates(params, updates)`."""
     raise NotImplementedError
 
   def anything(self, node: ast.stmt) -> None:

@@ -15,8 +15,6 @@ from migrate.codemod.training.values import (
   Function,
   Grads,
   Held,
-  OptState,
-  OptUpdates,
   Part,
   Plain,
   Recipe,
@@ -70,7 +68,11 @@ class Calls(Base):
         return value, form
       return PLAIN, PLAINLY
     if full == "optax.apply_updates":
-      return self._apply_updates(node)
+      return self.apply_updates(node)
+    if (full or "").startswith("optax."):
+      found = self.optax_function(node, str(full))
+      if found is not None:
+        return found
     if full in ("flax.core.pop", "flax.core.frozen_dict.pop"):
       return self._pop(node, *node.args[:2])
     method = self._method(node)
@@ -113,7 +115,7 @@ class Calls(Base):
       raise self.left(node, f"`.{func.attr}()` of part of a model", "write it with the NNX model")
     if isinstance(base, Function):
       return None
-    return self._optax(node, func) or self.checkpoint_method(node, func, base)
+    return self.optax_method(node, func) or self.checkpoint_method(node, func, base)
 
   def _module_value(self, node: ast.expr) -> Value | None:
     value, _ = self.eval(node)
@@ -210,40 +212,6 @@ class Calls(Base):
     text = f"{self.nnx()}.Optimizer({self.model(token, node)}, {self.file.text(tx)}, wrt=nnx.Param)"
     self.file.replace(node, text)
     return Train(token, self.epoch(token)), ("optimizer", token)
-
-  def _optax(self, node: ast.Call, func: ast.Attribute) -> Result | None:
-    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
-    if func.attr not in ("init", "update") or not node.args or node.keywords:
-      return None
-    values = [self.eval(a)[0] for a in node.args]
-    first = values[0]
-    if func.attr == "init" and isinstance(first, Part) and len(values) == 1 and first.collection == "params":
-      self.file.replace(
-        node, f"{self.nnx()}.Optimizer({self.model(first.token, node)}, {self.file.text(func.value)}, wrt=nnx.Param)"
-      )
-      first.token.optimized = True
-      return OptState(first.token, self.epoch(first.token)), ("optimizer", first.token)
-    if func.attr == "update" and isinstance(first, Grads) and len(values) > 1 and isinstance(values[1], OptState):
-      token = first.token
-      if values[1].token is not token or first.epoch != self.epoch(token):
-        raise self.left(node, "an update from gradients of another model", "update each model with its own gradients")
-      if len(values) > 2 and not (isinstance(values[2], Part) and values[2].token is token):
-        raise self.left(node, "an update with other parameters", "give the model's parameters")
-      return Tup(
-        (OptUpdates(token, self.epoch(token), self.file.text(node.args[0])), OptState(token, self.epoch(token) + 1))
-      ), None
-    return None
-
-  def _apply_updates(self, node: ast.Call) -> Result:
-    values = [self.eval(a)[0] for a in node.args]
-    if len(values) == 2 and isinstance(values[0], Part) and isinstance(values[1], OptUpdates):
-      token = values[0].token
-      if values[1].token is token and values[1].epoch == self.epoch(token):
-        self.file.replace(node, f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})")
-        return Part(token, self.advance(token)), EFFECT
-    if any(special(v) for v in values):
-      raise self.left(node, "updates that did not come from tx.update here", "apply what tx.update returned")
-    return PLAIN, PLAINLY
 
   # ---- transforms
 

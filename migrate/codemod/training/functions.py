@@ -76,6 +76,10 @@ class Functions(Wraps):
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
     analysis, table = self._analyse(function, given, inner, node)
+    owner = function.unit.owner(function.node)
+    if owner in self.masks:
+      self.masks.add(self.here())
+      self.link(self.here(), owner)
     value = with_token(analysis.value, table, self.epochs)
     fresh = {table.get(t, t) for t in analysis.fresh}
     self.created.setdefault(self.scope, set()).update(fresh)
@@ -259,6 +263,8 @@ class Functions(Wraps):
       for form in forms:
         if form == PLAINLY:
           names.append(argument.arg)
+          if argument.annotation is not None:
+            self._recipe(argument, argument.annotation)
         elif form[0] == "model":
           names.append(self.model(form[1], argument))
         else:
@@ -279,6 +285,13 @@ class Functions(Wraps):
       return name
     self.nnx()
     return f"{name}: nnx.{'Module' if form[0] == 'model' else 'Optimizer'}"
+
+  def _recipe(self, argument: ast.arg, annotation: ast.expr) -> None:
+    """An argument that is a partial of its class now says so."""
+    text = self.file.source.code(annotation)
+    if not text.endswith("]"):
+      self.file.replace(annotation, f"functools.partial[{text}]")
+      self.file.need(argument, "import functools")
 
   def _write_parameter(self, function: Function, argument: ast.arg, texts: list[str]) -> None:
     if texts:

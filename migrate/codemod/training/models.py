@@ -248,7 +248,8 @@ class Models(Base):
     model = self.model(held, node)
     changed = self._mutable(node, mutable, variables)
     if streams:
-      self.put_before(node, f"{self.nnx()}.reseed({model}, {streams})")
+      policy = ', policy="match_shape"' if held.cls.stacked else ""
+      self.put_before(node, f"{self.nnx()}.reseed({model}, {streams}{policy})")
     self.file.replace(node, self.call_text(node, f"{model}.{method}" if method else model, texts))
     if changed is None:
       return PLAIN, PLAINLY

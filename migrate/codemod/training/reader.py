@@ -15,13 +15,14 @@ from migrate.codemod.training.checkpoints import Checkpoints
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.models import Models
+from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.values import Function, Left, ModelClass
 from migrate.core.report import Finding
 
 
-class Reader(Functions, Statements, Expressions, Checkpoints, Models, Calls):
+class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Calls):
   """Everything that is known about training programs."""
 
   def read(self) -> None:
@@ -112,6 +113,7 @@ def _finish(reader: Reader, ignored: Callable[[str], bool], skipped: Mapping[str
   result = Rewritten()
   bad = {reader.root(owner) for owner, f in reader.findings if f.severity == "error" and owner in reader.touched}
   bad |= {reader.root(owner) for owner in reader.touched if ignored("L2N400")}
+  bad |= {reader.root(o) for o in reader.touched} - {reader.root(o) for o in reader.modelled}
   for file, owner in [(f, o) for f in reader.program.files.values() for o in f.edits if o in reader.touched]:
     lines = _lines(file, owner) & skipped.get(file.module, frozenset())
     if lines:

@@ -22,6 +22,7 @@ class ModelClass:
     sizes: arguments that Linen's constructor did not have -> (call argument, axis from the end, values seen).
     call: arguments of `__call__`, in order, without `self`.
     collections: collections that its variables have, None where not known.
+    stacked: whether RNG streams may be stacked in it, one for each layer of a scan.
   """
 
   full: str
@@ -31,6 +32,7 @@ class ModelClass:
   sizes: dict[str, tuple[str | None, int, tuple[Any, ...]]]
   call: tuple[str, ...]
   collections: frozenset[str] | None = None
+  stacked: bool = False
 
 
 @dataclasses.dataclass(eq=False)

@@ -187,3 +187,54 @@ def test_other_code_stays_byte_for_byte(code):
 def test_every_new_text_parses():
   for text in rewritten(CREATE + STEP + MAIN).texts.values():
     ast.parse(text)
+
+
+MASKED = """
+def decay(params):
+  return jax.tree.map(lambda p: p.ndim > 1, params)
+def make_tx(lr):
+  return optax.adamw(lr, mask=decay)
+def create(key, model: Plain):
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return train_state.TrainState.create(apply_fn=model.apply, params=params, tx=make_tx(0.1))
+def main(key):
+  model = Plain(3)
+  return create(key, model)
+"""
+
+
+def test_masks_over_parameters_are_wrapped():
+  result = rewritten(MASKED)
+  assert left(result) == []
+  assert "mask=lambda params: nnx.State(decay(nnx.to_pure_dict(params))))" in result.texts["train"]
+  assert "L2N415" in {f.rule for f in result.findings}
+
+
+def test_masks_of_other_programs_stay():
+  assert rewritten(MASKED[: MASKED.index("def create")]).texts == {}
+
+
+def test_module_given_to_a_function_before_init_becomes_a_partial():
+  text = rewritten(MASKED).texts["train"]
+  assert "  model = functools.partial(Plain, features=3)\n" in text
+  assert (
+    "def create(key, model: functools.partial[Plain]):\n  model = model(in_features=7, rngs=nnx.Rngs(key))\n" in text
+  )
+
+
+def test_modules_with_stacked_streams_are_reseeded_by_shape():
+  import dataclasses
+
+  from migrate.codemod.training.reader import rewrite_training
+  from tests.codemod.training.programs import CLASSES
+
+  code = """
+def main(key, x):
+  model = Plain(features=3)
+  variables = model.init(key, x)
+  return model.apply(variables, x, rngs={"dropout": key})
+"""
+  stacked = {n: dataclasses.replace(c, stacked=True) for n, c in CLASSES.items()}
+  text = rewrite_training([("train.py", "train", HEADER + code)], stacked).texts["train"]
+  assert 'nnx.reseed(model, dropout=key, policy="match_shape")\n  return model(x)' in text
+  assert "Plain(in_features=x.shape[-1], features=3, rngs=nnx.Rngs(params=key, dropout=key))" in text

@@ -1,0 +1,95 @@
+"""Optimizers of training programs: Optax by hand, masks and labels over parameters."""
+
+from __future__ import annotations
+
+import ast
+
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.values import (
+  EFFECT,
+  PLAIN,
+  PLAINLY,
+  Grads,
+  OptState,
+  OptUpdates,
+  Part,
+  Plain,
+  Tup,
+  special,
+)
+
+# function -> (argument, its position) that is a tree like the parameters, or makes one of them
+TREES = {
+  "optax.masked": ("mask", 1),
+  "optax.multi_transform": ("param_labels", 1),
+  "optax.partition": ("param_labels", 1),
+  "optax.transforms.partition": ("param_labels", 1),
+  "optax.transforms.masked": ("mask", 1),
+}
+ABSENT = 99
+
+
+class Optimizers(Base):
+  """`tx.init`, `tx.update`, `optax.apply_updates`, `optax.masked` and the like."""
+
+  def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
+    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
+    if func.attr not in ("init", "update") or not node.args or node.keywords:
+      return None
+    values = [self.eval(a)[0] for a in node.args]
+    first = values[0]
+    if func.attr == "init" and isinstance(first, Part) and len(values) == 1 and first.collection == "params":
+      model = self.model(first.token, node)
+      self.file.replace(node, f"{self.nnx()}.Optimizer({model}, {self.file.text(func.value)}, wrt=nnx.Param)")
+      first.token.optimized = True
+      return OptState(first.token, self.epoch(first.token)), ("optimizer", first.token)
+    if func.attr == "update" and isinstance(first, Grads) and len(values) > 1 and isinstance(values[1], OptState):
+      token = first.token
+      if values[1].token is not token or first.epoch != self.epoch(token):
+        raise self.left(node, "an update from gradients of another model", "update each model with its own gradients")
+      if len(values) > 2 and not (isinstance(values[2], Part) and values[2].token is token):
+        raise self.left(node, "an update with other parameters", "give the model's parameters")
+      updates = OptUpdates(token, self.epoch(token), self.file.text(node.args[0]))
+      return Tup((updates, OptState(token, self.epoch(token) + 1))), None
+    return None
+
+  def apply_updates(self, node: ast.Call) -> Result:
+    """`optax.apply_updates(params, updates)`."""
+    values = [self.eval(a)[0] for a in node.args]
+    if len(values) == 2 and isinstance(values[0], Part) and isinstance(values[1], OptUpdates):
+      token = values[0].token
+      if values[1].token is token and values[1].epoch == self.epoch(token):
+        text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})"
+        self.file.replace(node, text)
+        return Part(token, self.advance(token)), EFFECT
+    if any(special(v) for v in values):
+      raise self.left(node, "updates that did not come from tx.update here", "apply what tx.update returned")
+    return PLAIN, PLAINLY
+
+  def optax_function(self, node: ast.Call, full: str) -> Result | None:
+    """A function of Optax that is given a mask or labels: NNX gives those a State, not a dict."""
+    name, place = TREES.get(full, ("mask", ABSENT))
+    keyword = next((k for k in node.keywords if k.arg == name or (k.arg or "").endswith("_mask")), None)
+    tree = keyword.value if keyword is not None else node.args[place] if len(node.args) > place else None
+    if tree is None or (isinstance(tree, ast.Constant) and tree.value is None):
+      return None
+    for argument in [*node.args, *(k.value for k in node.keywords)]:
+      if argument is not tree:
+        self.plain(argument)
+    value, _ = self.eval(tree)
+    if special(value) or isinstance(tree, (ast.Dict, ast.Call)) or isinstance(value, Tup):
+      if not isinstance(tree, ast.Call) or special(value):
+        raise self.left(tree, f"a {name} that is a tree like Linen's parameters", "make it a function of the parameters", "L2N407")  # fmt: skip
+    nnx = self.nnx()
+    if isinstance(tree, ast.Lambda):
+      argument = tree.args.args[0].arg if tree.args.args else "params"
+      self.plain(tree)
+      inside = self.file.text(tree)
+      text = f"lambda {argument}: {nnx}.State(({inside})({nnx}.to_pure_dict({argument})))"
+    else:
+      text = f"lambda params: {nnx}.State({self.file.text(tree)}({nnx}.to_pure_dict(params)))"
+    self.file.replace(tree, text)
+    self.masks.add(self.here())
+    self.touched.add(self.here())
+    self.note(tree, f"the {name} is given the paths and names of the NNX model now", "check that it asks for nothing else than the last name and the shape", "L2N415")  # fmt: skip
+    return Plain(full), PLAINLY
