@@ -1,4 +1,4 @@
-"""Makes docs/support.md from the declarations. `make docs` writes it; a test fails where it differs.
+"""Makes docs/support.md and docs/rules from the declarations. `make docs` writes them; a test fails where one differs.
 
 python docs/generate.py [--check]
 """
@@ -12,8 +12,15 @@ from typing import Any
 
 from migrate.core import registry
 from migrate.core.declare import LayerMapping, ModelMapping, OptimizerMapping, TransformMapping, Unsupported
+from migrate.core.rulebook import GROUPS, RULES, RulePage
 
-PAGE = Path(__file__).resolve().parent / "support.md"
+DOCS = Path(__file__).resolve().parent
+SEVERITIES = {"error": "error", "eye": "needs your eye", "note": "note"}
+RULES_HEAD = """# Rules
+
+Made from `migrate/core/rulebook.py` by `make docs`. Findings of every command carry one of these ids;
+`linen2nnx codemod --select` and `--ignore` take them, or their beginnings (`L2N4` is all of training code).
+"""
 HEAD = """# What is supported
 
 Made from the declarations in `mappings/` by `make docs`. A layer whose NNX side is *ours* is written into the ported
@@ -70,14 +77,53 @@ def page() -> str:
   return "\n".join(lines) + "\n"
 
 
+def rule_page(one: RulePage) -> str:
+  """The page of a rule."""
+  lines = [
+    f"# {one.id}: {one.title}",
+    "",
+    f"Severity: {SEVERITIES[one.severity]}.",
+    "",
+    one.why,
+    "",
+    f"**What to do.** {one.do}",
+  ]
+  for title, code in (("Before", one.before), ("After", one.after)):
+    if code:
+      lines += ["", f"## {title}", "", "```py", code.rstrip(), "```"]
+  lines += ["", "[All rules](README.md)"]
+  return "\n".join(lines) + "\n"
+
+
+def rules_page() -> str:
+  """The list of rules."""
+  lines = [RULES_HEAD]
+  for group, title in GROUPS.items():
+    rows = ((f"[{r.id}]({r.id}.md)", r.title, SEVERITIES[r.severity]) for r in RULES if r.id.startswith(group))
+    lines += [f"## {title}", "", *table(("rule", "about", "severity"), rows), ""]
+  return "\n".join(lines).rstrip() + "\n"
+
+
+def pages() -> dict[Path, str]:
+  """Every generated page."""
+  found = {DOCS / "support.md": page(), DOCS / "rules" / "README.md": rules_page()}
+  return found | {DOCS / "rules" / f"{one.id}.md": rule_page(one) for one in RULES}
+
+
 def main(argv: list[str]) -> int:
-  """Writes the page, or with --check tells whether it is as it should be."""
-  text = page()
+  """Writes the pages, or with --check tells whether they are as they should be."""
+  wanted = pages()
+  stale = sorted(p for p, text in wanted.items() if not p.is_file() or p.read_text(encoding="utf-8") != text)
+  left = sorted(p for p in (DOCS / "rules").glob("*.md") if p not in wanted)
   if "--check" in argv:
-    same = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text
-    print("docs/support.md is up to date" if same else "docs/support.md differs: run make docs")
-    return 0 if same else 1
-  PAGE.write_text(text, encoding="utf-8")
+    for path in stale + left:
+      print(f"docs/{path.relative_to(DOCS)} differs: run make docs")
+    return 1 if stale or left else 0
+  for path in stale:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(wanted[path], encoding="utf-8")
+  for path in left:
+    path.unlink()
   return 0
 
 

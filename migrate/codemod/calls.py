@@ -129,7 +129,7 @@ class Calls:
     if owners and not all(isinstance(o, nn.Module) for o in owners):
       return None
     if not owners:
-      self.note(Finding(self.where(node), "an untraced read of a submodule's variables", "an example that reaches it", "check the attribute path", "eye", "L2N206"))  # fmt: skip
+      self.note(Finding(self.where(node), "an untraced read of a submodule's variables", "an example that reaches it", "check the attribute path", "eye", "L2N108"))  # fmt: skip
     text = base
     for i, step in enumerate(path[1:]):
       text += f".{step}" if step.isidentifier() else f"[{step!r}]"

@@ -44,7 +44,7 @@ class Services:
     seen = {e.value for e in self.events(node) if not e.activation.initializing}
     if len(seen) == 2:
       self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
-                        "NNX state is always mutable: True was written", "eye", "L2N207"))  # fmt: skip
+                        "NNX state is always mutable: True was written", "eye", "L2N109"))  # fmt: skip
     return "False" if seen == {False} else "True"
 
   def _self_has_variable(self: Unit, node: ast.Call) -> str:

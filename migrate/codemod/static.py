@@ -173,7 +173,7 @@ class Statics:
         self.need_import("import jax.numpy as jnp")
         kind = kinds.pop()
         self.note(Finding(self.where(node), f"the dtype of `{self.source.code(node.value)}` is known only in a call",
-                          "a dtype at construction", f"jnp.{kind} as traced was written", "note", "L2N205"))  # fmt: skip
+                          "a dtype at construction", f"jnp.{kind} as traced was written", "note", "L2N107"))  # fmt: skip
         return f"jnp.{kind}"
     raise NotStatic(self.source.code(node))
 

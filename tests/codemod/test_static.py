@@ -88,7 +88,7 @@ def test_dtype_of_the_input_is_reported(tmp_path):
         return nn.Dense(3, dtype=x.dtype)(x)
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
-  assert [f.rule for f in ported.findings] == ["L2N205"]
+  assert [f.rule for f in ported.findings] == ["L2N107"]
   assert "dtype=jnp.float32" in ported.text
 
 

@@ -1,0 +1,248 @@
+"""Every rule that a finding may carry: its id never changes, and docs/rules has a page for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from migrate.core.report import Severity
+
+
+@dataclasses.dataclass(frozen=True)
+class RulePage:
+  """What is known of a rule.
+
+  Attributes:
+    id: as findings carry it; never given to another rule.
+    title: one line.
+    severity: the gravest that its findings have.
+    why: what stands in the way, or what the user should look at.
+    do: what the user can do.
+    before: source that the rule is about, if that helps.
+    after: what is written for it, if anything.
+  """
+
+  id: str
+  title: str
+  severity: Severity
+  why: str
+  do: str
+  before: str = ""
+  after: str = ""
+
+
+GROUPS = {
+  "L2N1": "Modules: classes of Linen, rewritten as classes of NNX",
+  "L2N2": "Plans: every leaf of a checkpoint has one fate",
+  "L2N3": "Mappings that are derived by running both models",
+  "L2N4": "Training code: init, apply, training states, optimizers, checkpoints",
+}
+
+RULES = (
+  RulePage(
+    "L2N100", "a construct without a rewriting", "error",
+    "The statement does something that has no rewriting yet, and an example reaches it. It stays as it was under a "
+    "`TODO(linen2nnx)`, so the ported class does not run without an edit.",
+    "Rewrite the statement by hand; `linen2nnx verify` then compares both models again.",
+  ),
+  RulePage(
+    "L2N101", "a class that can't be rewritten", "error",
+    "A construct decides how the class as a whole is written, and its meaning in NNX is not certain. The class stays Linen.",
+    "Write the construct in another way in the Linen class, which can still be tested there, and port again.",
+  ),
+  RulePage(
+    "L2N102", "a value that only a call knows is needed at construction", "error",
+    "NNX makes parameters in `__init__`. The size or argument of a layer is computed from something that only a call has, "
+    "so `__init__` could not compute it.",
+    "Compute it from fields, constants and shapes.",
+    before="class Net(nn.Module):\n  @nn.compact\n  def __call__(self, x, table):\n    return nn.Dense(int(table['width']))(x)\n",
+  ),
+  RulePage(
+    "L2N103", "a construct without a rewriting, where no example comes", "eye",
+    "As L2N100, in code that no example runs: what was proven does not include it.",
+    "Give an example that reaches it, or rewrite it by hand.",
+  ),
+  RulePage(
+    "L2N104", "a size that no example settles", "eye",
+    "A layer is made where no example comes, or two ways to write its size agree in all examples. The most likely one was written.",
+    "Check the size, or give an example that makes the layer.",
+  ),
+  RulePage(
+    "L2N105", "a decorator that reads dataclass fields was left out", "eye",
+    "A Linen class is a dataclass and an NNX class is not, so the decorator would find no fields.",
+    "Put it back once it takes an NNX module.",
+  ),
+  RulePage(
+    "L2N106", "a function that makes layers stays as it was", "error",
+    "The function makes layers for its caller, and its calls differ in a way that can't be written as constructor and call.",
+    "Make it a Module, or a method of the class that calls it.",
+  ),
+  RulePage(
+    "L2N107", "a dtype that only a call knows", "note",
+    "A layer is given the dtype of an argument. `__init__` has no argument, so the dtype that was traced was written.",
+    "Give the dtype as a field where it may differ.",
+  ),
+  RulePage(
+    "L2N108", "an untraced read of a submodule's variables", "eye",
+    "Variables of another module are read where no example comes, so their attribute path was guessed from the names.",
+    "Check the attribute path, or give an example that reaches it.",
+  ),
+  RulePage(
+    "L2N109", "whether a collection is mutable differs between the calls", "eye",
+    "`is_mutable_collection` is True in some calls and False in others. NNX state can always be changed: True was written.",
+    "Give the method an argument that says what the caller wants.",
+  ),
+  RulePage(
+    "L2N110", "a module class that no example reaches", "eye",
+    "NNX makes parameters at construction and must be told their sizes. Only an example tells them, so the class stays Linen.",
+    "Give an example: `--example path/file.py:function`, where the function returns `migrate.Example(module, args)`.",
+  ),
+  RulePage(
+    "L2N111", "a file of the model is not among the files to rewrite", "error",
+    "An example reaches classes in a file that was not given, so the model would be half Linen.",
+    "Give the file's path to `linen2nnx codemod` too.",
+  ),
+  RulePage(
+    "L2N120", "a file that can't be read", "error",
+    "It does not parse, or it is not in UTF-8. It stays byte for byte as it was.",
+    "Mend the file.",
+  ),
+  RulePage(
+    "L2N121", "skipped on request", "note",
+    "`# linen2nnx: skip` stands in it. Functions that are given the same model stay as they were too, because they fit no other form.",
+    "Take the comment away when it has served its purpose.",
+  ),
+  RulePage("L2N201", "a rule of a mapping that is wrong by form", "error",
+           "A side is missing, captures differ, a reason is not given.", "Correct the rule as the finding says."),
+  RulePage("L2N202", "two rules for one leaf", "error",
+           "Both match, and neither is more particular.", "Remove one, or make one a ** pattern that contains the other."),
+  RulePage("L2N203", "shapes, dtypes or axes that disagree", "error",
+           "The leaf does not fit the place that the plan has for it.", "Correct the rule or the model's sizes."),
+  RulePage("L2N204", "a rule that matches nothing", "error",
+           "A rule names a path that is not there, which is usually a misspelling.", "Correct or remove the rule."),
+  RulePage("L2N205", "a leaf without a place", "error",
+           "No rule names the leaf and the model has no variable of its path.", "Add `move(...)`, or `drop(..., because=...)`."),
+  RulePage("L2N206", "a variable that nothing fills", "error",
+           "The model has a variable that the checkpoint has not.", "Add `move(...)`, or `fresh(..., because=...)`."),
+  RulePage("L2N207", "a variable of another type than its collection", "error",
+           "Parameters must fill an `nnx.Param`, and other collections something else, or the optimizer would train the wrong ones.",
+           "Make the attribute the right type, or name the type in the rule."),
+  RulePage("L2N211", "moments of a tied parameter", "error",
+           "The parameter is another one's, so its moments have no place.", "Start the optimizer anew."),
+  RulePage("L2N212", "moments of a part of what is joined", "error",
+           "Some of the parameters that are joined have moments and some have none.", "Mask all of them or none."),
+  RulePage("L2N213", "moments that the operations can't move", "error",
+           "An operation does more than lay values out, so that a moment moved by it would be wrong.",
+           "Start the optimizer anew, or keep the leaves separate in the NNX model."),
+  RulePage("L2N214", "a moment that the new optimizer does not have", "error",
+           "The Optax transformations differ.", "Build the optimizer with the same transformation, in the same order."),
+  RulePage("L2N215", "optimizer state that nothing fills", "error",
+           "The Optax transformations differ.", "Build the optimizer with the same transformation, in the same order."),
+  RulePage("L2N216", "optimizer state that is no tree of parameters", "error",
+           "A part of the state is shaped like the parameters only in part.", "Write an optimizer mapping for the transformation."),
+  RulePage("L2N221", "a fresh variable in a checkpoint", "error",
+           "A checkpoint has no value for it.", "Use `migrate.restore`, which fills a live model."),
+  RulePage("L2N222", "other updates than before", "error",
+           "The transformation looks at whole tensors, and the parameters are joined or taken apart.",
+           "Keep the parameters apart in the model, or accept it with `--allow-optimizer-change`."),
+  RulePage("L2N223", "one vector of all parameters", "error",
+           "`optax.flatten` keeps moments in the order of the parameters, which changes.", "Train on without `optax.flatten`."),
+  RulePage("L2N301", "the ported model calls something else", "error",
+           "Run side by side, the two models call different layers.", "Compare the rewritten source there with the original."),
+  RulePage(
+    "L2N400", "training code whose model is not NNX yet", "eye",
+    "Training code is rewritten together with its model. No module class was rewritten in this run.",
+    "Give an example of the model with `--example`.",
+    before=(
+      "def create(key):\n  model = Net(features=3)\n  variables = model.init(key, jnp.ones((1, 7)))\n"
+      "  return TrainState.create(apply_fn=model.apply, params=variables['params'], tx=tx)\n"
+    ),
+    after=(
+      "def create(key):\n  model = Net(in_features=7, features=3, rngs=nnx.Rngs(key))\n"
+      "  return model, nnx.Optimizer(model, tx, wrt=nnx.Param)\n"
+    ),
+  ),
+  RulePage(
+    "L2N401", "a part of a model that can't be followed", "error",
+    "Parameters, statistics or the training state go into something that has no rule: an attribute, a container, a function of a "
+    "library. What NNX should hand over there is not certain, so everything that is trained together stays as it was.",
+    "Rewrite this use by hand, or take it out of the training code, and run the codemod again.",
+    before="history.append(state.params)\n",
+  ),
+  RulePage(
+    "L2N402", "variables that are not the model's own", "error",
+    "A module is applied to variables of another module, or to a tree that was computed (an average of parameters, say). "
+    "An NNX model has its variables in itself.",
+    "Make a second model for them: `nnx.merge(nnx.graphdef(model), state)`.",
+    before="model.apply({'params': ema_params}, x)\n",
+  ),
+  RulePage(
+    "L2N403", "a value that is used after it was updated", "error",
+    "Linen's values are never changed, so an old training state can still be read after a step. An NNX model changes in place.",
+    "Use what the update returned, or keep `nnx.clone(model)` where the old one is needed.",
+    before="new_state, loss = step(state, batch)\nchange = norm(new_state.params, state.params)\n",
+  ),
+  RulePage(
+    "L2N404", "statistics that are thrown away, or read before they are kept", "error",
+    "A call changes `batch_stats`, and what it changed does not go into the state before the next call or the end of the function. "
+    "An NNX model would keep it.",
+    "Put what the call returns into the state, or call without `mutable=` and with `train=False`.",
+    before="logits, _ = model.apply(variables, x, train=True, mutable=['batch_stats'])\n",
+  ),
+  RulePage(
+    "L2N405", "a training state with more in it", "error",
+    "The TrainState class has methods or fields beyond the collections of its model. A model and an optimizer have no place for them.",
+    "Keep them in variables of their own.",
+    before="class TrainState(train_state.TrainState):\n  key: jax.Array\n",
+  ),
+  RulePage(
+    "L2N406", "intermediates", "error",
+    "`capture_intermediates` and `mutable=['intermediates']` return what modules sow. NNX has `nnx.capture` for it.",
+    "Call `nnx.capture(model, nnx.Intermediate)` by hand.",
+  ),
+  RulePage(
+    "L2N407", "a mask or labels as a tree", "error",
+    "Optax compares the tree with the parameters. NNX's are an `nnx.State` with other paths, and a dict raises.",
+    "Make it a function of the parameters; functions are wrapped.",
+    before="optax.masked(optax.add_decayed_weights(0.1), {'Dense_0': {'kernel': True, 'bias': False}})\n",
+  ),
+  RulePage(
+    "L2N411", "initial values are drawn anew", "note",
+    "Linen derives the key of a parameter from its path, NNX counts. The distributions are the same, the numbers are not.",
+    "Convert a checkpoint of the Linen program where the numbers must be the same.",
+  ),
+  RulePage(
+    "L2N412", "a size of the example in a program", "eye",
+    "The model's constructor wants a size that `init` found in its arguments, and the program's arguments don't show it. "
+    "The example's was written.",
+    "Check that the program's model has that size too.",
+  ),
+  RulePage(
+    "L2N413", "a checkpoint of another form", "eye",
+    "The program writes and reads `{\"model\": ..., \"optimizer\": ...}` now, where it had a TrainState. "
+    "It can't read its older checkpoints.",
+    "Convert them with `linen2nnx convert`, or give `--checkpoint` and `--checkpoint-out`.",
+    before="checkpoints.save_checkpoint(workdir, state, step)\n",
+    after=(
+      'target = {"model": nnx.state(model, nnx.Not(nnx.RngState)), "optimizer": nnx.state(optimizer)}\n'
+      "checkpoints.save_checkpoint(workdir, target, step)\n"
+    ),
+  ),
+  RulePage(
+    "L2N414", "an example of a model that is NNX now", "note",
+    "The example shows the Linen model. Once the files are written it raises, because the class takes other arguments.",
+    "Take it away, or keep it with a copy of the Linen code.",
+  ),
+  RulePage(
+    "L2N415", "a mask that sees other paths", "eye",
+    "The function that makes a mask or labels is called with a dict of the NNX model's parameters: attribute names in the place of "
+    "Linen's module names. Last names (`kernel`, `bias`, `scale`, `embedding`) and shapes are the same, unless gates were joined.",
+    "Check that the function asks for nothing else.",
+    before="optax.adamw(1e-3, mask=decay_mask)\n",
+    after="optax.adamw(1e-3, mask=lambda params: nnx.State(decay_mask(nnx.to_pure_dict(params))))\n",
+  ),
+)  # fmt: skip
+
+
+def rule(id_: str) -> RulePage | None:
+  """The rule of an id."""
+  return next((r for r in RULES if r.id == id_), None)
