@@ -54,7 +54,7 @@ RULES = (
     "NNX makes parameters in `__init__`. The size or argument of a layer is computed from something that only a call has, "
     "so `__init__` could not compute it.",
     "Compute it from fields, constants and shapes.",
-    before="class Net(nn.Module):\n  @nn.compact\n  def __call__(self, x, table):\n    return nn.Dense(int(table['width']))(x)\n",
+    before='class Net(nn.Module):\n  @nn.compact\n  def __call__(self, x, table):\n    return nn.Dense(int(table["width"]))(x)\n',
   ),
   RulePage(
     "L2N103", "a construct without a rewriting, where no example comes", "eye",
@@ -154,7 +154,7 @@ RULES = (
     "Give an example of the model with `--example`.",
     before=(
       "def create(key):\n  model = Net(features=3)\n  variables = model.init(key, jnp.ones((1, 7)))\n"
-      "  return TrainState.create(apply_fn=model.apply, params=variables['params'], tx=tx)\n"
+      '  return TrainState.create(apply_fn=model.apply, params=variables["params"], tx=tx)\n'
     ),
     after=(
       "def create(key):\n  model = Net(in_features=7, features=3, rngs=nnx.Rngs(key))\n"
@@ -173,7 +173,7 @@ RULES = (
     "A module is applied to variables of another module, or to a tree that was computed (an average of parameters, say). "
     "An NNX model has its variables in itself.",
     "Make a second model for them: `nnx.merge(nnx.graphdef(model), state)`.",
-    before="model.apply({'params': ema_params}, x)\n",
+    before='model.apply({"params": ema_params}, x)\n',
   ),
   RulePage(
     "L2N403", "a value that is used after it was updated", "error",
@@ -186,7 +186,7 @@ RULES = (
     "A call changes `batch_stats`, and what it changed does not go into the state before the next call or the end of the function. "
     "An NNX model would keep it.",
     "Put what the call returns into the state, or call without `mutable=` and with `train=False`.",
-    before="logits, _ = model.apply(variables, x, train=True, mutable=['batch_stats'])\n",
+    before='logits, _ = model.apply(variables, x, train=True, mutable=["batch_stats"])\n',
   ),
   RulePage(
     "L2N405", "a training state with more in it", "error",
@@ -203,7 +203,7 @@ RULES = (
     "L2N407", "a mask or labels as a tree", "error",
     "Optax compares the tree with the parameters. NNX's are an `nnx.State` with other paths, and a dict raises.",
     "Make it a function of the parameters; functions are wrapped.",
-    before="optax.masked(optax.add_decayed_weights(0.1), {'Dense_0': {'kernel': True, 'bias': False}})\n",
+    before='optax.masked(optax.add_decayed_weights(0.1), {"Dense_0": {"kernel": True, "bias": False}})\n',
   ),
   RulePage(
     "L2N411", "initial values are drawn anew", "note",
