@@ -232,7 +232,7 @@ def optimizer_to_linen(optimizer: Any, opt_state: Any, mapping: Any = None) -> A
   plan = lift(_params_plan(source, runs, below, _mapping(mapping)), source, specs(below))
   found = {key(p): v for p, v in translate(plan.inverse(), {p: v.get_value() for p, v in below.items()})}
   leaves, treedef = jax.tree_util.tree_flatten_with_path(opt_state)
-  return treedef.unflatten([found[key(_segments(path))] for path, _ in leaves])
+  return treedef.unflatten([found[key(segments(path))] for path, _ in leaves])
 
 
 def optax_leaves(opt_state: Any) -> tuple[dict[Path, Any], dict[Path, int]]:
@@ -240,7 +240,7 @@ def optax_leaves(opt_state: Any) -> tuple[dict[Path, Any], dict[Path, int]]:
   leaves: dict[Path, Any] = {}
   runs: dict[Path, int] = {}
   for keys, leaf in jax.tree_util.tree_flatten_with_path(opt_state, is_leaf=lambda x: unbox(x) is not x)[0]:
-    path = _segments(keys)
+    path = segments(keys)
     leaves[path] = unbox(leaf)
     start = len(keys)
     while start and not isinstance(keys[start - 1], jax.tree_util.DictKey):
@@ -251,7 +251,7 @@ def optax_leaves(opt_state: Any) -> tuple[dict[Path, Any], dict[Path, int]]:
   return leaves, runs
 
 
-def _segments(keys: Iterable[Any]) -> Path:
+def segments(keys: Iterable[Any]) -> Path:
   out: list[str | int] = []
   for k in keys:
     if isinstance(k, jax.tree_util.GetAttrKey):
