@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from migrate.checkpoint.prelinen import linen_names, split_name
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.paths import Path
 
@@ -39,23 +40,38 @@ def modernise(stored: Stored) -> Stored:
   size = len(root)
   target, state = (*root, "target"), (*root, "state")
   nested = all(p[size + 1] == "params" for p in stored.leaves if p[: size + 1] == target)
+  params = [p[size + 1 + nested :] for p in stored.leaves if p[: size + 1] == target]
+  others = [_collection(p)[1:] for p in stored.leaves if p[:1] == ("model_state",)]
+  rename = linen_names([*params, *others])
+  named = rename or (lambda path: path)
   leaves: dict[Path, StoredLeaf] = {}
   for path, leaf in stored.leaves.items():
     if path[: size + 1] == target:
-      leaves[path[size + 1 :] if nested else ("params", *path[size + 1 :])] = leaf
+      leaves[("params", *named(path[size + 1 + nested :]))] = leaf
     elif path == (*state, "step"):
       leaves[("step",)] = leaf
     elif path[: size + 2] == (*state, "param_states"):
       param = path[size + 2 : -1]
       field = _FIELDS.get(str(path[-1]))
       short = param[1:] if nested and param[:1] == ("params",) else param
-      leaves[("opt_state", 0, field, *short) if field else path] = leaf
+      leaves[("opt_state", 0, field, *named(short)) if field else path] = leaf
     elif path[:1] == ("model_state",):
-      leaves[path[1:]] = leaf
+      collection, *rest = _collection(path)
+      leaves[(collection, *named(tuple(rest)))] = leaf
     elif path != ("step",):
       leaves[path] = leaf
   if any(p[:3] == ("opt_state", 0, "mu") for p in leaves):
     leaves[("opt_state", 0, "count")] = leaves[("step",)]
   numbers = frozenset({("step",)} if (*state, "step") in stored.numbers else ())
-  note = "flax.optim, read as Optax state"
+  note = "flax.optim, read as Optax state" + (", names from before Linen, read as Linen's" if rename else "")
   return dataclasses.replace(stored, leaves=leaves, empty=(), numbers=numbers, note=note)
+
+
+def _collection(path: Path) -> Path:
+  """The path of a variable below `model_state`, collection first.
+
+  Before Linen there was one collection, keyed by paths in one string: that of the statistics of BatchNorm.
+  """
+  below = path[1:]
+  at = next((i for i, s in enumerate(below) if isinstance(s, str) and s.startswith("/")), None)
+  return below if at is None else ("batch_stats", *split_name(below[at:]))
