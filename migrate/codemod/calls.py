@@ -69,6 +69,8 @@ class Calls:
       return f"{base}[...]" if self._holds_array(node) else f"{base}.get_value()"
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name and node.attr in self.call_fields:
       return node.attr
+    if node.attr == "__getattr__" and self.source.code(node.value) == "super()" and not self.inherits(node.attr):
+      return "super().__getattribute__"  # Linen's modules have one, NNX's have not: this raises as it should
     own = isinstance(node.value, ast.Name) and node.value.id == self.self_name
     if own and node.attr in self.layer_names:
       return f"self.{self.layer_names[node.attr]}"

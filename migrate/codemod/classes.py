@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import re
 import textwrap
 
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
-from migrate.codemod.inheritance import inherited_sizes
+from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Stmt, prune, render
 from migrate.codemod.setups import fill_lists, fill_sites, write_setup
-from migrate.codemod.site import SizeArg
+from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes import TOKEN
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
@@ -26,10 +27,15 @@ def rewrite_class(unit: Unit) -> ClassResult:
   info = unit.info
   if reading_decorators(unit):
     unit.readable |= constructor_attributes(unit)
+  unit.readable |= assigned_by_bases(unit)
   setup = info.methods.get("setup")
-  setup_lines = write_setup(unit, setup) if setup is not None else []
+  checks = info.methods.get("__post_init__")
+  setup_lines = write_setup(unit, checks) if checks is not None else []
+  if setup is not None:
+    setup_lines += unit.source.comments_above(setup) if checks is not None else []
+    setup_lines += write_setup(unit, setup)
   compact = info.compact_methods()
-  order = [n for n in info.methods if n != "setup"]
+  order = [n for n in info.methods if n not in CONSTRUCTION]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
   order.sort(key=lambda n: n not in compact)
@@ -45,7 +51,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     setup_text += fill_sites(unit, line).split("\n")
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
-  needs_init = bool(info.fields or setup is not None or init_lines or unit.needs_rngs or not bases)
+  made = setup is not None or checks is not None or bool(init_lines)
+  needs_init = bool(info.fields or made or unit.needs_rngs or not bases)
   sizes, rename = _size_arguments(unit, "\n".join([*setup_text, *init_lines]))
   inherited = inherited_sizes(unit)
   optional = {s.name for s in sizes if s.optional} | {
@@ -172,7 +179,8 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   body = list(node.body)
   opening = init_text(unit, setup, init, sizes, inherited, indent) if needs_init else ""
   first_method = next((s for s in body if isinstance(s, ast.FunctionDef)), None)
-  anchor = info.methods.get("setup") or first_method
+  own = sorted((info.methods[n] for n in CONSTRUCTION if n in info.methods), key=lambda m: m.lineno)
+  anchor = own[0] if own else first_method
   if isinstance(anchor, ast.FunctionDef) and any("property" in ast.unparse(d) for d in anchor.decorator_list):
     anchor = first_method
   kept = keeps_dataclass(unit)
@@ -191,14 +199,14 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
     if statement is anchor and not placed:
       if not skipped_first and not out.endswith("\n\n"):
         out += "\n"
-      if statement is info.methods.get("setup"):
+      if statement in own:
         out += lead.lstrip("\n")
       out += opening
       placed = True
-      if statement is info.methods.get("setup"):
+      if statement in own:
         continue
       lead = lead if lead.startswith("\n") else "\n" + lead
-    if statement is info.methods.get("setup"):
+    if statement in own:
       continue
     skipped_first = False
     if isinstance(statement, ast.FunctionDef) and statement.name in texts:
@@ -252,7 +260,28 @@ def _class_header(unit: Unit) -> str:
     text += source.between(at, a) + unit.text(base)
     at = b
   text += source.between(at, stop)
+  if _maps_arguments(unit):
+    text = re.sub(r"\)(\s*:)", r", pytree=False)\1", text, count=1)
   return re.sub(r",?\s*(kw_only|unsafe_hash|frozen)\s*=\s*(True|False)", "", text)
+
+
+def _maps_arguments(unit: Unit) -> bool:
+  """Whether a decorator maps over the arrays of all arguments; the module, a pytree in NNX, must be no part of that."""
+  for base in unit.info.cls.__mro__:
+    info = unit.project.info(base)
+    if info is None:
+      continue
+    with unit.reading(info):
+      for decorator in (d for m in info.methods.values() for d in m.decorator_list):
+        full = unit.resolve(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        found = follow_name(full) if full and not full.startswith(("flax.", "jax.", "functools.")) else None
+        try:
+          text = inspect.getsource(found) if inspect.isfunction(found) else ""
+        except OSError:
+          continue
+        if re.search(r"\btree_map|\btree\.map", text):
+          return True
+  return False
 
 
 @dataclasses.dataclass

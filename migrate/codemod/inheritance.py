@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from flax import linen as nn
@@ -9,6 +10,8 @@ from flax import linen as nn
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import SizeArg
 from migrate.codemod.unit import Unit
+
+CONSTRUCTION = ("__post_init__", "setup")  # Linen methods that become `__init__`
 
 
 def all_fields(unit: Unit) -> list[Any]:
@@ -51,3 +54,20 @@ def base_with_init(unit: Unit) -> ClassResult | None:
     if result is not None and "def __init__(" in result.text:
       return None if result.compact_sites and unit.info.compact_methods() else result
   return None
+
+
+def assigned_by_bases(unit: Unit) -> set[str]:
+  """Attributes that a base's `__init__` has assigned before this class's own statements run."""
+  if base_with_init(unit) is None:
+    return set()
+  found: set[str] = set()
+  for base in unit.info.cls.__mro__[1:]:
+    info = unit.project.info(base)
+    for method in (info.methods.get(n) for n in CONSTRUCTION) if info is not None else ():
+      for node in ast.walk(method) if method is not None else ():
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+          found.add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "object.__setattr__" and len(node.args) == 3:
+          if isinstance(node.args[1], ast.Constant):
+            found.add(str(node.args[1].value))
+  return found

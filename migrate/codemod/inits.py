@@ -10,7 +10,8 @@ from flax import linen as nn
 
 from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
 from migrate.codemod.inheritance import all_fields, base_with_init, holds_modules
-from migrate.codemod.site import SizeArg
+from migrate.codemod.names import lookup
+from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.stock_subclasses import stock_arguments
@@ -122,16 +123,25 @@ def _defaults_to_layer(unit: Unit, field: Any) -> bool:
     return False
   if found.default_factory is not dataclasses.MISSING:
     value = _factory(field)
+    if isinstance(value, ast.Name | ast.Attribute):
+      return _layer_class(unit, value) is not None
     return value is not None and unit.creates(value)
   return isinstance(found.default, nn.Module)
 
 
 def _factory(field: Any) -> ast.expr | None:
-  """What the lambda of `field(default_factory=lambda: ...)` returns."""
+  """What `field(default_factory=...)` calls: the body of a lambda, or a name."""
   for keyword in field.node.value.keywords if isinstance(field.node.value, ast.Call) else ():
-    if keyword.arg == "default_factory" and isinstance(keyword.value, ast.Lambda):
-      return keyword.value.body
+    if keyword.arg == "default_factory":
+      return keyword.value.body if isinstance(keyword.value, ast.Lambda) else keyword.value
   return None
+
+
+def _layer_class(unit: Unit, node: ast.expr) -> type | None:
+  """The class of layers that a name stands for."""
+  full = unit.resolve(node)
+  found = (lookup(full) if full.startswith("flax.") else follow_name(full)) if full is not None else None
+  return found if isinstance(found, type) and issubclass(found, nn.Module) else None
 
 
 def _default_layer(unit: Unit, field: Any) -> str | None:
@@ -139,6 +149,14 @@ def _default_layer(unit: Unit, field: Any) -> str | None:
   if not _defaults_to_layer(unit, field):
     return None
   value = _factory(field) or field.node.value
+  if isinstance(value, ast.Name | ast.Attribute):
+    cls = _layer_class(unit, value)
+    record = unit.project.record(cls) if cls is not None else None
+    known = record is not None or cls in unit.results
+    if cls is None or not known or (record is not None and any(a.fate == "infer" for a in record.args)):
+      return None
+    needs = [s for s in unit.project_sizes(cls) if not s.optional]
+    return None if needs else f"{unit.text(value)}(rngs=rngs)"
   if not isinstance(value, ast.Call) or not unit.creates(value):
     return None
   record = unit.untraced_layer(value)

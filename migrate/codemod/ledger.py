@@ -155,6 +155,7 @@ def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str],
     return 0
 
   del streams
+  jax.clear_caches()  # a compiled method that ran before would not run again
   jax.eval_shape(run, state, arrays)
   return found
 
@@ -210,26 +211,27 @@ def derive(
   named: set[tuple[str, ...]] = set()
   for theirs, mine in pairs.values():
     if theirs.record is not None:
-      rules += _layer_rules(theirs, mine, variables, named)
+      rules += _layer_rules(fact, theirs, mine, variables, named)
     else:
       rules += _class_rules(project, fact, results, theirs, mine, variables, named)
-  rules += _unused(model, rules, pairs.values(), variables)
+  rules += _unused(fact, model, rules, pairs.values(), variables)
   metadata = {
-    "rng_paths": {_show(m.path): _show(t.path) for t, m in pairs.values()},
-    "modules": {_show(t.path): _show(m.path) for t, m in pairs.values()},
+    "rng_paths": {_show(m.path): _show(_scope(fact, t.path)) for t, m in pairs.values()},
+    "modules": {_show(t.path): _show(m.path) for t, m in pairs.values() if tuple(map(str, t.path)) not in fact.shared},
   }
   return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
 
 
 def _unused(
-  model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]
+  fact: Facts, model: Any, rules: Sequence[Rule], pairs: Iterable[tuple[Visit, Visit]], variables: set[tuple[str, ...]]
 ) -> list[Rule]:
   """Variables of modules for which Linen made none, because no example runs them with parameters of their own."""
   filled = {tuple(map(str, t)) for r in rules for t in r.target}
   have = {
     tuple(map(str, m.path))
     for t, m in pairs
-    if t.path and any(v[1 : 1 + len(t.path)] == tuple(map(str, t.path)) for v in variables)
+    for scope in [_scope(fact, t.path)]
+    if scope and any(v[1 : 1 + len(scope)] == scope for v in variables)
   }
   found = []
   state = nnx.state(model, nnx.Not(nnx.RngState))
@@ -248,7 +250,7 @@ def _unused(
 
 
 def _layer_rules(
-  theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]
+  fact: Facts, theirs: Visit, mine: Visit, variables: set[tuple[str, ...]], named: set[tuple[str, ...]]
 ) -> list[Rule]:
   record = theirs.record
   assert record is not None
@@ -256,7 +258,7 @@ def _layer_rules(
   for leaf in record.leaves:
     if any("**" in p for p in leaf.linen):
       continue
-    sources = [(p[0], *theirs.path, *p[1:]) for p in leaf.linen]
+    sources = [(p[0], *_scope(fact, theirs.path), *p[1:]) for p in leaf.linen]
     if any(s not in variables for s in sources) or any(s in named for s in sources):
       continue
     named.update(sources)  # pyright: ignore
@@ -275,7 +277,7 @@ def _class_rules(
     result = results.get(base)
     for site in result.variables if result is not None else ():
       for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
-        source = (site.collection, *map(str, theirs.path), name)
+        source = (site.collection, *_scope(fact, theirs.path), name)
         target = (*mine.path, site.attr, index) if site.looped else (*mine.path, site.attr)
         for full in sorted(v for v in variables if v[: len(source)] == source):
           if full not in named:
@@ -284,8 +286,14 @@ def _class_rules(
   extended = project.made_by(theirs.cls)
   if extended is not None:  # what a subclass of a layer leaves to the layer
     record = extended.choose(fields_of(theirs.module))
-    rules += _layer_rules(dataclasses.replace(theirs, record=record), mine, variables, named)
+    rules += _layer_rules(fact, dataclasses.replace(theirs, record=record), mine, variables, named)
   return rules
+
+
+def _scope(fact: Facts, path: Path) -> tuple[str, ...]:
+  """Where a module's variables lie."""
+  names = tuple(map(str, path))
+  return fact.shared.get(names, names)
 
 
 def _literal(path: Sequence[str | int]) -> Path:

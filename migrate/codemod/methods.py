@@ -9,9 +9,11 @@ from collections import Counter
 from typing import Any
 
 from migrate.codemod.inheritance import all_fields
+from migrate.codemod.names import spell
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
+from migrate.codemod.transforms import DECORATORS
 from migrate.codemod.unit import Unit
 
 
@@ -131,6 +133,10 @@ def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   lines: list[str] = []
   for decorator in node.decorator_list:
     full = unit.resolve(decorator if not isinstance(decorator, ast.Call) else decorator.func)
+    lifted = _lifted(unit, decorator)
+    if lifted is not None:
+      lines.append(f"{source.indent(node)}@{lifted}\n")
+      continue
     if full is not None and full.startswith("flax.linen."):
       short = full.rpartition(".")[2]
       if short in ("compact", "nowrap", "compact_name_scope"):
@@ -159,6 +165,42 @@ def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   if extra:
     text = _add_parameters(unit, node, text, extra)
   return "".join(lines) + text
+
+
+def _lifted(unit: Unit, decorator: ast.expr) -> str | None:
+  """`@nn.jit`, `@partial(nn.remat, ...)` as NNX lifts a method; None for other decorators."""
+  target, keywords = decorator, []
+  if isinstance(decorator, ast.Call):
+    target, keywords = decorator.func, decorator.keywords
+    if unit.resolve(target) == "functools.partial" and len(decorator.args) == 1:
+      target = decorator.args[0]
+    elif decorator.args:
+      return None
+  full = unit.resolve(target)
+  if full not in DECORATORS:
+    return None
+  name, known = DECORATORS[full]
+  if name.startswith("template:"):
+    function = unit.template(name)
+  else:
+    function, statement = spell(name)
+    unit.need_import(statement)
+  given = []
+  for keyword in keywords:
+    if keyword.arg is None or keyword.arg not in known:
+      continue
+    value: ast.expr = keyword.value
+    if keyword.arg in ("static_argnums", "static_argnames"):
+      whole = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+      kept = [unit.text(v) for v in whole if not (isinstance(v, ast.Constant) and v.value in (0, unit.self_name))]
+      if kept:  # the module itself is an argument in NNX, whatever Linen was told
+        given.append(f"{keyword.arg}=({', '.join(kept)}{',' if len(kept) == 1 else ''})")
+      continue
+    given.append(f"{keyword.arg}={unit.text(value)}")
+  if not given:
+    return function
+  unit.need_import("import functools")
+  return f"functools.partial({function}, {', '.join(given)})"
 
 
 def _add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:

@@ -50,22 +50,19 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
   source = unit.source
   write = _setup_writer(unit)
   if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-    return None if len(unit.info.methods["setup"].body) == 1 else unit.own_lines(node, source.code(node))
-  if isinstance(node, ast.Pass):
-    return None
+    around = source.parents.get(node)
+    alone = isinstance(around, ast.FunctionDef) and len(around.body) == 1
+    return None if alone else unit.own_lines(node, source.code(node))
   if isinstance(node, ast.Import | ast.ImportFrom):
     for alias in node.names:
       unit.env[(alias.asname or alias.name).partition(".")[0]] = Local("static", None)
     return unit.own_lines(node, source.code(node))
-  if (
-    isinstance(node, ast.Expr)
-    and isinstance(node.value, ast.Call)
-    and unit.resolve(node.value.func) == "flax.linen.share_scope"
-  ):
+  if _is_nothing(unit, node):
     return None
   if isinstance(node, ast.Expr) and source.code(node.value).replace(" ", "") in (
     "super().setup()",
     "super().__init__()",
+    "super().__post_init__()",
   ):
     return None
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
@@ -84,6 +81,13 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
         if isinstance(name, ast.Attribute) and isinstance(name.ctx, ast.Store):
           unit.readable.add(name.attr)
     return unit.own_lines(node, head + value + unit.around(node, node.value)[1])
+  if isinstance(node, ast.If) and all(_is_nothing(unit, s) for s in [*node.body, *node.orelse]):
+    return None
+  if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and len(node.value.args) == 3:
+    function, (owner, name, _) = source.code(node.value.func), node.value.args
+    if function == "object.__setattr__" and source.code(owner) == unit.self_name and isinstance(name, ast.Constant):
+      unit.readable.add(str(name.value))
+      return unit.own_lines(node, f"self.{name.value} = {write(node.value.args[2])}")
   if isinstance(node, ast.If | ast.For | ast.While | ast.With):
     for name in ast.walk(node):
       if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
@@ -95,6 +99,13 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     own |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
     return unit.own_lines(node, unit.static(node, frozenset(own)))
   return unit.own_lines(node, unit.compose(node, write))
+
+
+def _is_nothing(unit: Unit, node: ast.stmt) -> bool:
+  """Whether a statement says only where Linen keeps variables."""
+  if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+    return unit.resolve(node.value.func) == "flax.linen.share_scope"
+  return isinstance(node, ast.Pass)
 
 
 def _setup_writer(unit: Unit) -> Any:
@@ -169,7 +180,7 @@ def _layer_elsewhere(unit: Unit, attr: str, value: ast.expr) -> bool:
   """
   if not isinstance(value, ast.Constant):
     return False
-  for node in ast.walk(unit.info.methods["setup"]):
+  for node in (n for m in map(unit.info.methods.get, ("__post_init__", "setup")) if m is not None for n in ast.walk(m)):
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and node.lineno > value.lineno:
       targets = node.targets if isinstance(node, ast.Assign) else [node.target]
       if any(_is_own(unit, t, attr) for t in targets) and not isinstance(node.value, ast.Constant):

@@ -128,7 +128,10 @@ class Statics:
   def _static_attribute(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str:
     text = dotted(node)
     if node.attr in ("shape", "ndim", "dtype", "size") and self._static_base(node, bound) is None:
+      local = self.env.get(node.value.id) if isinstance(node.value, ast.Name) else None
       events = self.events(node.value)
+      if not events and local is not None and local.node is not None:
+        events = self.events(local.node)  # read where no example comes, assigned where one does
       if events and all(isinstance(e.value, ArraySpec) for e in events):
         return self._static_of_array(node, events, bound)
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:

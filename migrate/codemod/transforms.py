@@ -22,5 +22,14 @@ TRANSFORMS = {
 }
 
 
+# transforms of methods, written as decorators: full Linen name -> (what to write, the arguments that it takes)
+DECORATORS = {
+  "flax.linen.jit": ("flax.nnx.jit", ("static_argnums", "static_argnames", "donate_argnums", "device", "backend")),
+  "flax.linen.transforms.jit": ("flax.nnx.jit", ("static_argnums", "static_argnames", "donate_argnums", "device", "backend")),
+  **{f"flax.linen.{n}": ("template:remat.remat", ("prevent_cse", "policy"))
+     for n in ("remat", "checkpoint", "transforms.remat", "transforms.checkpoint")},
+}  # fmt: skip
+
+
 for _home in ("dtypes", "linear", "normalization", "attention", "recurrent"):
   TRANSFORMS[f"flax.linen.{_home}.promote_dtype"] = "template:dtypes.promote_dtype"

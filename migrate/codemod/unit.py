@@ -304,6 +304,10 @@ class Unit(
     found = getattr(self.info.cls, name, None)
     return found is not None and name not in self.field_names
 
+  def inherits(self, name: str) -> bool:
+    """Whether a rewritten base has a method."""
+    return any(name in vars(b) for b in self.info.cls.__mro__[1:] if b in self.project.classes)
+
   def same_origin(self, module: Any, modules: Sequence[Any]) -> bool:
     """Whether one of the modules is this one or a clone of it."""
     origin = origin_of(module)

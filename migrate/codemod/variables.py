@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.project import has_array
+from migrate.codemod.site import Site
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Variables:
           parts = [self._hoisted_value(node, site, [v[i] for v in values], events, i) for i in range(len(values[0]))]
           return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         return self._hoisted_value(node, site, values, events, None)
+      if not self.events(site) and not isinstance(node, ast.Starred):
+        return self.hoist(Site(self.suggest_variable(site), site, [], None), "value", [])
       raise
 
   def _hoisted_value(
@@ -105,8 +108,6 @@ class Variables:
         text = self.pick(dims[index]) if dims and index < len(dims) else None
         if text is not None:
           return text
-    from migrate.codemod.sites import Site
-
     hint = self.suggest_variable(site)
     pseudo = Site(hint, site, [(e.activation, 0, e.activation.module) for e in events], None, looped=bool(self.loops))
     return self.hoist(pseudo, "size" if index is None else f"dim{index}", values)

@@ -94,6 +94,8 @@ class Facts:
     files: traced file -> module name.
     classes: Linen classes reached in included packages, in order of first call.
     created: modules by the position that made them: (file, position) -> modules.
+    notes: what did not run.
+    shared: path of a module whose variables lie in the scope of one above it (`nn.share_scope`) -> that one's path.
   """
 
   name: str
@@ -105,6 +107,7 @@ class Facts:
   classes: list[type]
   created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]]
   notes: list[str] = dataclasses.field(default_factory=list)
+  shared: dict[tuple[str, ...], tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
   def calls_of(self, modules: Iterable[Any]) -> list[CallRecord]:
     """Calls whose module stems from one of these."""

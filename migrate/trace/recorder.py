@@ -38,6 +38,7 @@ class Recorder:
     self.activations: list[Activation] = []
     self.calls: list[CallRecord] = []
     self.created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]] = {}
+    self.shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     self.initializing = False
     self.run = 0
     self.extra = False
@@ -102,7 +103,7 @@ class Recorder:
       code.co_qualname,
       code.co_firstlineno,
       module,
-      _path(module),
+      self._path(module),
       self.initializing,
       parent,
       call_position,
@@ -112,6 +113,19 @@ class Recorder:
     self.activations.append(activation)
     self._by_frame[frame] = activation
     return activation
+
+  def _path(self, module: Any) -> tuple[str, ...]:
+    """Names from the root; a module that shares its parent's scope still has its own name at the end."""
+    scope = getattr(module, "scope", None)
+    if scope is None:
+      return ()
+    path, parent = tuple(scope.path), module.parent
+    above = getattr(parent, "scope", None) if isinstance(parent, nn.Module) else None
+    if above is None or module.name is None or tuple(above.path) != path:
+      return path
+    own = (*self._path(parent), module.name)
+    self.shared[own] = path
+    return own
 
   def _intercept(self, run: Any, args: Any, kwargs: Any, context: Any) -> Any:
     module = context.module
@@ -124,7 +138,7 @@ class Recorder:
       number,
       module,
       type(module),
-      _path(module),
+      self._path(module),
       context.method_name,
       tuple(summary(a) for a in args),
       {k: summary(v) for k, v in kwargs.items()},
@@ -162,11 +176,6 @@ class Recorder:
     finally:
       nn.Module.clone = clone  # type: ignore[method-assign]
       self._by_frame.clear()
-
-
-def _path(module: Any) -> tuple[str, ...]:
-  scope = getattr(module, "scope", None)
-  return tuple(scope.path) if scope is not None else ()
 
 
 def class_file(cls: type) -> str | None:

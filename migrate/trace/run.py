@@ -155,6 +155,7 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
     list(reached.classes),
     recorder.created,
     notes,
+    recorder.shared,
   )
 
 

@@ -26,3 +26,71 @@ def test_class_made_by_a_function_is_refused_by_its_name(tmp_path):
     """
   with pytest.raises(MigrateError, match="locals"):
     port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+POST_INIT = """
+    class Base(nn.Module):
+      hidden: int = 7
+      out: int | None = None
+
+      def __post_init__(self):
+        # the default
+        if self.out is None:
+          self.out = self.hidden
+        object.__setattr__(self, "twice", 2 * self.hidden)
+        super().__post_init__()
+
+      def __getattr__(self, name):
+        if name == "alias":
+          return self.hidden
+        return super().__getattr__(name)
+
+    class Model(Base):
+      # two layers
+      def setup(self):
+        super().setup()
+        self.dense = nn.Dense(self.twice)
+        self.last = nn.Dense(self.out)
+
+      def __call__(self, x):
+        return self.last(self.dense(x)) * self.alias
+    """
+
+
+def test_post_init_runs_in_init(tmp_path):
+  ported = port_and_check(tmp_path, POST_INIT, "Model(), x(2, 5)", held_out=["Model(11, 3), x(2, 3)"])
+  assert "    # the default\n    if self.out is None:\n      self.out = self.hidden\n" in ported.text
+  assert "self.twice = 2 * self.hidden" in ported.text
+  assert "__post_init__" not in ported.text
+  assert ported.hoisted == []
+
+
+def test_attributes_that_are_missing_are_still_missing(tmp_path):
+  ported = port_and_check(tmp_path, POST_INIT, "Model(), x(2, 5)")
+  assert "return super().__getattribute__(name)" in ported.text
+
+
+MAPPED = """
+    def flat(function):
+      @functools.wraps(function)
+      def run(*args):
+        return function(*jax.tree.map({mapped}, args))
+      return run
+
+    class Model(nn.Module):
+      @flat
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(7)(x)
+    """
+
+
+def test_decorator_that_maps_over_all_arguments(tmp_path):
+  mapped = "lambda a: a.reshape(2, 5) if isinstance(a, jax.Array) else a"
+  ported = port_and_check(tmp_path, MAPPED.replace("{mapped}", mapped), "Model(), x(10)")
+  assert "class Model(nnx.Module, pytree=False):" in ported.text
+
+
+def test_decorator_that_maps_over_nothing(tmp_path):
+  source = MAPPED.replace("*jax.tree.map({mapped}, args)", "*args")
+  assert "class Model(nnx.Module):" in port_and_check(tmp_path, source, "Model(), x(2, 5)").text

@@ -126,11 +126,13 @@ def test_layers_as_default_values_are_made_by_each_module(tmp_path):
       scale: nn.Module = Scale()
       head: nn.Module = Head()
       norm: nn.Module = dataclasses.field(default_factory=lambda: nn.LayerNorm())
+      last: nn.Module = dataclasses.field(default_factory=nn.LayerNorm)
+      shift: nn.Module = dataclasses.field(default_factory=Scale)
       act: Callable = nn.relu
 
       @nn.compact
       def __call__(self, x):
-        return self.act(self.scale(self.norm(self.head(x))))
+        return self.act(self.scale(self.shift(self.last(self.norm(self.head(x))))))
     """,
     "Model(), x(2, 5)",
     held_out=["Model(Scale(3.0)), x(2, 3)"],

@@ -139,3 +139,41 @@ def test_module_that_is_a_field_and_called_under_two_names(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert len(ported.moves) == 2
   assert nnx is not None
+
+
+def test_modules_of_one_class_that_share_a_scope(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Einsum(nn.Module):
+      shape: tuple
+      weight: str
+
+      @nn.compact
+      def __call__(self, equation, x):
+        return jnp.einsum(equation, x, self.param(self.weight, nn.initializers.normal(), self.shape))
+
+    class Gated(nn.Module):
+      hidden: int
+
+      def setup(self):
+        self.gate = Einsum((2, self.hidden, 5), "w_gate")
+        self.out = Einsum((self.hidden, 5), "w_out")
+        nn.share_scope(self, self.gate)
+        nn.share_scope(self, self.out)
+
+      def __call__(self, x):
+        g = self.gate("bf,nhf->nbh", x)
+        return self.out("bh,hf->bf", nn.gelu(g[0]) * g[1])
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        for i in range(2):
+          x = nn.LayerNorm()(Gated(7 + i)(x))
+        return x
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert ported.moves["params/Gated_0/w_gate"] == "gated/0/gate/weight_1"
+  assert ported.moves["params/Gated_1/w_out"] == "gated/1/out/weight_1"

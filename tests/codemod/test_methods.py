@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -92,3 +94,55 @@ class Model(nn.Module):
 
 {method}"""
   assert method in rewrite(tmp_path, source, "Model(), x(2, 5)").text
+
+
+@pytest.mark.parametrize(
+  ("decorator", "wanted"),
+  [
+    ("@nn.jit", "@nnx.jit"),
+    ("@functools.partial(nn.jit, static_argnames=('self', 'twice'))", "@functools.partial(nnx.jit, static_argnames=('twice',))"),
+    ("@functools.partial(nn.jit, variables=True)", "@nnx.jit"),
+    ("@nn.remat", "@remat"),
+    ("@functools.partial(nn.remat, static_argnums=(2,), prevent_cse=False)", "@functools.partial(remat, prevent_cse=False)"),
+  ],
+)  # fmt: skip
+def test_lifted_methods(tmp_path, decorator, wanted):
+  ported = port_and_check(
+    tmp_path,
+    f"""
+    class Model(nn.Module):
+      {decorator}
+      @nn.compact
+      def __call__(self, x, twice=False):
+        return nn.Dense(7)(x + x)
+    """,
+    "Model(), x(2, 5), True",
+  )
+  assert f"  {wanted}\n  def __call__" in ported.text
+
+
+def test_other_decorators_stay(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    def twice(function):
+      @functools.wraps(function)
+      def run(self, x):
+        return 2 * function(self, x)
+      return run
+
+    class Model(nn.Module):
+      @twice
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(7)(x)
+
+      @staticmethod
+      @functools.partial(jax.jit, static_argnums=(0,))
+      def other(n, x):
+        return x * n
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert "  @twice\n  def __call__" in ported.text
+  assert "  @functools.partial(jax.jit, static_argnums=(0,))\n" in ported.text

@@ -260,6 +260,32 @@ class Model(nn.Module):
   assert "functools.reduce(jnp.add, [y, z])" in ported.text
 
 
+def test_layers_where_no_example_comes_take_arguments(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      norm: bool = False
+      extra: bool = False
+
+      @nn.compact
+      def __call__(self, x, y=None):
+        x = nn.Dense(7)(x)
+        if self.norm:
+          x = nn.LayerNorm(dtype=x.dtype)(x)
+        if self.extra:
+          width = int(y.max())
+          x = nn.Dense(width)(x)
+          x = (x * self.param("scale", nn.initializers.ones, (width,)))[:, :width]
+        return x
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert "dense_1_features: int | None = None" in ported.text
+  assert "scale_value: int | None = None" in ported.text
+  assert "nnx.LayerNorm(7, dtype=jnp.float32, rngs=rngs)" in ported.text
+
+
 @pytest.mark.xfail(strict=True, reason="comments between the arguments of a constructor are lost")
 def test_comments_inside_a_constructor_survive(tmp_path):
   source = """
