@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
-from migrate.codemod.names import spell
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
@@ -389,13 +388,3 @@ def snake(name: str) -> str:
       out += "_"
     out += c.lower()
   return out
-
-
-def local_of(unit: Unit, node: ast.AST) -> Local | None:
-  """The local that a name stands for."""
-  return unit.env.get(node.id) if isinstance(node, ast.Name) else None
-
-
-def spelled(full: str) -> str:
-  """The text for a full name."""
-  return spell(full)[0]
