@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -370,8 +369,6 @@ class Unit(
         return text
     return "weight"
 
-  # ---- partials and what the call gives now
-
   # ---- containers of layers, arrays in tuples
 
   def module_container(self, text: str, value: ast.AST) -> str:
@@ -390,13 +387,6 @@ class Unit(
     dims = self.dims(value)
     if dims is not None and self.method not in self.outputs:
       self.outputs[self.method] = [list(d) for d in dims]
-
-  # ---- trial runs
-
-
-def is_builtin(name: str) -> bool:
-  """Whether a name is one of Python's own."""
-  return hasattr(builtins, name)
 
 
 __all__ = ["ArraySpec", "ClassResult", "NotStatic", "Unit", "snake"]
