@@ -155,7 +155,7 @@ class NnxBlock(nnx.Module):
 
 
 class LinenTransformer(nn.Module):
-  depth: int = 3
+  depth: int = 2
   name_of: str = "layer_{:02}"
 
   @nn.compact
@@ -167,7 +167,7 @@ class LinenTransformer(nn.Module):
 
 
 class NnxTransformer(nnx.Module):
-  def __init__(self, rngs, depth=3, block=NnxBlock):
+  def __init__(self, rngs, depth=2, block=NnxBlock):
     self.token_embedding = nnx.Embed(7, D, rngs=rngs)
     self.pos_embed = nnx.Param(jnp.zeros((5, D)))
     self.blocks = nnx.List([block(rngs) for _ in range(depth)])
@@ -238,7 +238,7 @@ class OneBased:
       return x
 
 
-@nnx.split_rngs(splits=3)
+@nnx.split_rngs(splits=2)
 @nnx.vmap(in_axes=(0,), out_axes=0)
 def stacked_blocks(rngs):
   return NnxBlock(rngs)
@@ -274,8 +274,8 @@ class Unstacked:
     @nn.compact
     def __call__(self, tokens):
       x = nn.Embed(7, D)(tokens)
-      scanned = nn.scan(LinenBlock, variable_axes={"params": 0}, split_rngs={"params": True}, length=3)
-      x, _ = scanned(name="layers")(x, jnp.zeros((3,)))
+      scanned = nn.scan(LinenBlock, variable_axes={"params": 0}, split_rngs={"params": True}, length=2)
+      x, _ = scanned(name="layers")(x, jnp.zeros((2,)))
       return nn.Dense(7)(x)
 
   linen = Linen
@@ -284,7 +284,7 @@ class Unstacked:
   class nnx(nnx.Module):
     def __init__(self, rngs):
       self.embed = nnx.Embed(7, D, rngs=rngs)
-      self.blocks = nnx.List([NnxBlock(rngs) for _ in range(3)])
+      self.blocks = nnx.List([NnxBlock(rngs) for _ in range(2)])
       self.head = dense(D, 7, rngs)
 
     def __call__(self, tokens):
