@@ -78,6 +78,9 @@ class Calls:
     if own and node.attr in self.array_attributes and isinstance(node.ctx, ast.Load):
       return f"self.{node.attr}[...]"
     if not own and isinstance(node.ctx, ast.Load):
+      lost = self.lost_attribute(node)
+      if lost is not None:
+        return lost
       renamed = self.layer_attribute(node)
       if renamed is not None:
         return f"{self.text(node.value)}.{renamed}"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import types
 from typing import TYPE_CHECKING
 
 from migrate.codemod.imports import absolute_module
@@ -25,6 +26,9 @@ class Lookups:
     """
     if not isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
       return None
+    owners = self.events(node.value) if isinstance(node, ast.Attribute) else []
+    if owners and all(isinstance(e.value, types.ModuleType) for e in owners):
+      return None  # the class by its full name; where it is imported from now is the extraction's business
     found = {e.value if isinstance(e.value, type) else None: None for e in self.events(node)}
     infos = [self.project.info(cls) if cls is not None else None for cls in found]
     root = _root(node)

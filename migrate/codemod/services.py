@@ -7,6 +7,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from flax import linen as nn
+
 from migrate.codemod.scope import Stmt
 from migrate.core.report import Finding
 
@@ -78,6 +80,22 @@ class Services:
   def _self_perturb(self: Unit, node: ast.Call) -> str:
     return self.compose(node, self.text)
 
+  def lost_attribute(self: Unit, node: ast.Attribute) -> str | None:
+    """The value of a Linen layer's field that the NNX layer does not keep (`self.dense.batch_dims`), if it is one value."""
+    events = self.events(node)
+    owners = self.events(node.value)
+    if not events or not owners or not all(isinstance(e.value, nn.Module) for e in owners):
+      return None
+    record = self.project.record(type(owners[0].value))
+    if record is None or not any(a.linen == node.attr and a.fate == "ignore" for a in record.args):
+      return None
+    text = repr(events[0].value)
+    if not _is_literal(events[0].value) or any(repr(e.value) != text for e in events):
+      return None
+    self.note(Finding(self.where(node), f"{record.nnx} does not keep `{node.attr}`", "an attribute of the layer",
+                      f"`{text}` as traced was written", "note", "L2N112"))  # fmt: skip
+    return text
+
   def variable_site(self: Unit, node: ast.Call, collection: str | None) -> str:
     """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
     arguments: list[ast.expr] = list(node.args)
@@ -144,3 +162,9 @@ class Services:
   def env_variable(self: Unit, node: ast.Call) -> None:
     """Marks the expression as one that gives a Variable."""
     self.variable_nodes.add(node)
+
+
+def _is_literal(value: Any) -> bool:
+  if isinstance(value, tuple):
+    return all(map(_is_literal, value))
+  return value is None or type(value) in (bool, int, float, str)

@@ -142,6 +142,9 @@ class Statics:
       if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
         return f"self.{node.attr}"
       raise NotStatic(f"self.{node.attr}")
+    lost = self.lost_attribute(node)
+    if lost is not None:
+      return lost
     renamed = self.layer_attribute(node)
     if renamed is not None:
       return f"{self.static(node.value, bound)}.{renamed}"

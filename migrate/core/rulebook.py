@@ -102,6 +102,11 @@ RULES = (
     "Give the file's path to `linen2nnx codemod` too.",
   ),
   RulePage(
+    "L2N112", "a field that the NNX layer does not keep", "note",
+    "Code reads a field of a Linen layer that NNX's layer has no attribute for. It had one value wherever it was read: that was written.",
+    "Nothing, unless the field may differ: then keep it in a field of the class that makes the layer.",
+  ),
+  RulePage(
     "L2N120", "a file that can't be read", "error",
     "It does not parse, or it is not in UTF-8. It stays byte for byte as it was.",
     "Mend the file.",

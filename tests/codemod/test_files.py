@@ -235,3 +235,8 @@ def test_classes_of_other_packages_come_along(tmp_path):
 def test_classes_of_other_packages_stay_where_packages_are_named(tmp_path):
   ported = rewrite(tmp_path, FOREIGN, "Model(), x(2, 5)", module="pkg.model", include=["pkg"])
   assert "library.parts" not in ported.rewriting.sources
+
+
+def test_class_by_way_of_a_module_is_no_table(tmp_path):
+  ported = rewrite(tmp_path, FOREIGN, "Model(), x(2, 5)", module="pkg.model")
+  assert [str(f) for f in ported.findings if f.severity != "note"] == []

@@ -79,3 +79,40 @@ def test_cache_of_decoding(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 3),), mutable=['cache'])")
   assert "nnx.Cache(" in ported.text
+
+
+def test_field_that_the_layer_does_not_keep(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      layer: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        scale = 1 + len(self.layer.batch_dims)
+        return self.layer(x) * scale
+    """,
+    "Model(nn.DenseGeneral(7)), x(2, 5)",
+  )
+  assert "scale = 1 + len(())" in ported.text
+  assert "L2N112" in {f.rule for f in ported.findings}
+
+
+def test_field_of_several_values_stays(tmp_path):
+  ported = rewrite(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      first: nn.Module
+      second: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        for layer in (self.first, self.second):
+          x = layer(x) * (1 + len(layer.batch_dims))
+        return x
+    """,
+    "Model(nn.DenseGeneral(7), nn.DenseGeneral(7, batch_dims=(0,))), x(2, 5)",
+  )
+  assert "len(layer.batch_dims)" in ported.text
