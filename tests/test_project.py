@@ -21,6 +21,7 @@ UNPAIRED = {
   "migrate/core/joins.py": "operations; test_ops goes through all of them",
   "migrate/core/samples.py": "frozen values; every conformance test is made of them",
   "migrate/codemod/trial.py": "a part of Unit; test_compound and test_unit run it",
+  "migrate/codemod/factory_text.py": "the text of factories; test_factories reads it",
   "migrate/verify/construct.py": "a part of conformance; test_conformance runs it",
   "migrate/verify/signature.py": "a part of conformance; test_conformance runs it",
 }

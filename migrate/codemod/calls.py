@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +217,7 @@ class Calls:
     made = self.made_at(node)
     if made:
       return snake(type(made[0][2]).__name__)
-    return snake((dotted(node.func) or "layer").rpartition(".")[2])
+    return _PREFIX.sub("", snake((dotted(node.func) or "layer").rpartition(".")[2])) or "layer"
 
   def make(self: Unit, node: ast.Call, hint: str) -> Site:
     """Turns a construction into an attribute; returns its site."""
@@ -375,7 +376,8 @@ class Calls:
       code = code.replace("{" + parameter + "}", text)
     return self.template(code)
 
-  # ---- services of a Linen module
+
+_PREFIX = re.compile(r"^_*(make|build|create|get)_|^_+")  # what says that a function makes something
 
 
 def snake(name: str) -> str:

@@ -9,6 +9,7 @@ import re
 import textwrap
 
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
+from migrate.codemod.factory_text import read_factory
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.methods import helper_function, helper_method, write_method
@@ -24,7 +25,7 @@ from migrate.core.report import Finding
 
 def rewrite_class(unit: Unit) -> ClassResult:
   """Rewrites one class. Raises MigrateError where something can't be rewritten."""
-  info = unit.info
+  info, unit.read_factory = unit.info, read_factory
   if reading_decorators(unit):
     unit.readable |= constructor_attributes(unit)
   unit.readable |= assigned_by_bases(unit)
@@ -40,6 +41,10 @@ def rewrite_class(unit: Unit) -> ClassResult:
   texts: dict[str, str] = {}
   order.sort(key=lambda n: n not in compact)
   for name in order:
+    factory = unit.factory_at(info.methods[name], info.source)
+    if factory is not None:
+      texts[name] = factory.text
+      continue
     helper = unit.helpers.get(f"self.{name}")
     if helper is not None and helper.text:
       texts[name] = helper_method(unit, info.methods[name], helper)

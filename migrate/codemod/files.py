@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from migrate.codemod.classes import rewrite_class
+from migrate.codemod.factories import Factory
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement
 from migrate.codemod.project import ClassInfo, Project
@@ -15,6 +16,7 @@ from migrate.codemod.source import Source
 from migrate.codemod.static import NotStatic
 from migrate.codemod.unit import Unit
 from migrate.core.report import Finding, MigrateError
+from migrate.trace.instrument import Position
 
 
 @dataclasses.dataclass
@@ -29,6 +31,8 @@ class Rewriting:
     imports: module name -> import statements that were added.
     templates: template files that the sources use.
     left: classes that could not be rewritten.
+    collections: Variable types by collection.
+    factories: functions that make layers, by file and position; None for what is none.
   """
 
   sources: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -39,6 +43,7 @@ class Rewriting:
   templates: set[str] = dataclasses.field(default_factory=set)
   left: list[str] = dataclasses.field(default_factory=list)
   collections: dict[str, str] = dataclasses.field(default_factory=dict)
+  factories: dict[tuple[str, Position], Factory | None] = dataclasses.field(default_factory=dict)
 
 
 def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
@@ -59,7 +64,9 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
     rewriting = Rewriting()
     for info in order:
-      unit = Unit(project, info, names[info.file], rewriting.results, residues, field_residues, exact)
+      unit = Unit(
+        project, info, names[info.file], rewriting.results, residues, field_residues, exact, rewriting.factories
+      )
       try:
         result = rewrite_class(unit)
       except NotStatic as error:
@@ -136,16 +143,21 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
   for path, source in project.sources.items():
     module = project.modules[path]
     mine = [r for r in rewriting.results.values() if r.info.file == path]
-    if not mine:
+    factories = [
+      f for f in rewriting.factories.values() if f is not None and f.kind == "function" and f.source is source
+    ]
+    if not mine and not factories:
       continue
-    top = _top_level(project, source, names[path], mine, rewriting)
+    top, added = _top_level(project, source, names[path], mine, rewriting)
+    top |= {f.node: f.text for f in factories}
     text = _replace(source, mine, top)
-    added = set().union(*(r.imports for r in mine))
-    rewriting.templates |= set().union(*(r.templates for r in mine))
+    added |= set().union(*(r.imports for r in mine), *(f.imports for f in factories))
+    rewriting.templates |= set().union(*(r.templates for r in mine), *(f.templates for f in factories))
     rewriting.imports[module] = added
     text = _without_replaced(text, added)
     rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source))
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}.union(*(r.functions for r in mine))
+    rewriting.keep[module] |= {f.node.name for f in factories}
 
 
 def _without_replaced(text: str, added: set[str]) -> str:
@@ -168,10 +180,11 @@ def _without_replaced(text: str, added: set[str]) -> str:
 
 def _top_level(
   project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting
-) -> dict[ast.stmt, str]:
-  """Functions and constants at the top of a file that speak of Linen, without it."""
-  unit = Unit(project, mine[0].info, names, rewriting.results, {}, {}, False)
-  unit.self_name = ""
+) -> tuple[dict[ast.stmt, str], set[str]]:
+  """Functions and constants at the top of a file that speak of Linen, without it, and the imports that they need."""
+  info = mine[0].info if mine else next(iter(project.classes.values()))
+  unit = Unit(project, info, names, rewriting.results, {}, {}, False, rewriting.factories)
+  unit.source, unit.self_name = source, ""
   found: dict[ast.stmt, str] = {}
   ported = {name: text for result in mine for name, text in result.functions.items()}
   for node in source.tree.body:
@@ -185,6 +198,8 @@ def _top_level(
       found[node] = ported[node.name]
       continue
     elif isinstance(node, ast.FunctionDef):
+      if any(f is not None and f.node is node for f in rewriting.factories.values()):
+        continue
       calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
       if any(unit.untraced_class(n) or unit.untraced_layer(n) is not None for n in calls):
         continue  # it makes models where no example comes
@@ -204,8 +219,7 @@ def _top_level(
     if text.strip() != source.code(node).strip() or not text:
       found[node] = text
   rewriting.templates |= unit.templates
-  mine[0].imports.update(unit.imports)
-  return found
+  return found, unit.imports
 
 
 def _replace(source: Source, results: Sequence[ClassResult], top: dict[ast.stmt, str]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from flax import linen as nn
-
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import SizeArg
 from migrate.codemod.unit import Unit
@@ -22,16 +20,6 @@ def all_fields(unit: Unit) -> list[Any]:
     for field in info.fields if info is not None else ():
       found[field.name] = field
   return list(found.values())
-
-
-def holds_modules(value: Any) -> bool:
-  if isinstance(value, nn.Module):
-    return True
-  if isinstance(value, list | tuple):
-    return any(map(holds_modules, value))
-  if isinstance(value, dict):
-    return any(map(holds_modules, value.values()))
-  return False
 
 
 def inherited_sizes(unit: Unit) -> list[SizeArg]:

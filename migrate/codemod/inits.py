@@ -9,8 +9,9 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
-from migrate.codemod.inheritance import all_fields, base_with_init, holds_modules
+from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
+from migrate.codemod.project import holds_modules
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic

@@ -50,7 +50,7 @@ class Inlining:
   def helper_called(self: Unit, node: ast.Call) -> Helper | None:
     """The layer-making function that a call calls, if it calls one."""
     name = dotted(node.func)
-    if name is None:
+    if name is None or self.factory_of(node) is not None:
       return None
     if name in self.helpers:
       return self.helpers[name]

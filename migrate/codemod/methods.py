@@ -34,7 +34,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   body = unit.body(node.body)
   unit.no_sites = False
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
-  header = _method_header(unit, node, extra)
+  header = method_header(unit, node, extra)
   body = _place_closures(unit, body)
   if name_iterators := sorted(unit.method_iterators):
     indent = unit.source.indent(node.body[0])
@@ -53,9 +53,9 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   unit.self_name = node.args.args[0].arg
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {unit.self_name}
   unit.env = {}
-  header = _method_header(unit, node, [])
+  header = method_header(unit, node, [])
   if helper.layers:
-    header = _add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+    header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
   return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
 
 
@@ -64,8 +64,8 @@ def helper_function(unit: Unit, helper: Any) -> str:
   node = helper.node
   unit.self_name, unit.env = "", {}
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-  header = _method_header(unit, node, [])
-  header = _add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  header = method_header(unit, node, [])
+  header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
   return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
 
 
@@ -127,7 +127,7 @@ def _bind_untraced(unit: Unit, node: ast.FunctionDef) -> None:
     unit.env[name] = Local("array", None, [[token(name, 1)]])
 
 
-def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
+def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   """Everything up to the body; Linen's decorators go, arguments that calls give now are added."""
   source = unit.source
   lines: list[str] = []
@@ -163,7 +163,7 @@ def _method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   unit.env, unit.parameters = saved, names - {unit.self_name}
   text += source.between(at, stop)
   if extra:
-    text = _add_parameters(unit, node, text, extra)
+    text = add_parameters(unit, node, text, extra)
   return "".join(lines) + text
 
 
@@ -203,7 +203,7 @@ def _lifted(unit: Unit, decorator: ast.expr) -> str | None:
   return f"functools.partial({function}, {', '.join(given)})"
 
 
-def _add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:
+def add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:
   """Adds keyword arguments to a method's signature."""
   defaults = {f.name: f.default for f in all_fields(unit)}
   pieces = []

@@ -93,6 +93,7 @@ class Project:
     self.calls_by_origin: dict[tuple[int, str, Position, int], list[CallRecord]] = {}
     self.calls_by_path: dict[tuple[int, tuple[str, ...]], list[CallRecord]] = {}
     self._by_file: dict[str, list[Activation]] = {}
+    self.called_from: dict[tuple[str, Position], list[Activation]] = {}
     self._events: dict[tuple[str, Position], list[Event]] = {}
     for fact in facts:
       for path, module in fact.files.items():
@@ -101,6 +102,8 @@ class Project:
           self.modules[path] = module
       for activation in fact.activations:
         self.activations.setdefault((activation.file, activation.qualname), []).append(activation)
+        if activation.parent is not None and activation.call_position is not None:
+          self.called_from.setdefault((activation.parent.file, activation.call_position), []).append(activation)
         for position, values in activation.events.items():
           orders = activation.orders[position]
           bucket = self._events.setdefault((activation.file, position), [])
@@ -257,3 +260,14 @@ def has_array(value: Any) -> bool:
   if isinstance(value, dict):
     return any(map(has_array, value.values()))
   return is_array(value)
+
+
+def holds_modules(value: Any) -> bool:
+  """Whether a recorded value is a module, or a container with one in it."""
+  if isinstance(value, nn.Module):
+    return True
+  if isinstance(value, list | tuple):
+    return any(map(holds_modules, value))
+  if isinstance(value, dict):
+    return any(map(holds_modules, value.values()))
+  return False

@@ -9,8 +9,8 @@ from typing import Any
 
 from flax import linen as nn
 
-from migrate.codemod.inheritance import holds_modules
 from migrate.codemod.lookups import drop_unused_imports
+from migrate.codemod.project import holds_modules
 from migrate.codemod.scope import Local
 from migrate.codemod.unit import Unit
 
@@ -28,13 +28,14 @@ def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
       if inner.value.id == unit.self_name:
         unit.used.add(inner.attr)
   statements = node.body
-  text = _setup_block(unit, statements)
+  text = setup_block(unit, statements)
   unit.in_setup = False
   lines = drop_unused_imports(textwrap.dedent(text).rstrip("\n")).split("\n")
   return list(lines) if text.strip() else []
 
 
-def _setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
+def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
+  """Statements that run at construction, for `__init__` or a function that it calls."""
   out = ""
   for i, statement in enumerate(statements):
     lead = "".join(unit.source.lines[unit.source.lead(statement) - 1 : unit.source.first_line(statement) - 1])
@@ -94,7 +95,10 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
         unit.env.setdefault(name.id, Local("static", None))
     return _setup_compound(unit, node)
   if isinstance(node, ast.FunctionDef):
+    factory = unit.factory_at(node, source)
     unit.env[node.name] = Local("static", None)
+    if factory is not None:
+      return factory.text
     own = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     own |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
     return unit.own_lines(node, unit.static(node, frozenset(own)))
@@ -361,7 +365,7 @@ def _setup_compound(unit: Unit, node: Any) -> str:
   inline = first.lineno == (heads[-1].end_lineno if heads else node.lineno)
   stop = source.span(first)[0] if inline else source.offset(source.lead(first), 0)
   text += source.between(at, stop)
-  body = _setup_block(unit, node.body)
+  body = setup_block(unit, node.body)
   text += (body.lstrip() if inline else body) or f"{source.indent(first)}pass\n"
   orelse = getattr(node, "orelse", [])
   if orelse:
@@ -371,7 +375,7 @@ def _setup_compound(unit: Unit, node: Any) -> str:
       text += source.between(end, source.offset(first.lineno, 0)) + _setup_compound(unit, first)
     else:
       stop = source.offset(source.lead(first), 0)
-      text += source.between(end, stop) + (_setup_block(unit, orelse) or f"{source.indent(first)}pass\n")
+      text += source.between(end, stop) + (setup_block(unit, orelse) or f"{source.indent(first)}pass\n")
   return text
 
 

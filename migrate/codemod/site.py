@@ -80,6 +80,8 @@ class Site:
     residue: fields that the call gives now: field -> text in the call.
     names: static names that could be read where it is made.
     looped: whether it is made in a loop, so that the attribute is a list.
+    factory: the function that makes it, where the expression calls one.
+    given: of a factory, the arguments as written.
     reference: what to write for it in the call.
   """
 
@@ -97,6 +99,8 @@ class Site:
   flow: dict[str, list[str]] = dataclasses.field(default_factory=dict)
   chain: Chain | None = None
   listed: bool = False
+  factory: Any = None
+  given: list[str] = dataclasses.field(default_factory=list)
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

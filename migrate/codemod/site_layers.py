@@ -26,6 +26,8 @@ class SiteLayers:
     """The NNX constructor call."""
     sizes = [(n.parameter, site.texts[n.parameter]) for n in site.needs]
     rngs = self.rngs_argument
+    if site.factory is not None:
+      return layout_call(self.callee(site), self.write_factory(site), indent, width)
     if site.record is None:
       function = self.callee(site)
       optional = self._optional_sizes(site)

@@ -248,6 +248,8 @@ class SiteSizes:
 
   def hoist(self: Unit, site: Site, what: str, values: list[Any]) -> str:
     """Makes an argument of the constructor for what nothing else gives."""
+    if self.in_factory is not None:
+      return self.factory_size(site, what, values)
     base = f"{site.attr or 'layer'}_{what}"
     name, i = base, 1
     while name in self.hoists or name in self.used_arguments:

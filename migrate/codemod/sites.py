@@ -8,6 +8,8 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from flax import linen as nn
+
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
@@ -35,6 +37,8 @@ class Sites:
     """Whether this expression makes a module."""
     if not isinstance(node, ast.Call) or self.no_sites:
       return False
+    if self.factory_of(node) is not None:
+      return all(isinstance(e.value, nn.Module) for e in self.events(node))
     return bool(self.made_at(node)) or self.untraced_layer(node) is not None or bool(self.untraced_class(node))
 
   def untraced_class(self: Unit, node: ast.Call) -> list[type]:
@@ -57,6 +61,9 @@ class Sites:
 
   def site(self: Unit, node: ast.Call, attr: str) -> Site:
     """Reads a construction: which layers, which sizes they need, which fields the call must give."""
+    factory = self.factory_of(node)
+    if factory is not None:
+      return self.factory_site(node, attr, factory)
     made = self.made_at(node)
     classes = list(dict.fromkeys(self.project.plain(type(m)) for _, _, m in made)) or self.untraced_class(node)
     record = self.project.made_by(classes[0]) if classes else self.untraced_layer(node)
@@ -157,6 +164,9 @@ class Sites:
 
   def prepare(self: Unit, site: Site, bound: frozenset[str] = frozenset()) -> None:
     """Renders the arguments that the Linen call gives; what only the call knows becomes its residue."""
+    if site.factory is not None:
+      self.prepare_factory(site, bound)
+      return
     function, given = site.node.func, self.given_arguments(site)
     partial = self.residue_of(function)
     for field, text in partial.items():

@@ -22,7 +22,10 @@ class Source:
       self._starts.append(self._starts[-1] + len(line))
     self.parents: dict[ast.AST, ast.AST] = {}
     self.bound: set[str] = set()  # names of arguments and of what is assigned anywhere below the top
+    self._functions: dict[tuple[int, str], ast.FunctionDef] = {}
     for node in ast.walk(self.tree):
+      if isinstance(node, ast.FunctionDef):
+        self._functions[self.first_line(node), node.name] = node
       if isinstance(node, ast.arg):
         self.bound.add(node.arg)
       if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.col_offset:
@@ -82,6 +85,10 @@ class Source:
     stop = self._starts[statement.end_lineno or 0]
     rest = self.data[end:stop].decode().strip()
     return rest if rest.startswith("#") else ""
+
+  def function(self, line: int, qualname: str) -> ast.FunctionDef | None:
+    """The function that starts, decorators included, at a line, by the name that its code has."""
+    return self._functions.get((line, qualname.rpartition(".")[2]))
 
   def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
     """The nodes around a node, innermost first."""

@@ -184,7 +184,7 @@ class Statics:
     raise NotStatic(self.source.code(node))
 
   def _static_call(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
-    if self.creates(node):
+    if self.creates(node) or self.factory_of(node) is not None:
       return self.constructor(node, bound=bound)
     function = dotted(node.func)
     if function in (f"{self.self_name}.is_initializing",):

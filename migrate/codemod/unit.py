@@ -13,6 +13,7 @@ from flax import linen as nn
 from migrate.codemod.assignments import Assignments
 from migrate.codemod.calls import Calls, snake
 from migrate.codemod.compound import Compound, Loop
+from migrate.codemod.factories import Factories, Factory
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
@@ -58,13 +59,17 @@ class Unit(
   Partials,
   Trial,
   Lookups,
+  Factories,
 ):
   """The state that rewriting of one class shares between its parts."""
 
   def __init__(self, project: Project, info: ClassInfo, names: Names, results: dict[type, ClassResult],
-               residues: dict[type, set[str]], field_residues: dict[tuple[type, str], set[str]], exact: bool = False):  # fmt: skip
+               residues: dict[type, set[str]], field_residues: dict[tuple[type, str], set[str]], exact: bool = False,
+               factories: dict[tuple[str, Position], Factory | None] | None = None):  # fmt: skip
     self.project, self.info, self.source, self.names = project, info, info.source, names
     self.results, self.residues, self.field_residues, self.exact = results, residues, field_residues, exact
+    self.factories = {} if factories is None else factories
+    self.in_factory: Factory | None = None
     self.env: dict[str, Local] = {}
     self.env_later: dict[str, Local] = {}
     self._dims: dict[ast.AST, Dims] = {}
@@ -151,8 +156,7 @@ class Unit(
     """While active, text comes from another class's file."""
     saved = self.source, self.names
     if info.source is not self.source:
-      self.source = info.source
-      self.names = Names(info.source.text, info.module, info.source.path.endswith("__init__.py"))
+      self.source, self.names = info.source, self.names_of(info.source)
     try:
       yield
     finally:

@@ -1,0 +1,54 @@
+"""The text of a function that makes layers and returns them."""
+
+from __future__ import annotations
+
+import ast
+
+from migrate.codemod.factories import Factory
+from migrate.codemod.methods import add_parameters, method_header
+from migrate.codemod.scope import Local
+from migrate.codemod.setups import fill_sites, setup_block
+from migrate.codemod.unit import Unit
+
+
+def read_factory(unit: Unit, factory: Factory) -> None:
+  """Writes a factory's text, with sizes and `rngs` as arguments. Raises NotStatic where a layer can't be told its arguments."""
+  node = factory.node
+  names = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+  kept = ("env", "parameters", "_dims", "self_name", "in_setup", "source", "names", "field_names", "token_values",
+          "readable", "imports", "templates", "in_factory", "event_filter", "bound_names", "conditions", "loops")  # fmt: skip
+  outer = {n: getattr(unit, n) for n in kept}
+  unit.env = dict(unit.env) if factory.kind == "closure" else {}
+  unit.parameters, unit._dims, unit.token_values, unit.event_filter = set(), {}, {}, []
+  unit.loops, unit.conditions = [], []
+  unit.in_setup, unit.in_factory = True, factory
+  if factory.kind == "function":
+    unit.field_names, unit.readable, unit.self_name = [], set(), ""
+    if factory.source is not unit.source:
+      unit.source, unit.names = factory.source, unit.names_of(factory.source)
+      unit.imports, unit.templates = factory.imports, factory.templates
+  elif factory.takes_self:
+    unit.self_name = names.pop(0)
+  for name in names:
+    unit.env[name] = Local("static", None)
+  before = len(unit.setup_sites)
+  try:
+    body = setup_block(unit, node.body)
+    factory.sites = unit.setup_sites[before:]
+    for site in factory.sites:
+      unit.settle(site, None)
+    body = "\n".join(fill_sites(unit, line) for line in body.split("\n"))
+    unit.in_setup = False
+    header = method_header(unit, node, [])
+    added = [s.name for s in factory.sizes] + ["rngs"]
+    header = add_parameters(unit, node, header, added)
+    for name in added:
+      header = header.replace(f"{name}=None", name)
+    indent = factory.source.indent(node.body[0])
+    for size in factory.sizes:
+      header += f"{indent}{size.name} = iter({size.name})\n" if size.several else ""
+    factory.text = header + body
+  finally:
+    del unit.setup_sites[before:]
+    for name, value in outer.items():
+      setattr(unit, name, value)

@@ -1,0 +1,176 @@
+"""Functions that only make layers and return them: they take sizes and rngs, and are called in `__init__`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemod.support import port_and_check, rewrite
+
+
+def test_method_that_setup_calls(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 4
+
+      @nn.nowrap
+      def make_dense(self, features: int, use_bias: bool = True):
+        # one layer
+        return nn.Dense(features, use_bias=use_bias)
+
+      def setup(self):
+        self.first = self.make_dense(self.width)
+        self.second = self.make_dense(3, use_bias=False)
+
+      def __call__(self, x):
+        return self.second(nn.relu(self.first(x)))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(7), x(3, 2)"])
+  assert "self.second = self.make_dense(3, use_bias=False, in_features=self.width, rngs=rngs)" in ported.text
+  assert "def make_dense(self, features: int, use_bias: bool = True, *, in_features, rngs):" in ported.text
+  assert ported.hoisted == []
+
+
+def test_function_of_the_file_that_setup_and_compact_methods_call(tmp_path):
+  source = """
+    def conv3(features, **kwargs):
+      return nn.Conv(features, (3,), **kwargs)
+
+    class Model(nn.Module):
+      def setup(self):
+        self.first = conv3(4, name="stem")
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.relu(self.first(x))
+        return conv3(2)(conv3(3, use_bias=False)(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5, 7)", held_out=["Model(), x(3, 4, 5)"])
+  assert ported.hoisted == []
+  assert "layers=" not in ported.text
+
+
+def test_function_of_another_file(tmp_path):
+  sources = {
+    "net/__init__.py": "",
+    "net/common.py": """
+      import flax.linen as nn
+
+      def dense(features):
+        return nn.Dense(features)
+      """,
+    "net/model.py": """
+      import flax.linen as nn
+      from .common import dense
+
+      class Model(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+          return dense(3)(nn.relu(dense(4)(x)))
+      """,
+  }
+  ported = port_and_check(tmp_path, sources, "Model(), x(2, 5)", held_out=["Model(), x(3, 2)"], module="net.model")
+  assert any("def dense(features, *, in_features, rngs)" in text for text in ported.draft.files.values())
+
+
+def test_closure_of_setup_called_twice(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: Sequence[int] = (4, 3)
+
+      def setup(self):
+        def make(features, last):
+          if last is None:
+            return None
+          return nn.Sequential([nn.Dense(features), nn.relu, nn.Dense(last)])
+
+        self.first = make(self.widths[0], 6)
+        self.second = make(self.widths[1], 2)
+        self.third = make(3, None)
+
+      def __call__(self, x):
+        x = self.second(self.first(x))
+        return x if self.third is None else self.third(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+def test_stage_of_blocks(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        y = nn.Conv(self.features, (3, 3))(nn.relu(x))
+        if x.shape[-1] != self.features:
+          x = nn.Conv(self.features, (1, 1))(x)
+        return x + y
+
+    class Model(nn.Module):
+      depths: Sequence[int] = (2, 1)
+
+      def _make_stage(self, features, depth):
+        blocks = [Block(features)]
+        for _ in range(1, depth):
+          blocks.append(Block(features))
+        return nn.Sequential(blocks)
+
+      def setup(self):
+        self.first = self._make_stage(4, self.depths[0])
+        self.second = self._make_stage(6, self.depths[1])
+
+      def __call__(self, x):
+        return self.second(self.first(x)).mean((1, 2))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 4, 4, 3)")
+
+
+def test_list_of_layers_that_a_method_makes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def make_layers(self, count):
+        return [nn.Dense(4) for _ in range(count)]
+
+      def setup(self):
+        self.layers = self.make_layers(2)
+
+      def __call__(self, x):
+        for layer in self.layers:
+          x = nn.tanh(layer(x))
+        return x
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+@pytest.mark.parametrize(
+  "body",
+  ["return nn.Dense(features)(x)", "layer = nn.Dense(features)\n        return nn.relu(layer(x))"],
+)
+def test_function_that_calls_its_layers_is_no_factory(tmp_path, body):
+  source = f"""
+    class Model(nn.Module):
+      def block(self, x, features):
+        {body}
+
+      @nn.compact
+      def __call__(self, x):
+        return self.block(x, 3)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "rngs=rngs)" not in ported.text.partition("def block")[2].partition("def ")[0]
+
+
+def test_function_that_no_layer_calls_stays(tmp_path):
+  source = """
+    class Model(nn.Module):
+      features: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.features)(x)
+
+    def create(features):
+      return Model(features)
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  assert "rngs" not in ported.text.partition("def create")[2]
