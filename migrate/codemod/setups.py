@@ -95,9 +95,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
         unit.env.setdefault(name.id, Local("static", None))
     return _setup_compound(unit, node)
   if isinstance(node, ast.FunctionDef):
-    factory = unit.factory_at(node, source)
     unit.env[node.name] = Local("static", None)
-    if factory is not None:
+    if (factory := unit.factory_at(node, source)) is not None:
       return factory.text
     own = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     own |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
