@@ -158,6 +158,9 @@ def run_convert(options: argparse.Namespace) -> int:
   if not options.dry_run:
     check_free("DST", options.dst, options.overwrite)
 
+  from migrate.checkpoint.memory import one_arena
+
+  one_arena()  # before anything starts threads
   from migrate.terminal import Progress, console, show_leaves
   from migrate.workflows.convert import convert
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-_BATCH = 32 << 20
+from migrate.checkpoint.memory import give_back
+
+_BATCH = 16 << 20
+_CHUNK = 16 << 20
 
 
 class ArrayWriter:
-  """Writes arrays, each as one chunk, in a bounded amount of memory. Call `close` when all are given.
+  """Writes arrays, in a bounded amount of memory. Call `close` when all are given.
 
   Attributes:
     base: the OCDBT store as TensorStore describes it.
@@ -42,7 +46,7 @@ class ArrayWriter:
       transaction=self.transaction,
       dtype=array.dtype,
       shape=array.shape,
-      chunk_layout=self.ts.ChunkLayout(chunk_shape=[max(n, 1) for n in array.shape]),
+      chunk_layout=self.ts.ChunkLayout(chunk_shape=chunks_of(array.shape, array.itemsize)),
     ).result()
     self.started(opened.write(array), array.nbytes)
 
@@ -70,6 +74,7 @@ class ArrayWriter:
         commit.result()
       except (ValueError, RuntimeError) as error:
         raise not_written(error) from error
+      give_back()
 
     self._last = wait
 
@@ -78,6 +83,18 @@ class ArrayWriter:
     self.flush()
     self._last()
     self._last = lambda: None
+
+
+def chunks_of(shape: Sequence[int], itemsize: int) -> list[int]:
+  """Whole arrays, but large ones cut along their first axes: chunks are encoded side by side."""
+  chunk = [max(n, 1) for n in shape]
+  for axis, length in enumerate(chunk):
+    size = math.prod(chunk) * itemsize
+    if size <= _CHUNK:
+      break
+    parts = min(length, -(-size // _CHUNK))
+    chunk[axis] = -(-length // parts)
+  return chunk
 
 
 def not_written(error: Exception) -> OSError:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorstore as ts
 
-from migrate.checkpoint.array_writer import ArrayWriter, not_written
+from migrate.checkpoint.array_writer import ArrayWriter, chunks_of, not_written
 
 
 @pytest.mark.parametrize("zarr3", [False, True])
@@ -40,6 +40,31 @@ def test_place_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
 
   with pytest.raises(OSError):
     write()
+
+
+@pytest.mark.parametrize(
+  ("shape", "wanted"),
+  [
+    ((), []),
+    ((0, 3), [1, 3]),
+    ((1000, 1000), [1000, 1000]),
+    ((16, 2048, 1024), [2, 2048, 1024]),
+    ((17, 2048, 1024), [2, 2048, 1024]),
+    ((3, 1 << 12, 1 << 12), [1, 1 << 10, 1 << 12]),
+    ((1, 1 << 30), [1, 1 << 22]),
+  ],
+)
+def test_large_arrays_are_cut_along_their_first_axes(shape, wanted):
+  assert chunks_of(shape, 4) == wanted
+
+
+def test_large_array_is_read_back(tmp_path):
+  array = np.arange(21 << 20, dtype=np.int32).reshape(3, 7, 1 << 20)
+  writer = ArrayWriter(tmp_path / "x")
+  writer.add("a", array)
+  writer.close()
+  spec = {"driver": "zarr", "kvstore": {**writer.base, "path": "a/"}}
+  assert np.array_equal(ts.open(spec, open=True).result().read().result(), array)
 
 
 def test_full_disk_is_told_from_other_errors():
