@@ -34,7 +34,7 @@ def check_examples(texts: Sequence[str]) -> None:
   for text in texts:
     try:
       spec = ExampleSpec.parse(text)
-      if spec.location.endswith(".py") and not Path(spec.location).is_file():
+      if spec.location.endswith((".py", ".ipynb")) and not Path(spec.location).is_file():
         raise refuse(text, f"no file {spec.location}", "a Python file", "give its path, from here or absolute")
     except MigrateError as error:
       raise WrongCommandError(*error.findings) from None

@@ -10,6 +10,7 @@ import tokenize
 from pathlib import Path
 
 from migrate.codemod.imports import Names
+from migrate.codemod.notebooks import Notebook
 
 SKIP = re.compile(r"#\s*linen2nnx:\s*skip\b")
 TRAINING = re.compile(rb"train_state|\.apply_gradients\(|\.init\(|\.apply\(")
@@ -22,13 +23,14 @@ class Scan:
   Attributes:
     path: the file.
     module: its full dotted name.
-    text: what is in it; None where it has nothing to do with Flax.
+    text: what is in it; None where it has nothing to do with Flax. Of a notebook, its code cells.
     error: why it can't be read, or an empty text.
     line: where that is.
     bases: class at the top -> full names of its bases.
     lines: class at the top -> its line.
     skipped: lines with a comment that says to skip; 0 among them for the whole file.
     trains: line of the first thing that looks like training code, 0 for none.
+    raw: the notebook itself.
   """
 
   path: str
@@ -40,6 +42,7 @@ class Scan:
   lines: dict[str, int] = dataclasses.field(default_factory=dict)
   skipped: frozenset[int] = frozenset()
   trains: int = 0
+  raw: str = ""
 
 
 def module_name(path: Path) -> str:
@@ -63,6 +66,12 @@ def scan(path: str) -> Scan:
     return Scan(path, module, error=error.strerror or str(error))
   if b"flax" not in data:
     return Scan(path, module)
+  if path.endswith(".ipynb"):
+    try:
+      raw = data.decode("utf-8")
+      return dataclasses.replace(scan_text(path, module, Notebook(raw).text.encode()), raw=raw)
+    except (ValueError, RecursionError) as error:
+      return Scan(path, module, error=f"is no notebook: {error}")
   return scan_text(path, module, data)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,28 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import migrate
+from migrate.codemod.notebooks import Notebook
 from migrate.codemod.scan import Scan, linen_classes, scan
-from migrate.core.report import Finding, MigrateError, refuse
+from migrate.core.report import Finding, refuse
 from migrate.example import Example
 from migrate.workflows.codemod_files import gather, write_whole
+from migrate.workflows.codemod_notebooks import notebooks_as_modules
 
 Progress = Callable[..., None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-  """A file as it was and as it is to be; `before` is None for a new one."""
+  """A file as it was and as it is to be; `before` is None for a new one. `cells` are the code of a notebook."""
 
   path: Path
   before: str | None
   after: str
+  cells: tuple[str, str] | None = None
 
   def diff(self, context: int = 3) -> str:
     """The unified diff."""
     name = _shown(self.path)
-    old = (self.before or "").splitlines(keepends=True)
+    before, after = self.cells or (self.before or "", self.after)
     lines = difflib.unified_diff(
-      old, self.after.splitlines(keepends=True), name if self.before is not None else "none", name, n=context
+      before.splitlines(keepends=True),
+      after.splitlines(keepends=True),
+      name if self.before is not None else "none",
+      name,
+      n=context,
     )
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
@@ -136,10 +142,12 @@ def codemod(
     from migrate.workflows.codemod_models import port_models
 
     say("models")
-    made = port_models(
-      examples, texts, include=include, exact=exact, checkpoint=checkpoint, checkpoint_out=checkpoint_out,
-      overwrite=overwrite, progress=say,
-    )  # fmt: skip
+    with notebooks_as_modules(examples, about) as (shown, modules):
+      made = port_models(
+        shown, {**texts, **modules.texts}, include=include, exact=exact, checkpoint=checkpoint,
+        checkpoint_out=checkpoint_out, overwrite=overwrite, progress=say,
+      )  # fmt: skip
+      modules.bring_back(made.texts, made.new)
     report.port, ported = made.report, made.classes
     texts |= made.texts
     new |= made.new
@@ -153,7 +161,7 @@ def codemod(
     paths_of = {s.module: s.path for s in about}
     texts |= {paths_of[m]: t for m, t in done.texts.items()}
     findings += done.findings
-  changes = [Change(Path(s.path), s.text, texts[s.path]) for s in about if texts[s.path] != s.text]
+  changes = [_change(s, texts[s.path]) for s in about if texts[s.path] != s.text]
   changes += [Change(Path(p), _existing(p), t) for p, t in new.items() if _existing(p) != t]
   report.changes = sorted(changes, key=lambda c: str(c.path))
   report.findings = [f for f in dict.fromkeys(findings) if not (f.rule and ignored(f.rule))]
@@ -163,6 +171,12 @@ def codemod(
     report.written = True
   report.seconds = time.monotonic() - started
   return report
+
+
+def _change(one: Scan, text: str) -> Change:
+  if one.raw:
+    return Change(Path(one.path), one.raw, Notebook(one.raw).put(text), (one.text or "", text))
+  return Change(Path(one.path), one.text, text)
 
 
 def _scan_all(files: Sequence[str], jobs: int) -> list[Scan]:
@@ -217,6 +231,3 @@ def _existing(path: str) -> str | None:
 def _shown(path: Path) -> str:
   path = path.absolute()
   return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-__all__ = ["Change", "CodemodReport", "MigrateError", "codemod", "tempfile"]

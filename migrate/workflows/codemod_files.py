@@ -10,7 +10,7 @@ from pathlib import Path
 from migrate.core.report import refuse
 
 IGNORED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
-KINDS = (".py", ".pyi")
+KINDS = (".py", ".pyi", ".ipynb")
 
 
 def gather(paths: Iterable[str | Path], kinds: tuple[str, ...] = KINDS) -> list[str]:

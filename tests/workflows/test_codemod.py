@@ -165,6 +165,33 @@ def test_jobs_find_the_same(jobs, tmp_path):
   assert [f.found.split()[0] for f in report.findings] == [f"A{i}" for i in range(6)]
 
 
+def test_notebook_with_model_training_and_example(tmp_path):
+  name = f"notebook_{abs(hash(str(tmp_path))) % 10**8}"
+  head, example = MODELS.split("def example")
+  _, _, train = TRAIN.format(models="M").replace("M.Net", "Net").partition("import M\n")
+  cells = [
+    head.strip(),
+    f"def example{example}".strip(),
+    f"%time\n{train.strip()}",
+    "loss = main()\nprint(loss, nn.relu(1.0))",
+  ]
+  document = {"cells": [{"cell_type": "code", "metadata": {"a": 1}, "outputs": [{"text": "7"}],
+                         "source": c.splitlines(keepends=True)} for c in cells], "nbformat": 4}  # fmt: skip
+  file = tmp_path / f"{name}.ipynb"
+  file.write_text(json.dumps(document, indent=1) + "\n")
+  report = codemod([file], examples=[f"{file}:example"], write=True)
+  assert report.ok, report.findings
+  found = json.loads(file.read_text())
+  new = ["".join(c["source"]) for c in found["cells"]]
+  assert "class Net(nnx.Module):" in new[0]
+  assert "import flax.linen as nn" in new[0], "the last cell uses it"
+  assert new[1] == cells[1]
+  assert new[2].startswith("%time\nimport jax")
+  assert "optimizer.update(model, grads)" in new[2]
+  assert new[3] == cells[3]
+  assert all(c["outputs"] == [{"text": "7"}] and c["metadata"] == {"a": 1} for c in found["cells"])
+
+
 NAMES = st.sampled_from(["state", "params", "model", "x", "Net", "jax", "TrainState", "f"])
 LINES = st.sampled_from(
   ["{a} = {b}", "{a} = {b}.init({c}, {c})", "{a} = {b}['params']", "{a}, {b} = {c}({a}, {b})", "def {a}({b}): return {c}",
