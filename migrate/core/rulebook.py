@@ -211,6 +211,11 @@ RULES = (
     before='optax.masked(optax.add_decayed_weights(0.1), {"Dense_0": {"kernel": True, "bias": False}})\n',
   ),
   RulePage(
+    "L2N408", "what was written does not parse", "error",
+    "A fault of linen2nnx: the new text of a file was no Python. Everything that is trained together stays as it was.",
+    "Report it with the file.",
+  ),
+  RulePage(
     "L2N411", "initial values are drawn anew", "note",
     "Linen derives the key of a parameter from its path, NNX counts. The distributions are the same, the numbers are not.",
     "Convert a checkpoint of the Linen program where the numbers must be the same.",

@@ -46,6 +46,7 @@ class Analysis:
     value: what it returns.
     fresh: models that it makes and returns.
     changed: models that it updates.
+    pending: models whose changed statistics it returns.
     done: whether it was read to its end.
   """
 
@@ -58,6 +59,7 @@ class Analysis:
   value: Value = dataclasses.field(default_factory=Plain)
   fresh: set[Token] = dataclasses.field(default_factory=set)
   changed: set[Token] = dataclasses.field(default_factory=set)
+  pending: set[Token] = dataclasses.field(default_factory=set)
   done: bool = False
 
 
@@ -208,7 +210,8 @@ class Base:
     wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
     taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}
     taken |= {a.arg for a in ast.walk(scope.node) if isinstance(a, ast.arg)}
-    mine = {n for n in holders if not self._otherwise(scope, n, token)}
+    held = {n for n in taken for v in [scope.find(n)] if isinstance(v, Held) and v.token is token}
+    mine = {n for n in {*holders, *held} if not self._otherwise(scope, n, token)}
     used = {*scope.models.values(), *scope.optimizers.values()}
     return next(w for w in wished if (w not in taken or w in mine) and w not in used and w.isidentifier())
 
@@ -298,6 +301,10 @@ class Base:
 
   def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
     """A method of a checkpointer."""
+    raise NotImplementedError
+
+  def handed_on(self, function: Function) -> Apply | None:
+    """`model.init` where a function does no more than to hand its arguments on to it."""
     raise NotImplementedError
 
   def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:

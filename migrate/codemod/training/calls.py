@@ -82,7 +82,8 @@ class Calls(Base):
     if isinstance(function, Apply):
       return self.apply(node, function)
     if isinstance(function, Function):
-      return self.call_function(function, node)
+      handed = self.handed_on(function)
+      return self.apply(node, handed) if handed is not None else self.call_function(function, node)
     return self._other(node, full)
 
   # ---- methods

@@ -9,6 +9,7 @@ from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.base import Base, Result
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
+  EFFECT,
   PLAIN,
   PLAINLY,
   Apply,
@@ -26,6 +27,7 @@ from migrate.codemod.training.values import (
   Value,
   Variables,
   lower,
+  made,
   special,
 )
 
@@ -157,7 +159,7 @@ class Expressions(Base):
       return value, PLAINLY
     kept = []
     for element, (_, form) in zip(node.elts, found, strict=True):
-      if form is not None and form != PLAINLY and form[0] != "tuple":
+      if form == EFFECT or made(form):
         kept = None
         break
       if form is not None:

@@ -186,6 +186,7 @@ class Functions(Wraps):
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
           new.streams |= old.streams
+        self.pending |= {table.get(t, t) for t in known.pending}
         for token in known.changed:
           self.advance(table.get(token, token))
         return known, table
@@ -231,6 +232,7 @@ class Functions(Wraps):
     finally:
       analysis.fresh = {t for t in tokens(analysis.value) if t in self.created.get(scope, ())}
       analysis.changed = {t for t in self.epochs if self.epochs[t] != before.get(t, 0)}
+      analysis.pending = self.pending - saved[4]
       analysis.done = True
       self.scope, self.statement, self.before, self.nested = saved[:4]
 

@@ -6,12 +6,13 @@ import ast
 from typing import Any
 
 from migrate.codemod.source import names_in
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.base import Analysis, Base, Result
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
   Changed,
+  Function,
   Part,
   Plain,
   Recipe,
@@ -47,6 +48,33 @@ class Models(Base):
     if function.method != "apply":
       raise self.left(node, f"`{function.method}` of a module", "write init and apply")
     return self._apply(node, function.token)
+
+  def handed_on(self, function: Function) -> Apply | None:
+    """`model.init` where a function does no more than to hand its arguments on to it."""
+    node = function.node
+    body = [node.body] if isinstance(node, ast.Lambda) else [s for s in node.body if not isinstance(s, ast.Expr)]
+    call = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else body[0] if body else None
+    if len(body) != 1 or not isinstance(call, ast.Call) or any(w.kind != "jit" for w in function.wraps):
+      return None
+    arguments = node.args
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    names += [f"*{arguments.vararg.arg}"] if arguments.vararg is not None else []
+    if arguments.kwonlyargs or arguments.kwarg or call.keywords or [ast.unparse(a) for a in call.args] != names:
+      return None
+    saved, self.scope = self.scope, function.outer
+    try:
+      if not isinstance(call.func, ast.Attribute) or not isinstance(self.eval(call.func.value)[0], Recipe):
+        return None
+      found, _ = self.eval(call.func)
+    finally:
+      self.scope = saved
+    if not isinstance(found, Apply) or found.method != "init":
+      return None
+    if isinstance(node, ast.FunctionDef) and function.unit.owner(node) is not node:
+      self.erase(node, function.unit)
+      self.analysed.setdefault(node, Analysis((), [], {}, done=True))
+      return found
+    return found if isinstance(node, ast.Lambda) else None
 
   # ---- init
 

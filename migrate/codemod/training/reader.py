@@ -122,23 +122,50 @@ def _finish(reader: Reader, ignored: Callable[[str], bool], skipped: Mapping[str
       result.findings.append(
         Finding(at, "skipped, with all that is trained together with it", severity="note", rule="L2N121")
       )
+  texts: dict[str, str] = {}
+  for _ in range(1 + len(reader.program.files)):
+    texts, broken = _texts(reader, bad)
+    if not broken:
+      break
+    for file in broken:  # a fault of ours must not reach a file
+      bad |= {reader.root(o) for o in file.edits if o in reader.touched}
+      said = "training code left as it was: what was written for it does not parse"
+      result.findings.append(
+        Finding(file.path, said, "Python", "report this as a fault of linen2nnx", "error", "L2N408")
+      )
   for owner, finding in reader.findings:
     if finding.severity == "error" or reader.root(owner) not in bad:
       if finding not in result.findings:
         result.findings.append(finding)
-  texts: dict[str, str] = {}
   for module, file in reader.program.files.items():
-    owners = [o for o in file.edits if o in reader.touched and reader.root(o) not in bad and file.edits[o]]
-    edits = [e for o in owners for e in file.edits[o]]
-    if not edits:
-      continue
-    texts[module] = apply_edits(file.source.data, edits).decode()
-    result.changed += [f"{module}.{o.name}" for o in owners if hasattr(o, "name")]
-    added = sorted({s for o in owners for s in file.imports.get(o, ())})
-    texts[module] = _tidy(file, texts[module], added)
+    result.changed += [
+      f"{module}.{o.name}" for o in _owners(reader, file, bad) if hasattr(o, "name") and module in texts
+    ]
   for module, text in _without_states(reader, texts).items():
     result.texts[module] = text
   return result
+
+
+def _owners(reader: Reader, file: File, bad: set[Any]) -> list[Any]:
+  return [o for o in file.edits if o in reader.touched and reader.root(o) not in bad and file.edits[o]]
+
+
+def _texts(reader: Reader, bad: set[Any]) -> tuple[dict[str, str], list[File]]:
+  """New texts by module, and the files whose new text does not parse."""
+  texts: dict[str, str] = {}
+  broken: list[File] = []
+  for module, file in reader.program.files.items():
+    owners = _owners(reader, file, bad)
+    edits = [e for o in owners for e in file.edits[o]]
+    if not edits:
+      continue
+    text = apply_edits(file.source.data, edits).decode()
+    try:
+      texts[module] = _tidy(file, text, sorted({s for o in owners for s in file.imports.get(o, ())}))
+      ast.parse(texts[module])
+    except SyntaxError:
+      broken.append(file)
+  return texts, broken
 
 
 def _lines(file: File, owner: Any) -> set[int]:

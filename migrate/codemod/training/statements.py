@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from migrate.codemod.source import names_in
 from migrate.codemod.training.branches import Branches
 from migrate.codemod.training.values import (
   EFFECT,
@@ -20,6 +21,7 @@ from migrate.codemod.training.values import (
   Tup,
   Value,
   lower,
+  made,
   merged,
   special,
   tokens,
@@ -127,7 +129,7 @@ class Statements(Branches):
     if form[0] == "elements":
       self._element_by_element(node, target, source, value, form[1])
       return
-    texts = self._targets(target, value, _made(form), set())
+    texts = self._targets(target, value, made(form), set())
     if not texts:
       self._drop(node) if not isinstance(source, ast.Call) else self.file.replace(node, self.file.text(source))
       return
@@ -140,18 +142,22 @@ class Statements(Branches):
   ) -> None:
     if not (isinstance(target, ast.Tuple) and isinstance(source, ast.Tuple) and isinstance(value, Tup)):
       raise self.left(node, "parts of a model made inside a tuple", "make them one by one")
-    lines = []
+    lines: list[str] = []
+    given: set[str] = set()
     for element, item, inner, form in zip(target.elts, source.elts, value.items, forms, strict=True):
       text = self.file.text(item)
       if form is None:
         continue
+      if names_in(text) & given:
+        raise self.left(node, "parts of a model made from one another in one statement", "make them one by one")
       if form == EFFECT:
         lines.append(text)
       else:
-        names = self._targets(element, inner, _made(form), set())
+        names = self._targets(element, inner, made(form), set())
         if form[0] == "optimizer":
           names = [self.optimizer(form[1], node)]
         lines.append(f"{', '.join(names)} = {text}")
+        given |= set(names)
     indent = self.file.source.indent(node)
     self.file.replace(node, f"\n{indent}".join(lines) or "pass")
 
@@ -208,11 +214,13 @@ class Statements(Branches):
     if len(siblings) - len(gone) <= 1:
       file.replace(statement, "pass")
       return
-    start, end = source.span(statement)
-    first, last = source.offset(statement.lineno, 0), source.offset(statement.end_lineno or 0, 0)
+    span = source.span(statement)
+    start, end = source.offset(source.first_line(statement), 0), span[1]
+    start = span[0] if source.first_line(statement) == statement.lineno else start
+    first, last = source.offset(source.first_line(statement), 0), source.offset(statement.end_lineno or 0, 0)
     last += len(source.line(statement.end_lineno or 0).encode())
     alone = not source.data[first:start].strip() and not source.data[end:last].strip()
-    file.erased.add((start, end))
+    file.erased.add(span)
     file.replace_span(statement, *((first, last) if alone else (start, end)), "" if alone else "pass")
 
   def _write_before(self, node: ast.stmt, lines: list[str]) -> None:
@@ -254,7 +262,9 @@ class Statements(Branches):
     body = getattr(self.scope.node, "body", None)
     return isinstance(body, list) and body[-1] is node
 
-  def _express(self, node: ast.expr, value: Value, form: Form, fresh: set[Token], seen: set[Any]) -> list[str]:
+  def _express(
+    self, node: ast.expr, value: Value, form: Form, fresh: set[Token], seen: set[Any], nested: bool = False
+  ) -> list[str]:
     """What a returned expression gives, item by item; the models that the caller has are left out."""
     if not special(value):
       return [self._element(node)]
@@ -263,7 +273,7 @@ class Statements(Branches):
       texts: list[str] = []
       for i, (element, item) in enumerate(zip(node.elts, value.items, strict=True)):
         inner_form = forms[i] if forms else None
-        inner = self._express(element, item, inner_form, fresh, seen)
+        inner = self._express(element, item, inner_form, fresh, seen, True)
         if isinstance(item, Tup) and special(item) and len(inner) > 1:
           inner = [f"({', '.join(inner)})"]
         texts += inner
@@ -282,8 +292,9 @@ class Statements(Branches):
         continue
       seen.add(one)
       if form is not None and (form == one or form == ("tuple", low)):
-        texts.append(self._element(node))
+        texts.append(f"*{self._element(node)}" if nested and form != one else self._element(node))
         if form != one:
+          seen |= set(low)
           break
       else:
         texts.append(self.model(one[1], node) if one[0] == "model" else self.optimizer(one[1], node))
@@ -292,12 +303,3 @@ class Statements(Branches):
   def _element(self, node: ast.expr) -> str:
     """The text of an expression, also where the tuple around it was written anew since."""
     return self.element_texts.get(node) or self.file.text(node)
-
-
-def _made(form: Form) -> set[Token]:
-  """Models that an expression makes."""
-  if form is None or form in (PLAINLY, EFFECT):
-    return set()
-  if form[0] == "tuple":
-    return set().union(*map(_made, form[1]))
-  return {form[1]}

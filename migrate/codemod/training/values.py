@@ -249,3 +249,12 @@ def merged(forms: list[Form]) -> list[Form]:
     if form == PLAINLY or form[0] == "tuple" or form not in found:
       found.append(form)
   return found
+
+
+def made(form: Form) -> set[Token]:
+  """Models that an expression makes."""
+  if form is None or form in (PLAINLY, EFFECT):
+    return set()
+  if form[0] == "tuple":
+    return set().union(*map(made, form[1]))
+  return {form[1]}
