@@ -42,7 +42,7 @@ class Lookups:
         self.need_import(f"from {info.module} import {info.name}")
       names.append(info.name)
     self.note(Finding(self.where(node), f"`{self.source.code(node)}` finds a Linen class in `{root}`, which is not ported",
-                      "a table of the ported classes", f"{' and '.join(names)} of the examples stand there: add others", "eye", "L2N208"))  # fmt: skip
+                      "a table of the ported classes", f"{' and '.join(names)} of the examples stand there: add others", "eye", "L2N113"))  # fmt: skip
     if len(names) == 1:
       return names[0]
     table = "{" + ", ".join(f'"{n}": {n}' for n in names) + "}"

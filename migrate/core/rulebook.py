@@ -107,6 +107,12 @@ RULES = (
     "Nothing, unless the field may differ: then keep it in a field of the class that makes the layer.",
   ),
   RulePage(
+    "L2N113", "a class found in a table of Linen classes", "eye",
+    "The source looks a class up, in a dict or by its name in a module, and the table itself is not ported. The classes "
+    "that the examples found there were written.",
+    "Add the other classes of the table, or give examples that find them.",
+  ),
+  RulePage(
     "L2N120", "a file that can't be read", "error",
     "It does not parse, or it is not in UTF-8. It stays byte for byte as it was.",
     "Mend the file.",
@@ -151,6 +157,9 @@ RULES = (
            "Keep the parameters apart in the model, or accept it with `--allow-optimizer-change`."),
   RulePage("L2N223", "one vector of all parameters", "error",
            "`optax.flatten` keeps moments in the order of the parameters, which changes.", "Train on without `optax.flatten`."),
+  RulePage("L2N231", "two annotations for one variable", "error",
+           "The checkpoint's partitioning names other axes than the model's own annotation.",
+           "Annotate the model alike, or leave partitioning out: the model's own annotation then stays."),
   RulePage("L2N301", "the ported model calls something else", "error",
            "Run side by side, the two models call different layers.", "Compare the rewritten source there with the original."),
   RulePage(

@@ -59,7 +59,7 @@ def test_one_class_is_named(tmp_path):
   )
   assert "    block = Small\n" in ported.text
   assert "TABLE" not in ported.text
-  assert {f.rule for f in ported.findings if f.severity == "eye"} == {"L2N208"}
+  assert {f.rule for f in ported.findings if f.severity == "eye"} == {"L2N113"}
 
 
 def test_several_classes_are_told_apart_by_name(tmp_path):
