@@ -1,4 +1,4 @@
-"""The command `mappings`: what is registered, what a record says, and whether it holds."""
+"""The command `mappings`: what is registered, what a record says, whether it holds, and a file to start from."""
 
 from __future__ import annotations
 
@@ -7,17 +7,42 @@ from pathlib import Path
 from typing import Any
 
 from migrate import __version__
-from migrate.cli_options import LEFT, PROVEN, add_output, write_json
+from migrate.cli_options import (
+  LEFT,
+  PROVEN,
+  add_output,
+  check_examples,
+  check_free,
+  check_missing,
+  check_suffix,
+  write_json,
+)
 
 
 def add_mappings(commands: Any) -> None:
-  """`linen2nnx mappings list|show|check`."""
+  """`linen2nnx mappings new|list|show|check`."""
   mappings = commands.add_parser(
     "mappings",
-    help="list, show and check the records of layers, transforms, optimizer states and models",
+    help="write a mapping to start from; list, show and check the registered records",
     description="Records come from linen2nnx and from packages of the entry point group linen2nnx.mappings.",
   )
   what = mappings.add_subparsers(dest="what", metavar="WHAT", required=True)
+  new = what.add_parser(
+    "new",
+    help="write a mapping file to start from",
+    description="With --checkpoint or --model the modules are listed, each keeping its name; with both the rules are "
+    "those of `linen2nnx suggest`, guesses marked.",
+  )
+  new.add_argument("out", metavar="FILE", help="mapping.py or mapping.json to write")
+  new.add_argument("--checkpoint", metavar="CKPT", help="the Linen checkpoint, of any format")
+  new.add_argument(
+    "--model", metavar="FACTORY", help="package.module:function or file.py:function, makes the NNX model"
+  )
+  new.add_argument("--name", default="", help="by which it is found once its package is registered")
+  new.add_argument("--item", metavar="NAME", help="the item of a composite checkpoint")
+  new.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+  add_output(new)
+  new.set_defaults(run=run_new)
   listing = what.add_parser("list", help="every registered record", description="One line a record.")
   listing.add_argument(
     "--kind", choices=("layer", "transform", "optimizer", "model", "unsupported"), help="only those of this kind"
@@ -38,6 +63,24 @@ def add_mappings(commands: Any) -> None:
   )
   add_output(checking)
   checking.set_defaults(run=run_check)
+
+
+def run_new(options: argparse.Namespace) -> int:
+  """`linen2nnx mappings new`."""
+  check_missing("--checkpoint", options.checkpoint)
+  check_examples([options.model] if options.model else [])
+  check_free("FILE", options.out, options.overwrite)
+  check_suffix(options.out)
+
+  from migrate.terminal import console
+  from migrate.workflows.mapping import mapping_to_json
+  from migrate.workflows.mapping_new import new_mapping
+
+  made = new_mapping(options.out, options.checkpoint, options.model, name=options.name, item=options.item)
+  write_json({"version": __version__, "mapping": mapping_to_json(made)}, options.json)
+  if not options.quiet:
+    console(stderr=options.json == "-").print(f"{len(made.rules)} rules: {options.out}", markup=False)
+  return PROVEN
 
 
 def run_list(options: argparse.Namespace) -> int:

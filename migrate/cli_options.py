@@ -56,6 +56,12 @@ def check_free(option: str, path: str | None, overwrite: bool) -> None:
     raise wrong(option, f"{path} exists", "a new folder", "name another, or add --overwrite to replace it")
 
 
+def check_suffix(path: str | None) -> None:
+  """Refuses what is neither .py nor .json."""
+  if path and Path(path).suffix not in (".py", ".json"):
+    raise wrong("--out", f"{path}", "a name that ends in .py or .json", "name it mapping.py")
+
+
 def write_json(document: dict[str, Any], target: str | None) -> None:
   """Writes the document to the file, to standard output for `-`, nowhere for None."""
   if target is None:

@@ -1,13 +1,21 @@
-"""The command `suggest`, and `mappings new`: mapping files that the tool writes."""
+"""The command `suggest`."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from migrate import __version__
-from migrate.cli_options import LEFT, PROVEN, add_output, check_examples, check_free, check_missing, write_json, wrong
+from migrate.cli_options import (
+  LEFT,
+  PROVEN,
+  add_output,
+  check_examples,
+  check_free,
+  check_missing,
+  check_suffix,
+  write_json,
+)
 
 
 def add_suggest(commands: Any) -> None:
@@ -74,9 +82,3 @@ def _verdict(found: Any) -> str:
     "ambiguous": f"not settled: {len(found.ambiguous)} choices are guesses, an --example of the Linen model settles them",
     "incomplete": "incomplete: some leaves have no counterpart",
   }[found.verdict]
-
-
-def check_suffix(path: str | None) -> None:
-  """Refuses what is neither .py nor .json."""
-  if path and Path(path).suffix not in (".py", ".json"):
-    raise wrong("--out", f"{path}", "a name that ends in .py or .json", "name it mapping.py")

@@ -1,7 +1,12 @@
 """`mappings list`, `show` and `check`."""
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 
+import numpy as np
 import pytest
 
 from migrate import cli
@@ -73,3 +78,78 @@ def test_wrong_commands_exit_2(argv, capsys):
   with pytest.raises(SystemExit) as stop:
     cli.main(argv)
   assert stop.value.code == 2
+
+
+def test_new_writes_a_file_that_check_takes(tmp_path, capsys):
+  path = tmp_path / "started_mapping.py"
+  assert cli.main(["mappings", "new", str(path)]) == 0
+  assert cli.main(["mappings", "check", str(path)]) == 0
+  assert cli.main(["mappings", "new", str(path)]) == 2  # it exists
+  assert cli.main(["mappings", "new", str(tmp_path / "mapping.yaml")]) == 2
+  assert cli.main(["mappings", "new", str(tmp_path / "m.py"), "--checkpoint", str(tmp_path / "none")]) == 2
+  capsys.readouterr()
+
+
+RECORDS = {
+  "theirs_mappings-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: theirs-mappings\nVersion: 1.0\n",
+  "theirs_mappings-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+  "theirs_mappings-1.0.dist-info/entry_points.txt": "[linen2nnx.mappings]\ntheirs = theirs_mappings\n",
+  "theirs_mappings-1.0.dist-info/RECORD": "",
+  "theirs_mappings/__init__.py": "",
+  "theirs_mappings/layers/__init__.py": "",
+  "theirs_mappings/layers/dense.py": """
+from migrate.core.declare import LayerMapping, infer, leaf, rename
+
+MAPPING = LayerMapping(
+  linen="theirs.Dense", nnx="theirs.nnx.Dense", source="theirs 1.0", inputs="* in_features", output="* out_features",
+  args=(*infer("in_features"), *rename("features", "out_features")),
+  leaves=(leaf("params/kernel", "kernel", "in_features out_features"),),
+)
+""",
+  "theirs_mappings/models/__init__.py": "",
+  "theirs_mappings/models/family.py": """
+from migrate.core.declare import ModelMapping, move
+
+FAMILY = ModelMapping(rules=(move("params/block_{i}/**", "blocks/{i}/**"),), name="theirs-family")
+""",
+  "theirs_mappings/optimizers/__init__.py": "",
+  "theirs_mappings/optimizers/own.py": """
+from migrate.core.declare import OptimizerMapping
+
+MAPPING = OptimizerMapping(state="theirs.OwnState", like_params=("trace",), scalars=("count",))
+""",
+}
+
+
+def test_records_of_an_installed_package(tmp_path):
+  """A distribution of somebody else, installed by pip: its records are listed, shown, checked and used."""
+  wheel, site = tmp_path / "theirs_mappings-1.0-py3-none-any.whl", tmp_path / "site"
+  with zipfile.ZipFile(wheel, "w") as archive:
+    for name, text in RECORDS.items():
+      archive.writestr(name, text)
+  pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+  subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+  np.savez(tmp_path / "c.npz", **{f"params/block_{i}/w": np.full(2, i) for i in range(11)})
+  code = """
+import sys
+from migrate import cli
+sys.exit(max(cli.main(argv) for argv in (
+  ["mappings", "list", "--json", "list.json", "--quiet"],
+  ["mappings", "show", "theirs-family"],
+  ["mappings", "check", "theirs-family"],
+  ["mappings", "show", "theirs.Dense"],
+  ["mappings", "show", "theirs.OwnState"],
+  ["convert", "c.npz", "out.npz", "--mapping", "theirs-family", "--quiet"],
+)))
+"""
+  path = os.pathsep.join([str(site), *(p for p in sys.path if p)])
+  environment = {**os.environ, "PYTHONPATH": path}
+  ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+  assert ran.returncode == 0, ran.stdout + ran.stderr
+  listed = {(r["kind"], r["name"]) for r in json.loads((tmp_path / "list.json").read_text())["records"]}
+  theirs = {("layer", "theirs.Dense"), ("model", "theirs-family"), ("optimizer", "theirs.OwnState")}
+  assert theirs < listed
+  assert ("layer", "flax.linen.Dense") in listed
+  assert "blocks/{i}/**" in ran.stdout
+  with np.load(tmp_path / "out.npz") as found:
+    assert any("blocks/10" in name and (found[name] == 10).all() for name in found.files)

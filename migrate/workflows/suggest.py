@@ -207,6 +207,11 @@ def build_of(model: Any) -> Callable[..., Any] | None:
   return make if takes else lambda rngs: make()
 
 
+def model_leaves(model: Any) -> Mapping[Path, tuple[Spec, str]]:
+  """{attribute path: (spec, collection)} of a model, a function that makes it, or `package.module:function`."""
+  return _target(model, build_of(model)).leaves
+
+
 def _target(model: Any, build: Callable[..., Any] | None) -> Model:
   """What is known of the model, found without allocating it."""
   if build is None:

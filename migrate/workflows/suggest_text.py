@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -72,13 +73,14 @@ def _comment(text: str) -> list[str]:
   return [f"# {line}" for line in textwrap.wrap(text, WIDE - 8, break_long_words=False, break_on_hyphens=False)]
 
 
-def module_text(mapping: ModelMapping, body: list[str], says: list[str]) -> str:
-  """A mapping module with these lines between the brackets of its rules."""
-  ops = sorted({type(op).__name__ for r in mapping.rules for op in r.ops})
-  kinds = sorted({_maker(r) for r in mapping.rules})
+def module_text(mapping: ModelMapping, body: list[str], says: list[str], more: Sequence[Rule] = ()) -> str:
+  """A mapping module with these lines between the brackets of its rules; also imports what `more` rules need."""
+  ops = sorted({type(op).__name__ for r in (*mapping.rules, *more) for op in r.ops})
+  kinds = sorted({_maker(r) for r in (*mapping.rules, *more)})
   about = f" from {mapping.source}" if mapping.source else ""
   text = " ".join(f"Linen leaves{about} to the leaves of the NNX model.".split())
-  out = ['"""' + text, "", *(line for s in says for line in textwrap.wrap(s, WIDE)), '"""', ""]
+  about_it = [text, "", *(line for s in says for line in textwrap.wrap(s, WIDE))]
+  out = ['"""' + "\n".join(about_it).replace("\\", "/").replace('"', "'"), '"""', ""]
   out.append(f"from migrate.core.declare import {', '.join(['ModelMapping', *kinds])}")
   if ops:
     out.append(f"from migrate.core.ops import {', '.join(ops)}")
