@@ -39,7 +39,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   order = [n for n in info.methods if n not in CONSTRUCTION]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
-  order.sort(key=lambda n: n not in compact)
+  order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
   for name in order:
     factory = unit.factory_at(info.methods[name], info.source)
     if factory is not None:
@@ -58,7 +58,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   made = setup is not None or checks is not None or bool(init_lines)
   needs_init = bool(info.fields or made or unit.needs_rngs or not bases)
-  sizes, rename = _size_arguments(unit, "\n".join([*setup_text, *init_lines]))
+  handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
+  sizes, rename = _size_arguments(unit, _renamed("\n".join([*setup_text, *init_lines]), handed))
+  rename = {t: _renamed(e, rename) for t, e in handed.items()} | rename
   inherited = inherited_sizes(unit)
   optional = {s.name for s in sizes if s.optional} | {
     t for t, n in rename.items() if any(s.name == n and s.optional for s in sizes)
@@ -133,38 +135,56 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
   taken = set(unit.field_names) | set(unit.hoists)
   sizes: list[SizeArg] = []
   rename: dict[str, str] = {}
-  first: str | None = None
   for token in tokens:
     match = TOKEN.fullmatch(token)
     assert match is not None
     named, axis = match.group(1), int(match.group(2))
     parameter, _, method = named.partition("_IN_")
-    first = first or parameter
-    rank = unit.token_rank.get(token, 2)
-    if axis == 1:
-      name = "in_features" if parameter == first else f"{parameter}_features"
-    elif rank == 4 and axis in (2, 3):
-      name = (
-        {2: "width", 3: "height"}[axis] if parameter == first else f"{parameter}_{ {2: 'width', 3: 'height'}[axis] }"
-      )
-    elif axis == 2 and rank == 3:
-      name = "length" if parameter == first else f"{parameter}_length"
-    else:
-      name = f"{parameter}_dim{rank - axis}"
-    base, i = name, 1
+    same = next((t for t in rename if _same_size(unit, t, token)), None)
+    if same is not None:
+      rename[token] = rename[same]
+      continue
+    name = short = _size_kind(unit, token, axis)
+    if name == "features" and "in_features" not in taken:
+      name = "in_features"
+    elif name in taken or name == "features":
+      name = short = f"{parameter}_{short}"
+    i = 1
     while name in taken:
       i += 1
-      name = f"{base}_{i}" if base != "in_features" else f"{parameter}_features"
-      base = name if base == "in_features" else base
+      name = f"{short}_{i}"
     taken.add(name)
     rename[token] = name
     sizes.append(SizeArg(name, parameter, axis, method or "__call__", unit.token_values.get(token, {})))
-  sizes.sort(key=lambda s: (s.axis != 1, s.name != "in_features"))
+  sizes.sort(key=lambda s: (s.axis != 1 or "length" in s.name, s.name != "in_features", -s.axis))
   for size in [*sizes, *unit.hoists.values()]:
     size.optional = any(size.values.get(k) is None for k in unit.instances) or not (size.values or unit.untraced)
   used = names_in_all(text)
   hoisted = [s for s in unit.hoists.values() if s.name in used]
   return sizes + hoisted, rename
+
+
+def _size_kind(unit: Unit, token: str, axis: int) -> str:
+  """What an axis of a call argument counts, as far as its place tells."""
+  rank = unit.token_rank.get(token, 2)
+  if axis == rank and rank > 1:
+    return "batch_size"
+  if token in unit.counting:
+    return "length"
+  if axis == 1:
+    return "features"
+  if rank == 4:
+    return {2: "width", 3: "height"}[axis]
+  return "length" if rank == 3 else f"dim{rank - axis}"
+
+
+def _same_size(unit: Unit, token: str, other: str) -> bool:
+  """Whether two arguments have the same batch or length in every instance, at more than one set of sizes."""
+  values, others = unit.token_values.get(token, {}), unit.token_values.get(other, {})
+  kinds = {_size_kind(unit, t, int(t.rpartition("__")[2])) for t in (token, other)}
+  return (
+    bool(values) and values == others and len(kinds) == 1 and "features" not in kinds and len(set(values.values())) > 1
+  )
 
 
 def names_in_all(text: str) -> set[str]:

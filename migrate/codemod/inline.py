@@ -52,6 +52,7 @@ class Inlining:
     name = dotted(node.func)
     if name is None or self.factory_of(node) is not None:
       return None
+    self.note_method_call(node)
     if name in self.helpers:
       return self.helpers[name]
     if name.startswith(f"{self.self_name}.") and name.count(".") == 1 and self.self_name:

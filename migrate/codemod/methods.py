@@ -105,8 +105,10 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
     dims: list[list[str]] = []
     for axis in range(rank, 0, -1):
       sizes: dict[InstanceKey, set[int]] = {}
-      for activation, value in arrays:
-        sizes.setdefault(unit.owner_key(activation), set()).add(value.shape[-axis])  # pyright: ignore
+      made = {unit.owner_key(a) for a, _ in arrays if a.initializing}
+      for activation, value in arrays:  # Linen makes variables while it initializes: sizes then are the ones that count
+        if activation.initializing or unit.owner_key(activation) not in made:
+          sizes.setdefault(unit.owner_key(activation), set()).add(value.shape[-axis])  # pyright: ignore
       known = all(len(s) == 1 for s in sizes.values())
       named = name if node.name == "__call__" else f"{name}_IN_{node.name}"
       dims.append([token(named, axis)] if known and node.name != "setup" else [])
@@ -115,6 +117,8 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
         unit.tokens.setdefault((named, axis), node.name)
         unit.token_values.setdefault(key, {}).update({k: next(iter(s)) for k, s in sizes.items()})
         unit.token_rank[key] = rank
+        if all("int" in str(v.dtype) for _, v in arrays):  # pyright: ignore
+          unit.counting.add(key)
     unit.env[name] = Local("array", None, dims)
 
 

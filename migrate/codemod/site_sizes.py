@@ -152,7 +152,9 @@ class SiteSizes:
 
   def _flow_candidates(self: Unit, site: Site, need: Need, call: ast.Call, values: list[Any]) -> list[str]:
     called = call.func.attr if isinstance(call.func, ast.Attribute) and self._is_method_call(call, site) else "__call__"
-    if site.record is None and (need.call_parameter is None or called != need.method):
+    if site.record is None and need.call_parameter is None and called == "__call__":
+      return self._sizes_of_arguments(site, call, values)
+    if site.record is None and called != need.method:
       return []
     node = self.argument(call, site, need.call_parameter)
     if node is None:
@@ -187,6 +189,20 @@ class SiteSizes:
         found += [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
     return found
 
+  def _sizes_of_arguments(self: Unit, site: Site, call: ast.Call, values: list[Any]) -> list[str]:
+    """Axes of the call's arguments that are what was hoisted in the layer's class, in every instance."""
+    if any(type(v) is not int for v in values):
+      return []
+    by_owner = {self.owner_key(a): v for (a, _, _), v in zip(site.made, values, strict=True)}
+    found: list[str] = []
+    for node in [*call.args, *[k.value for k in call.keywords]]:
+      events = [e for e in self.array_events(node) or [] if e.activation.initializing]
+      dims = self.dims(node) if events else None
+      for j, candidates in enumerate(reversed(dims or []), 1):
+        if all(by_owner.get(self.owner_key(e.activation)) == e.value.shape[-j] for e in events):
+          found += [c for c in candidates if self.holds(site, c, values)]
+    return found if len(by_owner) == len({e.activation.path for e in events}) or found else []
+
   def _is_method_call(self: Unit, call: ast.Call, site: Site) -> bool:
     assert isinstance(call.func, ast.Attribute)
     owners = self.events(call.func.value)
@@ -202,6 +218,8 @@ class SiteSizes:
       if wanted is None:
         continue
       sizes = {t: v.get(self.owner_key(activation)) for t, v in self.token_values.items()}
+      if any(sizes.get(n) is None for n in names_in(text) if n.startswith("SIZE__")) and self.token_values:
+        return False  # a size that this instance never gets
       found = evaluate(text, activation.module, sizes)
       if found is not None and found != wanted:
         return False
@@ -272,5 +290,9 @@ class SiteSizes:
       settled[owner] = tuple(sequence)
     for owner, sequence in settled.items():
       settled[owner] = sequence if several else sequence[0]
+    same = [
+      n for n, h in self.hoists.items() if h.values == settled and n.endswith(f"_{what}") and site.record is not None
+    ]
+    name = same[0] if same and not several else name
     self.hoists[name] = SizeArg(name, None, 0, "", settled)
     return f"{name}[len(self.{site.attr})]" if several and site.looped else name

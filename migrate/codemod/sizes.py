@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims
 from migrate.codemod.source import dotted, names_in
@@ -45,7 +46,7 @@ def _align(values: Sequence[tuple[Event, Any]], like: Sequence[Event]) -> list[A
   return found
 
 
-class Sizes:
+class Sizes(MethodSizes):
   """Axes of array expressions, mixed into `Unit`."""
 
   def array_events(self: Unit, node: ast.AST) -> list[Event] | None:
@@ -207,7 +208,7 @@ class Sizes:
   def _promised(self: Unit, node: ast.AST) -> Dims | None:
     """Sizes of what a rewritten class returns, in terms of what it is made with here."""
     site = self._site_called(node)
-    return self.promised_of(site) if site is not None else None
+    return self.promised_of(site) if site is not None else self.method_result(node)
 
   def promised_of(self: Unit, site: Any) -> Dims | None:
     """As `_promised`, for a construction site."""

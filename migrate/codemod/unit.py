@@ -87,8 +87,10 @@ class Unit(
     self.deferred: list[Site] = []
     self.produced: list[tuple[Site, str]] = []
     self.hoists: dict[str, SizeArg] = {}
+    self.handed: dict[tuple[str, str], list[Dims]] = {}
     self.tokens: dict[tuple[str, int], str] = {}
     self.token_values: dict[str, dict[InstanceKey, Any]] = {}
+    self.counting: set[str] = set()  # sizes of integer arrays, which have no features
     self.token_rank: dict[str, int] = {}
     self.used_arguments: set[str] = set()
     self.bound_names: set[str] = set()
