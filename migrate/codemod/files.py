@@ -13,7 +13,7 @@ from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, r
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.source import Source
-from migrate.codemod.static import NotStatic
+from migrate.codemod.static import CallField, NotStatic
 from migrate.codemod.unit import Unit
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.instrument import Position
@@ -60,7 +60,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
   residues: dict[type, set[str]] = {}
   field_residues: dict[tuple[type, str], set[str]] = {}
   rewriting = Rewriting()
-  for _ in range(4):
+  for _ in range(6):
     before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
     rewriting = Rewriting()
     for info in order:
@@ -71,6 +71,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         result = rewrite_class(unit)
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:
+          continue
+        if isinstance(error, CallField) and _keep_at_construction(project, info, error.field, residues):
           continue
         rewriting.findings.append(
           Finding(
@@ -99,6 +101,16 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       break
   _write_files(project, rewriting, names)
   return rewriting
+
+
+def _keep_at_construction(project: Project, info: ClassInfo, field: str, residues: dict[type, set[str]]) -> bool:
+  """A field that `__init__` needs is no call argument, whatever the makers know; False where it is settled already."""
+  classes = {b for b in info.cls.__mro__ if b in project.classes}
+  known = {(c, field) for c in classes} <= project.constructed
+  project.constructed |= {(c, field) for c in classes}
+  for cls in classes:
+    residues.get(cls, set()).discard(field)
+  return not known
 
 
 def _share_residues(unit: Unit, residues: dict[type, set[str]]) -> None:

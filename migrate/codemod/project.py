@@ -114,6 +114,7 @@ class Project:
         self.calls_by_path.setdefault((id(fact), call.path), []).append(call)
     self._fact_of = {id(a): f for f in facts for a in f.activations}
     self.classes: dict[type, ClassInfo] = {}
+    self.constructed: set[tuple[type, str]] = set()  # fields that `__init__` reads, so that no call may give them
     for fact in facts:
       for cls in fact.classes:
         self._add(cls)

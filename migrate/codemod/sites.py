@@ -235,7 +235,9 @@ class Sites:
       if not any(f"{self.self_name}.{f}" in self.source.code(value) for f in self.call_fields if value is not None):
         return False
     cls = self.project.plain(type(site.made[0][2])) if site.made else next(iter(self.untraced_class(site.node)), None)
-    return cls is not None and self.project.info(cls) is not None and field != "**"
+    if cls is None or (cls, field) in self.project.constructed:
+      return False
+    return self.project.info(cls) is not None and field != "**"
 
   def emit(self: Unit, site: Site, comments: tuple[str, ...] = ()) -> None:
     """Adds the statement that makes the layer to `__init__`."""

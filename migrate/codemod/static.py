@@ -21,6 +21,14 @@ class NotStatic(Exception):
   """The expression needs a value that only a call has."""
 
 
+class CallField(NotStatic):
+  """The expression needs a field that makers of the class give in the call."""
+
+  def __init__(self, field: str):
+    super().__init__(f"self.{field} is known in the call")
+    self.field = field
+
+
 class Statics:
   """Rendering for `__init__`, mixed into `Unit`."""
 
@@ -136,7 +144,7 @@ class Statics:
         return self._static_of_array(node, events, bound)
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
       if node.attr in self.call_fields:
-        raise NotStatic(f"self.{node.attr} is known in the call")
+        raise CallField(node.attr)
       if node.attr in self.layer_names:
         return f"self.{self.layer_names[node.attr]}"
       if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):

@@ -286,6 +286,42 @@ def test_layers_where_no_example_comes_take_arguments(tmp_path):
   assert "nnx.LayerNorm(7, dtype=jnp.float32, rngs=rngs)" in ported.text
 
 
+def test_value_of_a_call_that_construction_needs_is_hoisted(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Adapter(nn.Module):
+      equation: str
+      shape: tuple
+
+      def setup(self):
+        self.inputs = self.equation.split(",")[0]
+        self.w = self.param("w", nn.initializers.normal(), self.shape)
+
+      def __call__(self, x):
+        return jnp.einsum(self.equation, x, self.w) * len(self.inputs)
+
+    class Scale(nn.Module):
+      by: float
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(x) * self.by
+
+    class Model(nn.Module):
+      equation: str | None = None
+
+      @nn.compact
+      def __call__(self, x, equation=None, by=2.0):
+        return Scale(by)(Adapter(equation or self.equation, (5, 7))(x))
+    """,
+    "Model(), x(2, 5), 'bi,ij->bj'",
+  )
+  assert "Adapter(adapter_equation, (5, 7), rngs=rngs)" in ported.text
+  assert "adapter_equation" in ported.hoisted
+  assert "self.scale(self.adapter(x), by=by)" in ported.text  # what construction does not need stays in the call
+
+
 @pytest.mark.xfail(strict=True, reason="comments between the arguments of a constructor are lost")
 def test_comments_inside_a_constructor_survive(tmp_path):
   source = """
