@@ -76,7 +76,7 @@ class Calls:
       return f"self.{self.layer_names[node.attr]}"
     if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
       return f"({self.derived[node.attr]})"
-    if own and node.attr in self.array_attributes and isinstance(node.ctx, ast.Load):
+    if own and node.attr in self.array_attributes | self.host_attributes and isinstance(node.ctx, ast.Load):
       return f"self.{node.attr}[...]"
     if not own and isinstance(node.ctx, ast.Load):
       lost = self.lost_attribute(node)

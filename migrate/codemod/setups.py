@@ -9,6 +9,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.project import holds_modules
 from migrate.codemod.scope import Local
@@ -27,8 +28,7 @@ def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
     if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and isinstance(inner.value, ast.Name):
       if inner.value.id == unit.self_name:
         unit.used.add(inner.attr)
-  statements = node.body
-  text = setup_block(unit, statements)
+  text = setup_block(unit, node.body)
   unit.in_setup = False
   lines = drop_unused_imports(textwrap.dedent(text).rstrip("\n")).split("\n")
   return list(lines) if text.strip() else []
@@ -68,7 +68,7 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return None
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    value = _setup_value(unit, targets, node.value)  # pyright: ignore
+    value = on_host(unit, targets, _setup_value(unit, targets, node.value))  # pyright: ignore
     if value == "NOTHING__":
       return None
     start, at = source.span(node)[0], source.span(node.value)[0]

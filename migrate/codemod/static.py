@@ -147,6 +147,8 @@ class Statics:
         raise CallField(node.attr)
       if node.attr in self.layer_names:
         return f"self.{self.layer_names[node.attr]}"
+      if node.attr in self.readable & self.host_attributes:
+        return f"self.{node.attr}[...]"
       if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
         return f"self.{node.attr}"
       raise NotStatic(f"self.{node.attr}")

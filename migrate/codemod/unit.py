@@ -14,6 +14,7 @@ from migrate.codemod.assignments import Assignments
 from migrate.codemod.calls import Calls, snake
 from migrate.codemod.compound import Compound, Loop
 from migrate.codemod.factories import Factories, Factory
+from migrate.codemod.host_arrays import host_attributes
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
@@ -104,6 +105,7 @@ class Unit(
     self.variable_nodes: set[ast.AST] = set()
     self.variable_sites: list[VariableSite] = []
     self.array_attributes: set[str] = set()
+    self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}
     self.dead_lists: set[str] = set()
     self.static_arrays: set[str] = set()

@@ -14,10 +14,17 @@ from migrate.trace.instrument import Position
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
-  """An array as the trace saw it: shape and dtype only."""
+  """An array as the trace saw it: shape and dtype only.
+
+  Attributes:
+    shape: its axes.
+    dtype: by name.
+    host: whether it was NumPy's, whose values are known while tracing.
+  """
 
   shape: tuple[int, ...]
   dtype: str
+  host: bool = dataclasses.field(default=False, compare=False)
 
 
 @dataclasses.dataclass(eq=False)
@@ -123,7 +130,7 @@ def summary(value: Any, depth: int = 3) -> Any:
     return value.item()  # `np.prod(shape)` is a size, no array
   shape = getattr(value, "shape", None)
   if isinstance(shape, tuple) and hasattr(value, "dtype") and not isinstance(value, type):
-    return ArraySpec(tuple(value.shape), str(value.dtype))
+    return ArraySpec(tuple(value.shape), str(value.dtype), isinstance(value, np.ndarray))
   if depth and type(value) in (list, tuple):
     return type(value)(summary(v, depth - 1) for v in value)  # pyright: ignore
   if depth and type(value) is dict:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,11 +52,14 @@ _COUNTS = (
 
 def variants(example: Example) -> Iterator[Example]:
   """Yields the example at other input sizes, and with other numbers of features."""
-  yield _resized(example)
-  yield _resized(example, last=True)
-  scaled = _scaled(example)
-  if scaled is not None:
-    yield scaled
+  for change in (_resized, functools.partial(_resized, last=True), _scaled):
+    try:
+      changed = change(example)
+    except Exception as error:  # a pytree of the arguments may refuse other sizes, a module other numbers
+      logging.getLogger(__name__).debug("%s of the example's type: %s", type(error).__name__, error)
+      continue
+    if changed is not None:
+      yield changed
 
 
 def _resized(example: Example, last: bool = False) -> Example:

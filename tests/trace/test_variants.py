@@ -1,5 +1,6 @@
 """The same model at other sizes."""
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -46,3 +47,23 @@ def test_fields_that_count_features_are_doubled_and_others_stay():
 
 def test_values_that_are_no_arrays_stay():
   assert found(jnp.ones((2, 7)), "mode", None, 3)[0].args[1:] == ("mode", None, 3)
+
+
+def test_argument_that_refuses_other_sizes_leaves_the_other_variants():
+  @jax.tree_util.register_pytree_node_class
+  class Fixed:
+    def __init__(self, array):
+      if getattr(array, "shape", (5,))[-1:] != (5,):
+        raise ValueError("five features are needed")
+      self.array = array
+
+    def tree_flatten(self):
+      return (self.array,), None
+
+    @classmethod
+    def tree_unflatten(cls, _, children):
+      return cls(*children)
+
+  given = Fixed(jax.ShapeDtypeStruct((2, 5), "float32"))
+  found = list(variants(Example(nn.Dense(4), (given,))))
+  assert [v.args[0].array.shape for v in found] == [(3, 5), (2, 5)]
