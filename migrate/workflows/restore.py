@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import serialization
 
-from migrate.checkpoint.atomic import check_destination, whole_or_nothing
+from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
 from migrate.checkpoint.detect import FORMATS, open_checkpoint, write_checkpoint
 from migrate.checkpoint.orbax import write_orbax
 from migrate.core.declare import ModelMapping
@@ -171,6 +171,9 @@ def save_linen(
     step = int(optimizer.step.get_value()) if step is None else step
   if step is not None:
     tree["step"] = step
+  if jax.process_count() > 1:
+    _save_together(target, tree, format, overwrite)
+    return
   with whole_or_nothing(target, overwrite) as temporary:
     if format == "orbax":
       write_orbax(temporary, tree)
@@ -178,6 +181,20 @@ def save_linen(
       temporary.write_bytes(serialization.to_bytes(tree))
     else:
       write_checkpoint(format, temporary, flatten(serialization.to_state_dict(tree)))
+
+
+def _save_together(target: FilePath, tree: Any, format: str, overwrite: bool) -> None:
+  """Writes from several processes, each its own shards; Orbax commits when all are done."""
+  from jax.experimental import multihost_utils
+
+  if format != "orbax":
+    do = "save with format='orbax', and convert that in one process"
+    raise refuse(format, f"one file, from {jax.process_count()} processes", "orbax", do)
+  multihost_utils.sync_global_devices("linen2nnx: the destination was looked at")
+  if jax.process_index() == 0 and overwrite:
+    remove(target)
+  multihost_utils.sync_global_devices("linen2nnx: the destination is free")
+  write_orbax(target, tree)
 
 
 def _linen_state(optimizer: Any, params: Any) -> Any:

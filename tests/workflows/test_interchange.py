@@ -1,0 +1,137 @@
+"""Sharded training states: eight devices in one process, and two processes with four devices each."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Run by `python -c` with (rank, processes, port, folder): prints `done` where all held.
+PROGRAM = """
+import os, sys
+rank, processes, port, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+import jax
+if processes > 1:
+  jax.distributed.initialize(f"127.0.0.1:{port}", processes, rank)
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+import migrate
+from migrate.core.declare import ModelMapping, move
+from migrate.core.ops import Transpose
+
+assert jax.device_count() == 8
+mesh = Mesh(np.array(jax.devices()).reshape(2, 4), ("data", "model"))
+tx = optax.adam(0.1)
+kernel = np.arange(32, dtype=np.float32).reshape(8, 4)
+params = {"Dense_0": {"kernel": kernel, "bias": np.arange(4, dtype=np.float32)}}
+MAPPING = ModelMapping((move("params/Dense_0/kernel", "weight", Transpose()), move("params/Dense_0/bias", "bias")))
+
+
+def sharding(value):
+  return NamedSharding(mesh, {2: P("model", "data"), 1: P("model")}.get(np.ndim(value), P()))
+
+
+def spread(value):
+  value = np.asarray(value)
+  return jax.make_array_from_callback(value.shape, sharding(value), lambda index: value[index])
+
+
+class Model(nnx.Module):
+  def __init__(self):
+    self.weight, self.bias = nnx.Param(jnp.zeros((4, 8))), nnx.Param(jnp.zeros(4))
+
+
+def sharded(scale=0.0):
+  model = Model()
+  optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+  for one in (model, optimizer):
+    nnx.update(one, jax.tree.map(lambda v: spread(np.asarray(v) + np.asarray(scale, v.dtype)), nnx.state(one)))
+  return model, optimizer
+
+
+def same(array, wanted):
+  assert array.shape == wanted.shape
+  for shard in array.addressable_shards:
+    np.testing.assert_array_equal(np.asarray(shard.data), wanted[shard.index])
+
+
+def save(path, tree):
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(path, tree)
+
+
+# Linen saves, NNX loads
+linen = jax.tree.map(spread, params)
+state = tx.init(linen)
+moment = jax.tree.map(lambda x: spread(np.asarray(x) * 2 + 1), params)
+state = (state[0]._replace(count=spread(np.int32(3)), mu=moment), *state[1:])
+save(folder + "/linen", {"params": linen, "opt_state": state, "step": 3})
+model, optimizer = migrate.restore(folder + "/linen", *sharded(), MAPPING)
+same(model.weight[...], kernel.T)
+same(optimizer.opt_state[0].mu["weight"][...], kernel.T * 2 + 1)
+assert model.weight[...].sharding == sharding(kernel)
+
+# NNX saves, Linen loads
+migrate.save_linen(folder + "/back", model, optimizer, MAPPING)
+target = {"params": linen, "opt_state": state, "step": 3}
+with ocp.StandardCheckpointer() as checkpointer:
+  found = checkpointer.restore(folder + "/back", target)
+assert found["step"] == 3
+same(found["params"]["Dense_0"]["kernel"], kernel)
+same(found["opt_state"][0].mu["Dense_0"]["kernel"], kernel * 2 + 1)
+
+# NNX saves, NNX loads
+save(folder + "/nnx", {"model": nnx.state(model), "optimizer": nnx.state(optimizer)})
+again, moments = migrate.restore(folder + "/nnx", *sharded(5.0))
+same(again.weight[...], kernel.T)
+same(moments.opt_state[0].mu["bias"][...], params["Dense_0"]["bias"] * 2 + 1)
+try:
+  migrate.save_linen(folder + "/file", model, None, MAPPING, format="npz")
+except migrate.MigrateError as error:
+  assert processes > 1 and "orbax" in str(error)
+print("done", flush=True)
+"""
+
+
+def environment(devices):
+  return {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    "PYTHONPATH": str(ROOT),
+  }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_all_pairs_of_savers_and_loaders(tmp_path, processes):
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+  started = []
+  try:
+    for rank in range(processes):
+      log = open(tmp_path / f"{rank}.log", "wb")  # noqa: SIM115
+      command = [sys.executable, "-c", PROGRAM, str(rank), str(processes), str(port), str(tmp_path)]
+      started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment(8 // processes)))
+      log.close()
+    for process in started:
+      process.wait(timeout=240)
+  finally:
+    for process in started:
+      process.kill()
+      process.wait()
+  for rank in range(processes):
+    assert (tmp_path / f"{rank}.log").read_text().rstrip().endswith("done"), (tmp_path / f"{rank}.log").read_text()[
+      -3000:
+    ]
