@@ -11,6 +11,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.scan import SKIP
 from migrate.codemod.source import Source, key
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -198,7 +199,7 @@ class Project:
       return None
     source = self.sources[path]
     node = find_class(source.tree, cls.__qualname__)
-    if node is None:
+    if node is None or SKIP.search(source.line(node.lineno)):
       return None
     bases = [b for b in (self._add(base) for base in cls.__bases__) if b is not None]
     methods = {s.name: s for s in node.body if isinstance(s, ast.FunctionDef)}

@@ -113,6 +113,14 @@ def test_skipped_training_code_stays(program):
   assert "L2N121" in {f.rule for f in report.findings}
 
 
+def test_skipped_class_stays_with_its_training(program):
+  folder, models, _ = program
+  models.write_text(models.read_text().replace("class Net(nn.Module):", "class Net(nn.Module):  # linen2nnx: skip"))
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert report.changes == []
+  assert not report.ok
+
+
 def test_command_previews_checks_and_writes(program, capsys):
   folder, models, _ = program
   report = folder.parent / "report.json"

@@ -58,6 +58,10 @@ class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models
     if function.node not in self.analysed:
       self.analysed[function.node] = analysis = Analysis((), [], {})
       self._read(function, analysis, None)
+      if any(t not in analysis.fresh and t.owner is not function.node for t in {*analysis.changed, *analysis.pending}):
+        if function.outer.outer is not None or isinstance(function.node, ast.Lambda):
+          raise self.left(function.node, "a function that changes a model and is called by something else",
+                          "call it directly")  # fmt: skip
 
 
 @dataclasses.dataclass

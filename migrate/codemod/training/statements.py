@@ -66,7 +66,14 @@ class Statements(Branches):
   def _import(self, node: ast.stmt) -> None:
     pass
 
-  _importfrom = _global = _nonlocal = _pass = _import
+  _importfrom = _pass = _import
+
+  def _global(self, node: ast.Global | ast.Nonlocal) -> None:
+    for name in node.names:
+      if any(special(s.values[name]) for s in self.scope.chain() if name in s.values):
+        raise self.left(node, f"`{name}`, part of a model, is changed from inside a function", "give it as an argument and return it")  # fmt: skip
+
+  _nonlocal = _global
 
   # ---- assignments
 

@@ -16,7 +16,7 @@ class Wraps(Base):
     """Writes a transform anew, for a function that is given a model now."""
     file = wrap.owner
     if wrap.kind == "jit":
-      self._check_jit(wrap)
+      self._check_jit(wrap, analysis)
       file.replace(wrap.node, "nnx.jit")
     elif wrap.kind in ("grad", "value_and_grad"):
       file.replace(wrap.node, f"nnx.{wrap.kind}")
@@ -33,7 +33,7 @@ class Wraps(Base):
     if aux is not None and not (isinstance(value, Tup) and len(lower(value, set())[:1]) and _tuple_form(value)):
       self._without(file, wrap.call, "has_aux")
 
-  def _check_jit(self, wrap: Wrap) -> None:
+  def _check_jit(self, wrap: Wrap, analysis: Analysis) -> None:
     for keyword in wrap.call.keywords if wrap.call is not None else ():
       if keyword.arg in ("in_shardings", "out_shardings", "device", "backend", "donate_argnames"):
         raise self.left(wrap.call or wrap.node, f"`{keyword.arg}` of a jitted training function", "rewrite it by hand")
@@ -41,6 +41,8 @@ class Wraps(Base):
         names = constant(keyword.value, None)
         if names is None:
           raise self.left(wrap.node, "static_argnames that are computed", "write them out")
+        if {names} & {*analysis.emits} if isinstance(names, str) else {*names} & {*analysis.emits}:
+          raise self.left(wrap.node, "static_argnames that name a model", "take it out: a Linen module is static, an NNX module is not")  # fmt: skip
 
   def _positions(self, file: Any, call: ast.Call, keyword: ast.keyword, analysis: Analysis) -> None:
     """Arguments by number, where more or fewer stand before them now."""
