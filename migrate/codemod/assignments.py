@@ -69,6 +69,8 @@ class Assignments:
     """Assignments that `__init__` takes over. An empty text: nothing stays; None: not of this kind."""
     name = target.id
     events = self.events(value)
+    if isinstance(value, ast.Lambda) and self.assigned[name] == 1 and self._local_factory(name, value):
+      return ""
     if self.creates(value):
       assert isinstance(value, ast.Call)
       site = self.make(value, self.suggest(value) if any(k.arg == "name" for k in value.keywords) else name)
@@ -80,6 +82,8 @@ class Assignments:
       site.reference = name if site.looped or self.assigned[name] > 1 else site.reference
       self.env[name] = local
       return text
+    if self.pipeline_begins(node, name, value):
+      return ""
     if (
       isinstance(value, ast.ListComp)
       and len(value.generators) == 1
@@ -108,6 +112,8 @@ class Assignments:
       return self.own_lines(node, f"{name} = {text}")
     arrays = events and any(has_array(e.value) for e in events)
     opening, closing = self.around(node, value)
+    if isinstance(value, ast.List) and value.elts and all(self.array_events(e) for e in value.elts):
+      return self._list_of_arrays(node, name, value)
     if not arrays:
       static = self.try_static(value)
       self.rebinding(name)
@@ -132,6 +138,21 @@ class Assignments:
         self.static_arrays.add(name)
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
     return None
+
+  def _list_of_arrays(self: Unit, node: ast.stmt, name: str, value: ast.List) -> str | None:
+    """`skips = [x]`: `__init__` keeps a list of the arrays' last axes under the same name."""
+    text = self.text(value)
+    axes = [self.dims(e) for e in value.elts]
+    last = [self.pick(d[-1]) if d else None for d in axes]
+    self.rebinding(name)
+    if all(size is not None for size in last):
+      sizes = ", ".join(str(size) for size in last)
+      self.block.append(Stmt(lambda: f"{name} = [{sizes}]", frozenset({name})))
+      self.env[name] = Local("arrays", value)
+    else:
+      self.env[name] = Local("dynamic", value)
+    opening, closing = self.around(node, value)
+    return self.own_lines(node, f"{self._target_text(node)} = {opening}{text}{closing}")
 
   def _list_of_layers(self: Unit, name: str, value: ast.ListComp) -> None:
     """`layers = [nn.Dense(f) for f in self.features]`: a loop of `__init__` that appends."""
@@ -188,6 +209,9 @@ class Assignments:
     self._dims = {n: d for n, d in self._dims.items() if not any(name in names_in(c) for axis in d for c in axis)}
 
   def _augmented(self: Unit, node: ast.AugAssign) -> str | None:
+    if isinstance(node.target, ast.Name) and node.target.id in self.pipelines:
+      self.pipeline_grows(node.target.id, node.value, "+=")
+      return None
     text = self.text(node.value)
     target = node.target
     if isinstance(target, ast.Attribute) and target.attr == "value" and self._is_variable(target.value):

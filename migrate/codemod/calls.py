@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
@@ -44,6 +45,9 @@ class Calls:
       if own is not None:
         return own
     if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
+      through = self.layers_in_comprehension(node)
+      if through is not None:
+        return through
       self.shadow({n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)})
     if isinstance(node, ast.Lambda):
       names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
@@ -172,38 +176,6 @@ class Calls:
       return f"({first} if {first} is not None else {second})"
     return self.compose(node, self.text)
 
-  def _applied(self: Unit, node: ast.Call) -> str | None:
-    """`layer.apply({"params": {...}}, x)` of a submodule calls it with other parameters."""
-    if not (isinstance(node.func, ast.Attribute) and node.func.attr == "apply" and node.args):
-      return None
-    owners = [e.value for e in self.events(node.func.value)]
-    if owners and not all(isinstance(o, nn.Module) for o in owners):
-      return None
-    given = node.args[0]
-    if not owners and not (dotted(node.func.value) or "").startswith(f"{self.self_name}."):
-      return None
-    if (
-      isinstance(given, ast.Dict)
-      and len(given.keys) == 1
-      and isinstance(given.keys[0], ast.Constant)
-      and given.keys[0].value == "params"
-    ):
-      values = self.text(given.values[0])
-    else:
-      values = f'{self.text(given)}["params"]'
-    rest = [self.argument_text(a) for a in [*node.args[1:], *node.keywords]]
-    function = self.template("template:call_with.call_with")
-    self._modules_called_with(node, owners)
-    return f"{function}({', '.join([self.text(node.func.value), values, *rest])})"
-
-  def _modules_called_with(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
-    """The call tells the sizes of a layer of `setup`, though its parameters are not used."""
-    for site in self.setup_sites:
-      if any(self.same_origin(m, modules) or any(m is o for o in modules) for _, _, m in site.made):
-        for need in site.needs:
-          values = self._flow_candidates(site, need, ast.Call(node.func, node.args[1:], node.keywords), need.values)
-          site.flow.setdefault(need.parameter, []).extend(values)
-
   def suggest(self: Unit, node: ast.Call) -> str:
     """A readable attribute name for a layer: its `name=`, else its class."""
     for keyword in node.keywords:
@@ -214,6 +186,15 @@ class Calls:
           fixed = "_".join(str(p.value).strip("_ ") for p in keyword.value.values if isinstance(p, ast.Constant))
           if fixed.strip("_"):
             return fixed.strip("_")
+    maker, factory = self.maker_of(node), self.factory_of(node)
+    if maker is not None:
+      given = {id(v): f for f, v in self.given_arguments(self.site(node, ""))}
+      for value in [*node.args, *[k.value for k in node.keywords]]:
+        if isinstance(value, ast.Constant) and type(value.value) is str and value.value.isidentifier():
+          if given.get(id(value)) in maker.gone:
+            return value.value
+    if name := maker.name if maker is not None else factory.node.name if factory is not None else "":
+      return re.sub(r"^_*(make_|get_|build_|create_)?(?=[a-z])", "", snake(name))
     made = self.made_at(node)
     if made:
       return snake(type(made[0][2]).__name__)
@@ -273,6 +254,7 @@ class Calls:
 
   def _settle_attribute(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
     """A call of a layer made in `setup` tells the layer's sizes."""
+    modules = [*modules, *filter(None, map(first_inside, modules))]
     wanted = {id(m) for m in modules}
     for site in self.setup_sites:
       if any(id(m) in wanted or self.same_origin(m, modules) for _, _, m in site.made):

@@ -15,7 +15,8 @@ from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Stmt, prune, render
-from migrate.codemod.setups import fill_lists, fill_sites, write_setup
+from migrate.codemod.setup_lists import fill_chains, fill_lists
+from migrate.codemod.setups import write_setup
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes import TOKEN
 from migrate.codemod.source import names_in
@@ -52,8 +53,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     texts[name] = write_method(unit, info.methods[name])
   body, _ = prune(unit.block)
   setup_text: list[str] = []
-  for line in fill_lists(unit, "\n".join(setup_lines)).split("\n") if setup_lines else []:
-    setup_text += fill_sites(unit, line).split("\n")
+  if setup_lines:
+    setup_text = fill_chains(unit, fill_lists(unit, "\n".join(setup_lines)).split("\n"))
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   made = setup is not None or checks is not None or bool(init_lines)

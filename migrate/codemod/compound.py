@@ -220,7 +220,7 @@ class Compound:
       static = self.try_static(node.test)
       header: Any = (lambda: f"while {static}:") if static is not None else None
     else:
-      static = self.try_static(node.iter)
+      static = self.static_sizes(node.iter)
       header = (lambda: f"for {self.source.code(node.target)} in {static}:") if static is not None else None
     if header is None:
       return self._dynamic_loop(node)
@@ -273,6 +273,7 @@ class Compound:
       if loads:
         rank = min(len(e.value.shape) for e in self.array_events(loads[0]) or [])
         self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name]])
+        self.bound_names = self.bound_names | {name}  # in `__init__` it is the size
       else:
         self.env[name] = Local("static", None)
 
@@ -336,6 +337,8 @@ class Compound:
     if not self.loops:
       return f"self.{attr}"
     loop = self.loops[0]
+    if self.names_in_comprehension is not None:
+      return self.layer_of_round(attr)
     if len(self.loops) == 1 and loop.index is not None and not loop.conditional and self.assigned[loop.index] <= 1:
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)

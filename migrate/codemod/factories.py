@@ -97,7 +97,7 @@ class Factories:
 
   def factory_of(self: Unit, node: ast.AST) -> Factory | None:
     """The factory that a call calls, if it calls one."""
-    if not isinstance(node, ast.Call) or self.no_sites:
+    if not isinstance(node, ast.Call) or self.no_sites or self.maker_of(node) is not None:
       return None
     if any((self.source.path, key(node)) in f.created for f in self.project.facts):
       return None

@@ -7,7 +7,8 @@ import ast
 from migrate.codemod.factories import Factory
 from migrate.codemod.methods import add_parameters, method_header
 from migrate.codemod.scope import Local
-from migrate.codemod.setups import fill_sites, setup_block
+from migrate.codemod.setup_lists import fill_sites
+from migrate.codemod.setups import setup_block
 from migrate.codemod.unit import Unit
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from migrate.codemod.classes import rewrite_class
 from migrate.codemod.factories import Factory
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement
+from migrate.codemod.makers import Maker, Makers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult
+from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
 from migrate.codemod.static import CallField, NotStatic
 from migrate.codemod.unit import Unit
@@ -43,6 +46,7 @@ class Rewriting:
   templates: set[str] = dataclasses.field(default_factory=set)
   left: list[str] = dataclasses.field(default_factory=list)
   collections: dict[str, str] = dataclasses.field(default_factory=dict)
+  makers: list[Maker] = dataclasses.field(default_factory=list)
   factories: dict[tuple[str, Position], Factory | None] = dataclasses.field(default_factory=dict)
 
 
@@ -60,13 +64,16 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
   residues: dict[type, set[str]] = {}
   field_residues: dict[tuple[type, str], set[str]] = {}
   rewriting = Rewriting()
+  makers = Makers(project)
   for _ in range(6):
+    makers.known.clear()
     before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
     rewriting = Rewriting()
     for info in order:
       unit = Unit(
         project, info, names[info.file], rewriting.results, residues, field_residues, exact, rewriting.factories
       )
+      unit.makers = makers
       try:
         result = rewrite_class(unit)
       except NotStatic as error:
@@ -99,6 +106,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       _share_residues(unit, residues)
     if before == (residues, field_residues):
       break
+  rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]
   _write_files(project, rewriting, names)
   return rewriting
 
@@ -155,9 +163,10 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
   for path, source in project.sources.items():
     module = project.modules[path]
     mine = [r for r in rewriting.results.values() if r.info.file == path]
-    factories = [
+    factories: list[Any] = [
       f for f in rewriting.factories.values() if f is not None and f.kind == "function" and f.source is source
     ]
+    factories += [m for m in rewriting.makers if m.source is source]
     if not mine and not factories:
       continue
     top, added = _top_level(project, source, names[path], mine, rewriting)
@@ -165,9 +174,11 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     text = _replace(source, mine, top)
     added |= set().union(*(r.imports for r in mine), *(f.imports for f in factories))
     rewriting.templates |= set().union(*(r.templates for r in mine), *(f.templates for f in factories))
+    rewriting.findings += [f for m in rewriting.makers if m.source is source for f in m.findings]
     rewriting.imports[module] = added
     text = _without_replaced(text, added)
-    rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source))
+    handed_on = {n for n, f in names[path].imported.items() if linen_behind(f, module).startswith("flax.linen.")}
+    rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on)
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}.union(*(r.functions for r in mine))
     rewriting.keep[module] |= {f.node.name for f in factories}
 
@@ -210,7 +221,7 @@ def _top_level(
       found[node] = ported[node.name]
       continue
     elif isinstance(node, ast.FunctionDef):
-      if any(f is not None and f.node is node for f in rewriting.factories.values()):
+      if any(f is not None and f.node is node for f in [*rewriting.factories.values(), *rewriting.makers]):
         continue
       calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
       if any(unit.untraced_class(n) or unit.untraced_layer(n) is not None for n in calls):

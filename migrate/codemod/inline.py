@@ -108,6 +108,8 @@ class Inlining:
     """A function or class inside a method."""
     if not isinstance(node, ast.FunctionDef):
       return self.own_lines(node, self.compose(node, self.text))
+    if self._local_factory(node.name, node):
+      return ""
     if self.makes_layers(node, self.source):
       helper = Helper("closure", node, self.source, node.name)
       self.helpers[node.name] = helper
@@ -129,6 +131,30 @@ class Inlining:
       self.block.append(Stmt(lambda: static, frozenset({node.name})))
       self.env[node.name] = Local("static", None)
     return text
+
+  def _local_factory(self: Unit, name: str, node: ast.FunctionDef | ast.Lambda) -> bool:
+    """A function of the method that makes layers uncalled moves to `__init__`."""
+    maker = self.makers.defined(self, node) if self.makers is not None else None
+    if maker is None or self.loops or self.in_setup:
+      return False
+    method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+    loads = (
+      [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
+      if method
+      else []
+    )
+    for load in loads:
+      call = self.source.parents.get(load)
+      if not isinstance(call, ast.Call) or call.func is not load or not self.events(call):
+        return False
+    indent = self.source.indent(node)
+    text = maker.text if isinstance(node, ast.FunctionDef) else f"{name} = {maker.text}"
+    text = "\n".join(line.removeprefix(indent) for line in text.rstrip("\n").split("\n"))
+    self.block.append(Stmt(lambda: text, frozenset({name}), comments=self.take_comments()))
+    self.env[name] = Local("static", None)
+    self.imports |= maker.imports
+    self.templates |= maker.templates
+    return True
 
   def plain_function(self: Unit, node: ast.FunctionDef) -> str:
     """A function that makes no layers, without Linen."""
@@ -217,8 +243,10 @@ class Inlining:
         "self_name",
         "output_call",
         "function_depth",
+        "bound_names",
       )
     }
+    self.bound_names = self.bound_names | {n for n, v in self.env.items() if v.kind == "static"}
     names = [a.arg for a in [*definition.args.posonlyargs, *definition.args.args]]
     inner_self = ""
     if helper.kind == "method" and names:

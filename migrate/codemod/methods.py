@@ -27,7 +27,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   unit.parameters = {a.arg for a in ast.walk(arguments) if isinstance(a, ast.arg)} - {unit.self_name}
   unit.env = {}
   unit.assigned = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-  unit._dims = {}
+  unit._dims, unit.pipelines, unit.carried = {}, {}, {}
   # a class method or static method makes instances, not layers of this one
   unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
 from migrate.codemod.scope import Stmt
+from migrate.codemod.source import dotted
 from migrate.core.report import Finding
 
 if TYPE_CHECKING:
@@ -162,6 +164,38 @@ class Services:
   def env_variable(self: Unit, node: ast.Call) -> None:
     """Marks the expression as one that gives a Variable."""
     self.variable_nodes.add(node)
+
+  def _applied(self: Unit, node: ast.Call) -> str | None:
+    """`layer.apply({"params": {...}}, x)` of a submodule calls it with other parameters."""
+    if not (isinstance(node.func, ast.Attribute) and node.func.attr == "apply" and node.args):
+      return None
+    owners = [e.value for e in self.events(node.func.value)]
+    if owners and not all(isinstance(o, nn.Module) for o in owners):
+      return None
+    given = node.args[0]
+    if not owners and not (dotted(node.func.value) or "").startswith(f"{self.self_name}."):
+      return None
+    if (
+      isinstance(given, ast.Dict)
+      and len(given.keys) == 1
+      and isinstance(given.keys[0], ast.Constant)
+      and given.keys[0].value == "params"
+    ):
+      values = self.text(given.values[0])
+    else:
+      values = f'{self.text(given)}["params"]'
+    rest = [self.argument_text(a) for a in [*node.args[1:], *node.keywords]]
+    function = self.template("template:call_with.call_with")
+    self._modules_called_with(node, owners)
+    return f"{function}({', '.join([self.text(node.func.value), values, *rest])})"
+
+  def _modules_called_with(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
+    """The call tells the sizes of a layer of `setup`, though its parameters are not used."""
+    for site in self.setup_sites:
+      if any(self.same_origin(m, modules) or any(m is o for o in modules) for _, _, m in site.made):
+        for need in site.needs:
+          values = self._flow_candidates(site, need, ast.Call(node.func, node.args[1:], node.keywords), need.values)
+          site.flow.setdefault(need.parameter, []).extend(values)
 
 
 def _is_literal(value: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import textwrap
 from typing import Any
 
@@ -14,8 +13,6 @@ from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.project import holds_modules
 from migrate.codemod.scope import Local
 from migrate.codemod.unit import Unit
-
-_SITE = re.compile(r"SITE__(\d+)__")
 
 
 def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
@@ -291,29 +288,6 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
   return f"COMP__{len(unit.comprehensions) - 1}__"
 
 
-def fill_lists(unit: Unit, text: str) -> str:
-  """Lists of layers: comprehensions, or loops where the layers' sizes differ."""
-
-  def fill(match: re.Match[str]) -> str:
-    site, target, iterable, element = unit.comprehensions[int(match.group(3))]
-    unit.settle(site, None)
-    varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
-    indent, step = match.group(1), unit.step
-    if not varies:
-      inner = indent + "    "
-      return f"{indent}{match.group(2)}nnx.List([\n{inner}{element}\n{inner}for {target} in {iterable}\n{indent}])"
-    lines = [f"{indent}self.{site.attr} = nnx.List([])"]
-    if site.chain is not None:
-      lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
-    lines.append(f"{indent}for {target} in {iterable}:")
-    lines.append(f"{indent}{step}self.{site.attr}.append({element})")
-    if site.chain is not None:
-      lines.append(f"{indent}{step}{site.chain.name} = {site.chain.step}")
-    return "\n".join(lines)
-
-  return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
-
-
 def _container(unit: Unit, text: str, events: list) -> str:
   unit.need_import("from flax import nnx")
   sample = next(e.value for e in events if holds_modules(e.value))
@@ -364,7 +338,14 @@ def _setup_compound(unit: Unit, node: Any) -> str:
   inline = first.lineno == (heads[-1].end_lineno if heads else node.lineno)
   stop = source.span(first)[0] if inline else source.offset(source.lead(first), 0)
   text += source.between(at, stop)
+  unit.setup_loops += isinstance(node, ast.For | ast.While)
   body = setup_block(unit, node.body)
+  body = setup_block(unit, node.body)
+  if isinstance(node, ast.For | ast.While):
+    unit.setup_loops -= 1
+    for name in ast.walk(node.target) if isinstance(node, ast.For) else ():
+      if isinstance(name, ast.Name):
+        unit.env.pop(name.id, None)  # a layer of another loop must not take a size from it
   text += (body.lstrip() if inline else body) or f"{source.indent(first)}pass\n"
   orelse = getattr(node, "orelse", [])
   if orelse:
@@ -376,25 +357,3 @@ def _setup_compound(unit: Unit, node: Any) -> str:
       stop = source.offset(source.lead(first), 0)
       text += source.between(end, stop) + (setup_block(unit, orelse) or f"{source.indent(first)}pass\n")
   return text
-
-
-def fill_sites(unit: Unit, line: str) -> str:
-  indent = line[: len(line) - len(line.lstrip())]
-  base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
-
-  def fill(match: re.Match[str]) -> str:
-    site = unit.setup_sites[int(match.group(1))]
-    if not site.attr:
-      site.attr = _assigned_attr(line) or "layer"
-    unit.settle(site, None)
-    rest = len(line) - (match.end() - match.start())
-    return unit.write_site(site, 100 - base - min(rest, 40), indent)
-
-  while _SITE.search(line):
-    line = _SITE.sub(fill, line)
-  return line
-
-
-def _assigned_attr(line: str) -> str | None:
-  match = re.match(r"\s*(?:self\.)?(\w+)(?:\.append\(|\s*(?::[^=]*)?=)", line)
-  return match.group(1) if match else None

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flax import linen as nn
+
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import Activation, ArraySpec, CallRecord
 
@@ -83,6 +85,8 @@ class Site:
     factory: the function that makes it, where the expression calls one.
     given: of a factory, the arguments as written.
     reference: what to write for it in the call.
+    pipeline: the local that carries the size through the list handed to this `nn.Sequential`.
+    maker: the function of the method that makes it, where the expression calls one.
   """
 
   attr: str
@@ -101,6 +105,8 @@ class Site:
   listed: bool = False
   factory: Any = None
   given: list[str] = dataclasses.field(default_factory=list)
+  pipeline: str = ""
+  maker: Any = None
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made
@@ -110,6 +116,16 @@ def follow_name(full: str) -> Any:
   """The object of a full name in a loaded module, re-exports followed."""
   module, _, name = full.rpartition(".")
   return getattr(sys.modules.get(module), name, None)
+
+
+def linen_behind(full: str, module: str) -> str:
+  """`flax.linen.Dense` for a name by which another module of the project hands it on; else the name itself."""
+  if full.startswith(("flax.", "jax.", f"{module}.")):
+    return full
+  found = follow_name(full)
+  name = getattr(found, "__name__", "")
+  home = getattr(found, "__module__", None) or ""
+  return f"flax.linen.{name}" if home.startswith("flax.linen") and getattr(nn, name, None) is found else full
 
 
 def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:

@@ -31,7 +31,8 @@ class SiteLayers:
     if site.record is None:
       function = self.callee(site)
       optional = self._optional_sizes(site)
-      arguments = [text for n, text in sizes if n not in optional]
+      by_name = site.maker is not None and self.partial_positional(site.node.func) > 0
+      arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
       optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
       positional = not self.partial_positional(site.node.func)
       count = len(site.node.args)
@@ -41,7 +42,8 @@ class SiteLayers:
         else:
           arguments.append(text if i < count and positional and self._in_order(site, i) else f"{field}={text}")
       arguments += optional_arguments
-      arguments.append(f"rngs={rngs}")
+      if site.maker is None or not site.maker.local:
+        arguments.append(f"rngs={rngs}")
       return layout_call(function, arguments, indent, width)
     return self.write_layer(site, site.record, dict(sizes), width, indent)
 
@@ -50,6 +52,8 @@ class SiteLayers:
     return all(f in site.arguments for f in given)
 
   def _optional_sizes(self: Unit, site: Site) -> set[str]:
+    if site.maker is not None:
+      return set()
     classes = {self.project.plain(type(m)) for _, _, m in site.made} or set(self.untraced_class(site.node))
     return {s.name for c in classes for s in self.project_sizes(c) if s.optional}
 

@@ -66,6 +66,9 @@ class SiteSizes:
     recent = self._recent(site, values)
     if recent is not None:
       return recent
+    after = self._after_chain(site, values)
+    if after is not None:
+      return after
     if owned and owned[0][0] >= 2:
       return owned[0][1]
     if all(v is None for v in values):
@@ -78,7 +81,30 @@ class SiteSizes:
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
-    return self.hoist(site, f"{need.parameter}{suffix}", values)
+    return self._items_of_field(site, values) or self.hoist(site, f"{need.parameter}{suffix}", values)
+
+  def _after_chain(self: Unit, site: Site, values: list[Any]) -> str | None:
+    """What the last layer of a list made before gives, where it fits every time."""
+    for other in reversed(self.setup_sites):
+      if other.chain is None or other is site or other.chain.name not in self.bound_names:
+        continue
+      last = {id(a): self.project.output_features(m) for a, _, m in other.made}
+      if all(v is not None and last.get(id(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)):
+        return other.chain.name
+    return None
+
+  def _items_of_field(self: Unit, site: Site, values: list[Any]) -> str | None:
+    """For a list of layers, the field of numbers whose items are their sizes, one by one."""
+    if not site.looped or not site.attr or self.iterator or any(v is None for v in values):
+      return None
+    runs: dict[int, tuple[Any, list[Any]]] = {}
+    for (activation, _, _), value in zip(site.made, values, strict=True):
+      runs.setdefault(id(activation), (activation.module, []))[1].append(value)
+    for name in self.field_names if runs else ():
+      found = [(getattr(m, name, None), v) for m, v in runs.values()]
+      if name in self.readable and all(isinstance(f, tuple | list) and list(f) == v and len(v) > 1 for f, v in found):
+        return f"self.{name}[len(self.{site.attr})]"
+    return None
 
   def _first_of_call(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The last axis of a call argument that had the wanted size in every instance, at every set of sizes."""
@@ -186,7 +212,8 @@ class SiteSizes:
       seen = {e.value.shape[-j] for e in events}
       wanted = {v for v in values if v is not None}
       if j == need.axis or (fits and seen == wanted):
-        found += [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
+        offered = [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
+        found += [c for c in offered if j == need.axis or not need.axis or not self.counts_examples(c)]
     return found
 
   def _sizes_of_arguments(self: Unit, site: Site, call: ast.Call, values: list[Any]) -> list[str]:

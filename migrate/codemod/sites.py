@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from flax import linen as nn
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
+from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
 from migrate.codemod.static import NotStatic
 from migrate.core.declare import LayerMapping
@@ -31,7 +34,16 @@ class Sites:
     found: list[tuple[Activation, int, Any]] = []
     for fact in self.project.facts:
       found += fact.created.get((self.source.path, self.position(node)), [])
+    if not found and self.maker_of(node) is not None:
+      counts: Counter[int] = Counter()
+      for caller, _, module in self.makers.running(self, node):
+        found.append((caller, counts[id(caller)], module))
+        counts[id(caller)] += 1
     return [f for f in found if self.in_call(f[0])] if self.event_filter else found
+
+  def maker_of(self: Unit, node: ast.AST) -> Any:
+    """The function behind a call, if it makes the layer that the call gives."""
+    return self.makers.of(self, node) if self.makers is not None and not self.no_sites else None
 
   def creates(self: Unit, node: ast.AST) -> bool:
     """Whether this expression makes a module."""
@@ -65,11 +77,23 @@ class Sites:
     if factory is not None:
       return self.factory_site(node, attr, factory)
     made = self.made_at(node)
+    maker = self.maker_of(node)
+    if maker is not None:
+      known = {n for n, v in self.env.items() if v.kind in ("static", "arrays")}
+      return Site(attr, node, made, None, list(maker.needs_of(made)), names=known, maker=maker)
     classes = list(dict.fromkeys(self.project.plain(type(m)) for _, _, m in made)) or self.untraced_class(node)
     record = self.project.made_by(classes[0]) if classes else self.untraced_layer(node)
     if record is not None and made:
       record = record.choose(fields_of(made[0][2]))
-    site = Site(attr, node, made, record, names={n for n, v in self.env.items() if v.kind == "static"})
+    listed = next((n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id in self.pipelines), "")
+    site = Site(
+      attr,
+      node,
+      made,
+      record,
+      pipeline=self.pipelines.get(listed, ""),
+      names={n for n, v in self.env.items() if v.kind in ("static", "arrays")},
+    )
     if record is not None:
       site.needs = list(self._layer_needs(record, made))
     if classes and self.project.record(classes[0]) is None:
@@ -134,14 +158,19 @@ class Sites:
         return self.defer(site)
       if site.residue:
         raise NotStatic(f"{', '.join(site.residue)} of an inner layer is known only in the call")
+      if self.pipeline:
+        self.pipeline_sizes(site)
       self.settle(site, None)
       self.note_features(site)
+      if self.pipeline:
+        self.pipeline_passes(site)
       return self.write_site(site, 70)
     finally:
       self.bound_names = saved
 
   def defer(self: Unit, site: Site) -> str:
     """A placeholder for a layer made in `setup`: its sizes are known when the methods have been read."""
+    site.listed = site.listed or self.setup_loops > 0
     self.setup_sites.append(site)
     self.note_features(site)
     return f"SITE__{len(self.setup_sites) - 1}__"
@@ -168,11 +197,13 @@ class Sites:
       self.prepare_factory(site, bound)
       return
     function, given = site.node.func, self.given_arguments(site)
-    partial = self.residue_of(function)
+    partial = self.residue_of(function) if site.maker is None else self._moved_to_call(site)
     for field, text in partial.items():
       site.residue[field] = text
     for field, value in given:
-      if field in ("name", "parent"):
+      if field in ("name", "parent") and (site.maker is None or field not in site.maker.parameters):
+        continue
+      if site.maker is not None and field in site.maker.gone:
         continue
       events = self.events(value)
       try:
@@ -198,10 +229,27 @@ class Sites:
           continue
         raise
 
+  def _moved_to_call(self: Unit, site: Site) -> dict[str, str]:
+    """What the function that makes the layer leaves to the layer's call, in terms of its arguments here."""
+    node, given = site.maker.node, dict(self.given_arguments(site))
+    plain = [*node.args.posonlyargs, *node.args.args]
+    defaults = dict(zip([a.arg for a in reversed(plain)], reversed(node.args.defaults), strict=False))
+    defaults |= {a.arg: d for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None}
+    found = {}
+    for field, expression in site.maker.moved.items():
+      text = site.maker.source.code(expression)
+      for name in {n.id for n in ast.walk(expression) if isinstance(n, ast.Name)} & set(site.maker.parameters):
+        value = self.text(given[name]) if name in given else site.maker.source.code(defaults[name])
+        text = re.sub(rf"\b{name}\b", lambda _, v=value: wrap(v), text)
+      found[field] = text
+    return found
+
   def given_arguments(self: Unit, site: Site) -> list[tuple[str, ast.expr]]:
     """(field, expression) of every argument of the Linen call."""
     cls = type(site.made[0][2]) if site.made else next(iter(self.untraced_class(site.node)), None)
-    if cls is not None:
+    if site.maker is not None:
+      order = site.maker.parameters
+    elif cls is not None:
       order = [
         f.name
         for f in cls.__dataclass_fields__.values()
@@ -226,6 +274,8 @@ class Sites:
 
   def movable(self: Unit, site: Site, field: str) -> bool:
     """Whether a field may be given in the call instead."""
+    if site.maker is not None:
+      return False
     if site.record is not None:
       return field in site.record.call_fields
     value = dict(self.given_arguments(site)).get(field)

@@ -10,15 +10,16 @@ in every instance. Then a hoisted argument.
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
-from migrate.codemod.scope import Dims
+from migrate.codemod.scope import Dims, Local, Stmt
+from migrate.codemod.sizes_pool import Pool, literals, wrap
 from migrate.codemod.source import dotted, names_in
+from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -36,14 +37,21 @@ def _align(values: Sequence[tuple[Event, Any]], like: Sequence[Event]) -> list[A
   """For every event, the last value seen before it in the same activation; None where one is missing."""
   by_activation: dict[int, list[tuple[int, Any]]] = {}
   for event, value in values:
-    by_activation.setdefault(id(event.activation), []).append((event.order, value))
+    by_activation.setdefault(id(_home(event.activation)), []).append((event.order, value))
   found = []
   for event in like:
-    before = [v for o, v in by_activation.get(id(event.activation), ()) if o <= event.order]
+    before = [v for o, v in by_activation.get(id(_home(event.activation)), ()) if o <= event.order]
     if not before:
       return None
     found.append(before[-1])
   return found
+
+
+def _home(activation: Activation) -> Activation:
+  """The running of the function that a comprehension stands in."""
+  while activation.parent is not None and activation.qualname.endswith(("comp>", "<genexpr>")):
+    activation = activation.parent
+  return activation
 
 
 class Sizes(MethodSizes):
@@ -66,10 +74,36 @@ class Sizes(MethodSizes):
       if local.kind != "array":
         return None
     events = self.array_events(node)
+    if events is not None and isinstance(node, ast.Subscript | ast.Call):
+      size = self._size_in_list(node)
+      if size is not None:
+        rank = min(len(e.value.shape) for e in events)
+        self._dims[node] = [*([] for _ in range(rank - 1)), [size]]
+        return self._dims[node]
     result = self._untraced(node) if events is None else self._flow(node, events)
     if result is not None:
       self._dims[node] = result
     return result
+
+  def _size_in_list(self: Unit, node: ast.Subscript | ast.Call) -> str | None:
+    """The last axis of `skips[i]` or `skips.pop()`, where `__init__` keeps a list of last axes."""
+    owner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    owner = node.value if isinstance(node, ast.Subscript) else owner
+    local = self.env.get(owner.id) if isinstance(owner, ast.Name) else None
+    if local is None or local.kind != "arrays" or not isinstance(owner, ast.Name):
+      return None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr != "pop":
+      return None
+    text = self.static_sizes(node)
+    if text is None or isinstance(node, ast.Subscript):
+      return text
+    fresh, i = f"{owner.id}_features", 1
+    while fresh in self.env or fresh in self.parameters:
+      i += 1
+      fresh = f"{owner.id}_features_{i}"
+    self.block.append(Stmt(lambda: f"{fresh} = {text}", frozenset({fresh}), mutates=owner.id))
+    self.env[fresh] = Local("static", None)
+    return fresh
 
   def _untraced(self: Unit, node: ast.AST) -> Dims | None:
     if self.events(node):
@@ -92,11 +126,27 @@ class Sizes(MethodSizes):
 
   def _flow(self: Unit, node: ast.AST, events: list[Event]) -> Dims:
     rank = min(len(e.value.shape) for e in events)
-    operands: list[tuple[list[str], list[int]]] = []
-    same: dict[int, list[tuple[list[str], list[int]]]] = {}
-    added: dict[int, list[tuple[list[str], list[int]]]] = {}
-    statics: list[tuple[list[str], list[int]]] = []
-    products: list[tuple[list[str], list[int]]] = []
+    pool = self._pool(node, events)
+    promised = self._promised(node)
+    result: Dims = []
+    for j in range(rank, 0, -1):
+      wanted = [e.value.shape[-j] for e in events]
+      found: list[str] = list(promised[-j]) if promised is not None and j <= len(promised) else []
+      own = self._own_features(node, events) if j == 1 else []
+      found += [c for c in own if c not in found]
+      for candidates, sizes in pool.of(j):
+        if sizes == wanted and not own:  # else not what happens to be as large
+          found += [c for c in candidates if c not in found]
+      if j < rank:  # the first axis counts examples: what equals it elsewhere does so by chance
+        found = [c for c in found if not self.counts_examples(c)]
+      if not found and set(wanted) == {1}:
+        found = ["1"]
+      result.append(found)
+    return result
+
+  def _pool(self: Unit, node: ast.AST, events: list[Event]) -> Pool:
+    """What an expression's operands offer for the axes of its result."""
+    pool = Pool(joins=not self._calls_layer(node))
     for part in self._parts(node):
       inner = self.array_events(part)
       if inner is not None:
@@ -107,47 +157,40 @@ class Sizes(MethodSizes):
         for j in range(1, len(dims) + 1):
           sizes = [(e, e.value.shape[-j]) for e in inner if len(e.value.shape) >= j]
           aligned.append(_align(sizes, events))
-        for j, sizes in enumerate(aligned, 1):
-          if sizes is not None:
-            same.setdefault(j, []).append((dims[-j], sizes))
-            operands.append((dims[-j], sizes))
-            if not self._only_measured(part):
-              added.setdefault(j, []).append((dims[-j], sizes))
-        for a, b in itertools.combinations(range(1, len(dims) + 1), 2):
-          run = aligned[a - 1 : b]
-          if b - a >= 1 and all(r is not None for r in run) and all(dims[-j] for j in range(a, b + 1)):
-            text = " * ".join(_wrap(dims[-j][0]) for j in range(b, a - 1, -1))
-            totals = [_product(t) for t in zip(*[r for r in run if r is not None], strict=True)]
-            products.append(([text], totals))
-      elif isinstance(part, ast.expr) and not isinstance(part, ast.Constant):
-        found = self.events(part)  # pyright: ignore
-        if found and all(type(e.value) is int for e in found):  # pyright: ignore
+        pool.add_operand(dims, aligned)
+      elif isinstance(part, ast.expr):
+        found = self.events(part)
+        if found and all(type(e.value) is int for e in found):
           text = self.try_static(part)
-          sizes = _align([(e, e.value) for e in found], events)  # pyright: ignore
+          sizes = _align([(e, e.value) for e in found], events)
           if text is not None and sizes is not None:
-            statics.append(([text], sizes))
-    statics += self._layer_numbers(node, events)
-    promised = self._promised(node)
-    result: Dims = []
-    for j in range(rank, 0, -1):
-      wanted = [e.value.shape[-j] for e in events]
-      pool = same.get(j, []) + statics + operands
-      for (a, x), (b, y) in itertools.combinations(added.get(j, []), 2):
-        if a and b:
-          pool.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
-      pool += products
-      found: list[str] = list(promised[-j]) if promised is not None and j <= len(promised) else []
-      for candidates, sizes in pool:
-        if sizes == wanted:
-          found += [c for c in candidates if c not in found]
-      if j < rank:  # the first axis counts examples: what equals it elsewhere does so by chance
-        found = [c for c in found if not self.counts_examples(c)]
-      if not found and set(wanted) == {1}:
-        found = ["1"]
-      result.append(found)
-    if result and (features := self._own_features(node, [e.value.shape[-1] for e in events])) is not None:
-      result[-1] = [features]  # not what happens to be as large
-    return result
+            pool.statics.append(([text], sizes))
+    pool.statics += self._layer_numbers(node, events)
+    pool.literals += [([str(n)], [n] * len(events)) for n in literals(node)]
+    return pool
+
+  def _calls_layer(self: Unit, node: ast.AST) -> bool:
+    site = self._site_called(node)
+    return site is not None and site.record is not None
+
+  def _own_features(self: Unit, node: ast.AST, events: list[Event]) -> list[str]:
+    """The constructor argument that sets the last axis of what the called layer returns, by the layer's record."""
+    site = self._site_called(node)
+    if site is None or not site.made or not isinstance(node, ast.Call):
+      return []
+    if site.pipeline:
+      local = self.env.get(site.pipeline)
+      return [c for c in local.dims[0] if self.readable_at(site, c)] if local is not None and local.dims else []
+    record = site.record or (self.project.record(type(site.made[0][2])) if (site.factory or site.maker) else None)
+    if record is None:
+      return []
+    name = record.output.rpartition(" ")[2]
+    field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
+    text = site.arguments.get(field) if field is not None else None
+    if text is None or ((self.in_setup or site in self.setup_sites) and not closed(text)):
+      return []
+    given = {getattr(m, str(field), None) for _, _, m in site.made}
+    return [text] if {e.value.shape[-1] for e in events} <= given else []
 
   def counts_examples(self: Unit, text: str) -> bool:
     """Whether the first axis of a call argument, of several, occurs in an expression."""
@@ -192,19 +235,6 @@ class Sizes(MethodSizes):
           found.append(([text], sizes))
     return found
 
-  def _own_features(self: Unit, node: ast.AST, sizes: list[int]) -> str | None:
-    """The constructor argument that sets the last axis of what the called layer returns, by the layer's record."""
-    site = self._site_called(node)
-    if site is None or site.record is None or not site.made:
-      return None
-    name = site.record.output.rpartition(" ")[2]
-    field = next((a.linen for a in site.record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
-    text = site.arguments.get(field) if field is not None else None
-    if text is None or ((self.in_setup or site in self.setup_sites) and not closed(text)):
-      return None
-    given = {getattr(m, field, None) for _, _, m in site.made}  # pyright: ignore
-    return text if set(sizes) <= given else None
-
   def _promised(self: Unit, node: ast.AST) -> Dims | None:
     """Sizes of what a rewritten class returns, in terms of what it is made with here."""
     site = self._site_called(node)
@@ -233,16 +263,14 @@ class Sizes(MethodSizes):
         for name in set(re.findall(r"\bself\.(\w+)", candidate)):
           given = site.arguments.get(name) or defaults.get(name)
           text = (
-            re.sub(rf"\bself\.{name}\b", lambda _, g=given: _wrap(g), text)
+            re.sub(rf"\bself\.{name}\b", lambda _, g=given: wrap(g), text)
             if given is not None and text is not None
             else None
           )
         for name in names_in(candidate) - {"self"}:
           given = site.texts.get(name) if name in known else None
           text = (
-            re.sub(rf"\b{name}\b", lambda _, g=given: _wrap(g), text)
-            if given is not None and text is not None
-            else None
+            re.sub(rf"\b{name}\b", lambda _, g=given: wrap(g), text) if given is not None and text is not None else None
           )
         if text is not None and self.available(text):
           texts.append(text)
@@ -250,22 +278,18 @@ class Sizes(MethodSizes):
     return dims
 
   def _parts(self: Unit, node: ast.AST) -> Iterable[ast.AST]:
-    """Expressions inside `node` that carry axes: names and calls already known, and integers."""
+    """Expressions inside `node` that carry axes: names, calls and integers; `x` of `x.shape` is not an operand."""
     queue = list(ast.iter_child_nodes(node))
     while queue:
       child = queue.pop(0)
-      known = self.dims(child) if isinstance(child, ast.Call) else self._dims.get(child)
+      measured = isinstance(parent := self.source.parents.get(child), ast.Attribute) and parent.attr in _MEASURES
+      known = None
+      if not measured:
+        known = self.dims(child) if isinstance(child, ast.Call) else self._dims.get(child)
       if known is None or not all(known):  # what is inside an operand that is known adds coincidences
         queue += ast.iter_child_nodes(child)
-      if isinstance(child, ast.expr) and (
-        known is not None or isinstance(child, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
-      ):
+      if not measured and isinstance(child, ast.Name | ast.Call | ast.Attribute | ast.Subscript | ast.BinOp):
         yield child
-
-  def _only_measured(self: Unit, node: ast.AST) -> bool:
-    """Whether only the shape of an operand is read here."""
-    parent = self.source.parents.get(node)
-    return isinstance(parent, ast.Attribute) and parent.attr in ("shape", "ndim", "dtype", "size")
 
   def likely_sizes(self: Unit, module: Any) -> list[str]:
     """Fields and attributes of configs that sound like a number of features, likeliest first."""
@@ -308,6 +332,7 @@ _ELEMENTWISE = {
   "relu", "gelu", "silu", "swish", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "softmax", "asarray", "exp",
   "normalize", "dropout", "activation", "act",
 }  # fmt: skip
+_MEASURES = ("shape", "ndim", "dtype", "size")
 _SIZE_WORDS = {
   "hidden", "dim", "dims", "feature", "features", "channel", "channels", "width", "embed", "embedding", "size", "model",
   "units", "filters", "embd", "emb", "inner", "intermediate", "mlp", "ffn", "latent",
@@ -365,17 +390,6 @@ def _attribute(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
   except Exception:  # a property of someone's config may fail
     return None
-
-
-def _wrap(text: str) -> str:
-  return text if re.fullmatch(r"[\w.]+|\([^()]*\)", text) else f"({text})"
-
-
-def _product(numbers: Iterable[int]) -> int:
-  total = 1
-  for n in numbers:
-    total *= n
-  return total
 
 
 def closed(text: str) -> bool:

@@ -113,6 +113,9 @@ class Statements:
       return self.own_lines(node, self.source.code(value))
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Name):
       owner, local = value.func.value.id, self.env.get(value.func.value.id)
+      if owner in self.pipelines and len(value.args) == 1:
+        self.pipeline_grows(owner, value.args[0], value.func.attr)
+        return None
       if (
         local is not None
         and value.func.attr in ("append", "extend", "insert", "update", "add")
@@ -133,7 +136,7 @@ class Statements:
       items and all(e and all(isinstance(v.value, nn.Module) for v in e) for e in items) and value.func.attr == "append"  # pyright: ignore
     ):  # type: ignore[attr-defined]
       argument = value.args[0]
-      inner = self.static(argument)
+      inner = self.in_list(owner, argument)
       attr = local.target or f"self.{self.attribute(owner)}"
       if local.kind != "modules":
         self.env[owner] = Local("modules", local.node, target=attr)

@@ -39,6 +39,14 @@ class Statics:
     except NotStatic:
       return None
 
+  def static_sizes(self: Unit, node: ast.AST) -> str | None:
+    """As `try_static`, where lists of arrays stand for the lists of their last axes that `__init__` keeps."""
+    self.counting_arrays = True
+    try:
+      return self.try_static(node)
+    finally:
+      self.counting_arrays = False
+
   def compose(self: Unit, node: ast.AST, write: Callable[[ast.AST], str]) -> str:
     """The node's own text with every child's text replaced by `write(child)`."""
     start, end = self.source.span(node)
@@ -122,6 +130,8 @@ class Statics:
         text = self.pick(local.target, bound)
         if text is not None:
           return _atom(text)
+      if local.kind == "arrays" and self.counting_arrays:
+        return name  # `__init__` keeps the sizes of the arrays in a list of the same name
       if local.kind in ("site", "modules") and local.target is not None:
         return self.site_reference(local.target) if local.kind == "site" else str(local.target)
       if local.kind == "array" and name in self.static_arrays:

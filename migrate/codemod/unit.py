@@ -13,6 +13,7 @@ from flax import linen as nn
 from migrate.codemod.assignments import Assignments
 from migrate.codemod.calls import Calls, snake
 from migrate.codemod.compound import Compound, Loop
+from migrate.codemod.comprehensions import Comprehensions
 from migrate.codemod.factories import Factories, Factory
 from migrate.codemod.host_arrays import host_attributes
 from migrate.codemod.imports import Names
@@ -20,11 +21,12 @@ from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.partials import Partials
+from migrate.codemod.pipelines import Pipelines
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Block, Dims, Local, Stmt
 from migrate.codemod.services import Services
-from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.codemod.site import InstanceKey, Site, SizeArg, linen_behind
 from migrate.codemod.site_layers import SiteLayers
 from migrate.codemod.site_sizes import SiteSizes
 from migrate.codemod.sites import Sites
@@ -58,6 +60,8 @@ class Unit(
   Variables,
   Inlining,
   Partials,
+  Pipelines,
+  Comprehensions,
   Trial,
   Lookups,
   Factories,
@@ -71,6 +75,7 @@ class Unit(
     self.results, self.residues, self.field_residues, self.exact = results, residues, field_residues, exact
     self.factories = {} if factories is None else factories
     self.in_factory: Factory | None = None
+    self.makers: Any = None  # a `Makers`, which in turn knows this class
     self.env: dict[str, Local] = {}
     self.env_later: dict[str, Local] = {}
     self._dims: dict[ast.AST, Dims] = {}
@@ -119,6 +124,13 @@ class Unit(
     self.needs_rngs = False
     self.late = False
     self.in_setup = False
+    self.counting_arrays = False
+    self.setup_loops = 0
+    self.comprehension_texts: dict[ast.AST, str] = {}
+    self.names_in_comprehension: list[tuple[str, str]] | None = None
+    self.pipelines: dict[str, str] = {}
+    self.carried: dict[str, str] = {}
+    self.pipeline = ""
     self.method = ""
     self.rngs_argument = "rngs"
     self.collections: dict[str, str] = {}
@@ -142,8 +154,6 @@ class Unit(
     base = project.stock_base(info.cls)
     self.layer_names = layer_names(project.record(base)) if base is not None else {}
     self.step = self._step()
-
-  # ---- small questions
 
   def _step(self) -> str:
     body = self.info.node.body[0]
@@ -234,7 +244,8 @@ class Unit(
     root = text.partition(".")[0]
     if root in self.env or root in self.parameters or root == self.self_name:
       return None
-    return self.names.resolve(text)
+    full = self.names.resolve(text)
+    return linen_behind(full, self.names.module_name) if full is not None else None
 
   def global_name(self, node: ast.AST) -> str:
     """A module-level name as it is spelled without Linen."""
@@ -300,7 +311,7 @@ class Unit(
       if name == "self" or name.startswith("SIZE__") or name in bound or name in self.bound_names:
         continue
       local = self.env.get(name)
-      if local is not None and local.kind != "static":
+      if local is not None and local.kind not in ("static", "arrays"):
         return False
       if local is None and name in self.parameters:
         return False
@@ -367,7 +378,7 @@ class Unit(
       if rank == 4
       else f"dim{axis}"
     )
-    return f"{local}_{what}"
+    return f"{local.rstrip('_')}_{what}"
 
   def fixed_part(self, node: ast.AST) -> str:
     """The constant part of a computed name."""
@@ -376,14 +387,6 @@ class Unit(
       if text:
         return text
     return "weight"
-
-  # ---- containers of layers, arrays in tuples
-
-  def module_container(self, text: str, value: ast.AST) -> str:
-    """`nnx.List(...)` or `nnx.Dict(...)` around layers."""
-    self.need_import("from flax import nnx")
-    events = self.events(value)
-    return f"nnx.Dict({text})" if events and isinstance(events[0].value, dict) else f"nnx.List({text})"
 
   def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
     """Axes of one array of a tuple that an expression gives."""

@@ -69,7 +69,7 @@ def test_function_of_another_file(tmp_path):
       """,
   }
   ported = port_and_check(tmp_path, sources, "Model(), x(2, 5)", held_out=["Model(), x(3, 2)"], module="net.model")
-  assert any("def dense(features, *, in_features, rngs)" in text for text in ported.draft.files.values())
+  assert any("def dense(in_features, features, *, rngs)" in text for text in ported.draft.files.values())
 
 
 def test_closure_of_setup_called_twice(tmp_path):

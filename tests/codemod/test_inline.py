@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -38,7 +36,6 @@ def test_helper_method_called_twice_takes_its_layers_in_order(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 11)"])
 
 
-@pytest.mark.xfail(strict=True, reason="one hoisted size for all rounds")
 def test_helper_method_called_in_a_loop(tmp_path):
   source = """
     class Model(nn.Module):
@@ -74,7 +71,6 @@ def test_closure_that_makes_layers(tmp_path):
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11), x(2, 2)"])
 
 
-@pytest.mark.xfail(strict=True, reason="one layer for all calls of a lambda")
 def test_lambda_that_makes_a_layer(tmp_path):
   source = """
     class Model(nn.Module):

@@ -144,7 +144,6 @@ def test_setup_with_parameters(tmp_path):
   )
 
 
-@pytest.mark.xfail(strict=True, reason="hoisted though the call tells it")
 def test_setup_with_a_sequential_takes_its_size_from_the_call(tmp_path):
   source = """
     class Model(nn.Module):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.codemod.support import port_and_check, rewrite
 
 
-@pytest.mark.xfail(strict=True, reason="a zip over skips hoists a tuple and passes all of it")
 def test_skip_connections_kept_in_a_list_of_arrays(tmp_path):
   port_and_check(
     tmp_path,
@@ -66,7 +63,6 @@ def test_list_of_layers_by_append(tmp_path):
   )
 
 
-@pytest.mark.xfail(strict=True, reason="a layer called inside a comprehension is made once")
 def test_outputs_collected_by_a_comprehension(tmp_path):
   port_and_check(
     tmp_path,

@@ -61,7 +61,6 @@ def test_names_under_aliases(tmp_path):
   assert "self.fully = nnx.Linear(" in ported.text or "self.dense = nnx.Linear(" in ported.text
 
 
-@pytest.mark.xfail(strict=True, reason="a file that only re-exports layers is not rewritten")
 def test_layers_re_exported_by_the_project(tmp_path):
   files = {
     "pkg/__init__.py": "",

@@ -1,0 +1,191 @@
+"""Lists of layers and functions that a method fills only to hand them to `nn.Sequential`.
+
+The list moves to `__init__` whole. Each layer takes its size from the one before, the first from what the
+`Sequential` is called with.
+"""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from flax import linen as nn
+
+from migrate.codemod.scope import Local, Stmt
+from migrate.codemod.site import Site
+from migrate.trace.facts import ArraySpec
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+_GROWING = ("append", "extend")
+
+
+class Pipelines:
+  """Handling of such lists, mixed into `Unit`."""
+
+  def pipeline_begins(self: Unit, node: ast.stmt, name: str, value: ast.expr) -> bool:
+    """Takes over `layers = []` or `layers = [nn.Dense(3), nn.relu]`; False where the list has other uses."""
+    if not isinstance(value, ast.List) or self.loops or self.conditions or self.in_setup or self.no_sites:
+      return False
+    maker = self._sequential_of(node, name)
+    if maker is None:
+      self._list_begins(node, name)
+      return False
+    made = self.made_at(maker)
+    inside = [(a, [m for m in s.layers if isinstance(m, nn.Module)]) for a, _, s in made]
+    if not self._carries(name, maker, inside):
+      return False
+    self.pipelines[name] = self.carried[name]
+    text = self.in_list(name, value)
+    self.block.append(Stmt(lambda: f"{name} = {text}", frozenset({name})))
+    self.env[name] = Local("static", value)
+    return True
+
+  def pipeline_grows(self: Unit, name: str, value: ast.expr, how: str) -> None:
+    """`layers.append(...)` and the like, in `__init__`."""
+    text = self.in_list(name, value)
+    made = f"{name} += {text}" if how == "+=" else f"{name}.{how}({text})"
+    self.block.append(Stmt(lambda: made, frozenset(), mutates=name))
+
+  def module_container(self: Unit, text: str, value: ast.AST) -> str:
+    """`nnx.List(...)` or `nnx.Dict(...)` around layers."""
+    self.need_import("from flax import nnx")
+    events = self.events(value)
+    return f"nnx.Dict({text})" if events and isinstance(events[0].value, dict) else f"nnx.List({text})"
+
+  def in_list(self: Unit, name: str, value: ast.expr) -> str:
+    """Items of a list, for `__init__`: each layer takes its size from the one before, where that is so."""
+    if name not in self.carried:
+      return self.static(value)
+    saved, self.pipeline = self.pipeline, name
+    try:
+      return self.static(value)
+    finally:
+      self.pipeline = saved
+
+  def pipeline_sizes(self: Unit, site: Site) -> None:
+    """Settles a layer of the list from the one before."""
+    local = self.env[self.carried[self.pipeline]]
+    for need in site.needs:
+      if need.axis == 1 and local.dims and local.dims[0]:
+        site.texts[need.parameter] = local.dims[0][0]
+        site.names |= {local.dims[0][0]}
+
+  def pipeline_passes(self: Unit, site: Site) -> None:
+    """Notes what the layer gives to the next one."""
+    key = self.carried[self.pipeline]
+    if self.produced and self.produced[-1][0] is site:
+      self.env[key] = Local("array", None, [[self.produced[-1][1]]])
+
+  def _sequential_of(self: Unit, node: ast.stmt, name: str) -> ast.Call | None:
+    """The one `nn.Sequential(name)` that a list is made for."""
+    method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+    found: list[ast.Call] = []
+    grown = False
+    for use in ast.walk(method) if method is not None else ():
+      if not isinstance(use, ast.Name) or use.id != name:
+        continue
+      parent = self.source.parents[use]
+      if isinstance(use.ctx, ast.Store):
+        if parent is not node and not isinstance(parent, ast.AugAssign):
+          return None
+        grown = grown or isinstance(parent, ast.AugAssign)
+        continue
+      call = self.source.parents[parent]
+      if isinstance(parent, ast.Attribute) and parent.attr in _GROWING and isinstance(call, ast.Call):
+        if not isinstance(self.source.parents[call], ast.Expr):
+          return None
+        grown = True
+        continue
+      maker = call if isinstance(parent, ast.Starred) else parent
+      if not isinstance(maker, ast.Call) or not self._makes_sequential(maker):
+        return None
+      found.append(maker)
+    return found[0] if len(found) == 1 and grown else None
+
+  def _makes_sequential(self: Unit, node: ast.Call) -> bool:
+    made = self.made_at(node)
+    return bool(made) and all(type(m) is nn.Sequential for _, _, m in made)
+
+  def _list_begins(self: Unit, node: ast.stmt, name: str) -> None:
+    """A list that is filled with layers here and called through later: sizes go from one to the next."""
+    method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+    inside: dict[int, tuple[Any, list[tuple[int, Any]]]] = {}
+    for call in ast.walk(method) if method is not None else ():
+      if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "append":
+        continue
+      if not isinstance(call.func.value, ast.Name) or call.func.value.id != name or len(call.args) != 1:
+        continue
+      for activation, _, module in self.made_at(call.args[0]):
+        calls = self.project.calls_of(module)
+        if not calls:
+          return
+        inside.setdefault(id(activation), (activation, []))[1].append((calls[0].number, module))
+    runs = [(a, [m for _, m in sorted(ms, key=lambda p: p[0])]) for a, ms in inside.values()]
+    if runs and all(len(ms) > 1 for _, ms in runs):
+      self._carries(name, node, runs)
+
+  def _carries(self: Unit, name: str, maker: ast.AST, inside: list[tuple[Any, list[Any]]]) -> bool:
+    """Begins to carry the size through a list, given the layers of every run; False where it is not handed on."""
+    key = f"{name}_"
+    if not inside or key in self.env or not self._runs_through([ms for _, ms in inside]):
+      return False
+    start = self._pipeline_start(name, maker, inside)
+    self.carried[name] = key
+    self.env[key] = Local("array", None, [[start] if start else []])
+    return True
+
+  def _runs_through(self: Unit, made: list[list[Any]]) -> bool:
+    """Whether each layer gets what the one before gave, as arrays whose last axis is what it must be told."""
+    for modules in made:
+      calls = [self.project.calls_of(m) for m in modules]
+      if any(not c or not isinstance(c[0].output, ArraySpec) for c in calls):
+        return False
+      for before, after in itertools.pairwise(calls):
+        given = after[0].args[0] if after[0].args else None
+        if not isinstance(given, ArraySpec) or not given.shape or given.shape[-1] != before[0].output.shape[-1]:
+          return False
+    return True
+
+  def _pipeline_start(self: Unit, name: str, maker: ast.AST, inside: list[tuple[Any, list[Any]]]) -> str | None:
+    """What the first layer is given."""
+    firsts: list[tuple[Any, Any, Any]] = []
+    for activation, modules in inside:
+      calls = self.project.calls_of(modules[0]) if modules else []
+      given = calls[0].args[0] if calls and calls[0].args else None
+      if not isinstance(given, ArraySpec) or not given.shape:
+        return None
+      firsts.append((activation, modules[0], given.shape[-1]))
+    site = Site(name, ast.Call(ast.Name(name), [], []), [(a, 0, m) for a, m, _ in firsts], None)
+    values = [v for _, _, v in firsts]
+    argument = self._what_it_gets(maker)
+    local = self.env.get(argument.id) if isinstance(argument, ast.Name) else None
+    offered = list(local.dims[-1]) if local is not None and local.dims else []
+    offered = [c for c in offered if self.available(c)] + self.chain_starts(firsts)
+    found = next((c for c in offered if self.holds(site, c, values)), None)
+    return found if found is not None else self.hoist(site, "in_features", values)
+
+  def _what_it_gets(self: Unit, maker: ast.AST) -> ast.expr | None:
+    """The argument of `nn.Sequential(layers)(x)`, or of `net(x)` where that was `net`."""
+    parent = self.source.parents.get(maker)
+    if isinstance(parent, ast.Call) and parent.func is maker and parent.args:
+      return parent.args[0]
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name) and isinstance(maker, ast.Call):
+      method = next((n for n in self.source.enclosing(maker) if isinstance(n, ast.FunctionDef)), None)
+      for call in ast.walk(method) if method is not None else ():
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == parent.targets[0].id:
+          return call.args[0] if call.args else None
+    return None
+
+
+def first_inside(module: Any) -> Any:
+  """The layer that a `Sequential` hands its input to, if it begins with one."""
+  while type(module) is nn.Sequential and module.layers:
+    module = module.layers[0]
+    if type(module) is not nn.Sequential:
+      return module if isinstance(module, nn.Module) else None
+  return None

@@ -1,0 +1,91 @@
+"""Lists of layers that `setup` makes, and the layers' sizes filled in."""
+
+from __future__ import annotations
+
+import re
+
+from migrate.codemod.site import Site
+from migrate.codemod.unit import Unit
+
+_SITE = re.compile(r"SITE__(\d+)__")
+
+
+def fill_lists(unit: Unit, text: str) -> str:
+  """Lists of layers: comprehensions, or loops where the layers' sizes differ."""
+
+  def fill(match: re.Match[str]) -> str:
+    site, target, iterable, element = unit.comprehensions[int(match.group(3))]
+    unit.settle(site, None)
+    varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
+    indent, step = match.group(1), unit.step
+    if not varies:
+      inner = indent + "    "
+      return f"{indent}{match.group(2)}nnx.List([\n{inner}{element}\n{inner}for {target} in {iterable}\n{indent}])"
+    lines = [f"{indent}self.{site.attr} = nnx.List([])"]
+    if site.chain is not None:
+      lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
+    lines.append(f"{indent}for {target} in {iterable}:")
+    lines.append(f"{indent}{step}self.{site.attr}.append({element})")
+    if site.chain is not None:
+      lines.append(f"{indent}{step}{site.chain.name} = {site.chain.step}")
+    return "\n".join(lines)
+
+  return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
+
+
+def fill_sites(unit: Unit, line: str) -> str:
+  """A line with its placeholders replaced by constructor calls."""
+  indent = line[: len(line) - len(line.lstrip())]
+  base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
+
+  def fill(match: re.Match[str]) -> str:
+    site = unit.setup_sites[int(match.group(1))]
+    if not site.attr:
+      site.attr = _assigned_attr(line) or "layer"
+    unit.settle(site, None)
+    rest = len(line) - (match.end() - match.start())
+    return unit.write_site(site, 100 - base - min(rest, 40), indent)
+
+  while _SITE.search(line):
+    line = _SITE.sub(fill, line)
+  return line
+
+
+def _assigned_attr(line: str) -> str | None:
+  match = re.match(r"\s*(?:self\.)?(\w+)(?:\.append\(|\s*(?::[^=]*)?=)", line)
+  return match.group(1) if match else None
+
+
+def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
+  """All lines filled; a size that goes from layer to layer in a loop is carried by a local."""
+  out: list[str] = []
+  carried: list[tuple[int, Site]] = []
+  for line in lines:
+    sites = [unit.setup_sites[int(m.group(1))] for m in _SITE.finditer(line)]
+    at = len(out)
+    out += fill_sites(unit, line).split("\n")
+    in_lists = [c[0] for c in unit.comprehensions]
+    carried += [(at, s) for s in sites if s.chain is not None and s not in in_lists]
+  for at, site in reversed(carried):
+    assert site.chain is not None
+    first = next(i for i in range(at, -1, -1) if _depth(out[:i]) == 0)
+    last = next((i for i in range(at, len(out)) if _depth(out[: i + 1]) == 0), len(out) - 1)
+    indent = _indent(out[first])
+    out.insert(last + 1, f"{indent}{site.chain.name} = {site.chain.step}")
+    head = first
+    for i in range(first - 1, -1, -1):
+      if out[i].strip() and not out[i].lstrip().startswith("#") and len(_indent(out[i])) < len(indent):
+        indent = _indent(out[i])
+        head = i if out[i].lstrip().startswith(("for ", "while ")) else head
+    out.insert(head, f"{_indent(out[head])}{site.chain.name} = {site.chain.first}")
+  return out
+
+
+def _indent(line: str) -> str:
+  return line[: len(line) - len(line.lstrip())]
+
+
+def _depth(lines: list[str]) -> int:
+  """How many brackets are open after these lines."""
+  text = re.sub(r"#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", "\n".join(lines))
+  return sum((c in "([{") - (c in ")]}") for c in text)

@@ -1,0 +1,61 @@
+"""Lists that are filled for `nn.Sequential`."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrate.codemod.pipelines import first_inside
+from tests.codemod.support import port_and_check, rewrite
+
+MODEL = """
+class Model(nn.Module):
+  features: Sequence[int] = (7, 6)
+  norm: bool = True
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(5)(x)
+{body}
+    return nn.Dense(2)(x)
+"""
+
+
+def model(body: str) -> str:
+  return MODEL.format(body="\n".join("    " + line for line in body.strip("\n").split("\n")))
+
+
+@pytest.mark.parametrize(
+  "body",
+  [
+    "layers = []\nfor f in self.features:\n  layers.append(nn.Dense(f))\n  layers.append(nn.relu)\nx = nn.Sequential(layers)(x)",
+    "layers = [nn.LayerNorm()]\nfor f in self.features:\n  layers += [nn.Dense(f), nn.relu]\nx = nn.Sequential(layers)(x)",
+    "layers = []\nfor f in self.features:\n  layers.extend([nn.Dense(f), nn.tanh])\nnet = nn.Sequential(layers)\nx = net(x)",
+    "layers = []\nfor f in self.features:\n  layers.append(nn.Dense(f))\n  if self.norm:\n    layers.append(nn.LayerNorm())\nx = nn.Sequential(layers)(x)",
+  ],
+)
+def test_sizes_go_from_layer_to_layer(tmp_path, body):
+  ported = port_and_check(tmp_path, model(body), "Model(), x(2, 3)", held_out=["Model((4, 11, 9), False), x(2, 13)"])
+  assert ported.hoisted == []
+  assert "layers" not in ported.text.partition("def __call__")[2]
+
+
+def test_list_that_is_also_called_stays_a_list(tmp_path):
+  body = "layers = []\nfor f in self.features:\n  layers.append(nn.Dense(f))\nfor layer in layers:\n  x = layer(x)"
+  ported = port_and_check(tmp_path, model(body), "Model(), x(2, 3)")
+  assert "nnx.Sequential" not in ported.text
+
+
+def test_list_of_arrays_is_no_list_of_layers(tmp_path):
+  body = "parts = []\nfor f in self.features:\n  parts.append(x)\nx = jnp.concatenate(parts, -1)"
+  assert "parts.append(x)" in rewrite(tmp_path, model(body), "Model(), x(2, 3)").text
+
+
+def test_first_layer_of_nested_sequentials():
+  from flax import linen as nn
+
+  dense = nn.Dense(3, parent=None)
+  inner = nn.Sequential([dense, nn.relu], parent=None)
+  outer = nn.Sequential([inner, nn.relu], parent=None)
+  assert first_inside(outer) is outer.layers[0].layers[0]
+  assert first_inside(nn.Sequential([nn.relu], parent=None)) is None
+  assert first_inside(dense) is None
