@@ -52,9 +52,11 @@ class Pipelines:
     self.block.append(Stmt(lambda: made, frozenset(), mutates=name))
 
   def module_container(self: Unit, text: str, value: ast.AST) -> str:
-    """`nnx.List(...)` or `nnx.Dict(...)` around layers."""
-    self.need_import("from flax import nnx")
+    """`nnx.List(...)` or `nnx.Dict(...)` around layers; a layer alone, as a condition gives it, stays alone."""
     events = self.events(value)
+    if events and all(isinstance(e.value, nn.Module) for e in events):
+      return text
+    self.need_import("from flax import nnx")
     return f"nnx.Dict({text})" if events and isinstance(events[0].value, dict) else f"nnx.List({text})"
 
   def in_list(self: Unit, name: str, value: ast.expr) -> str:
@@ -110,6 +112,20 @@ class Pipelines:
   def _makes_sequential(self: Unit, node: ast.Call) -> bool:
     made = self.made_at(node)
     return bool(made) and all(type(m) is nn.Sequential for _, _, m in made)
+
+  def call_soon(self: Unit, site: Site) -> ast.Call | None:
+    """The first call of a layer further down, where what it is called with is known already."""
+    modules = [m for _, _, m in site.made]
+    method = next((n for n in self.source.enclosing(site.node) if isinstance(n, ast.FunctionDef)), None)
+    for call in ast.walk(method) if method is not None and not self.pipeline and not self.loops else ():
+      if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Name):
+        continue
+      if not any(e.value is m or self.same_origin(e.value, [m]) for e in self.events(call.func) for m in modules):
+        continue
+      name, begin, end = call.args[0].id, site.node.lineno, call.lineno
+      stores = [n.lineno for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load)] if method else []  # fmt: skip
+      return call if end >= begin and not any(begin < s < end for s in stores) else None
+    return None
 
   def _list_begins(self: Unit, node: ast.stmt, name: str) -> None:
     """A list that is filled with layers here and called through later: sizes go from one to the next."""

@@ -380,14 +380,6 @@ class Unit(
     )
     return f"{local.rstrip('_')}_{what}"
 
-  def fixed_part(self, node: ast.AST) -> str:
-    """The constant part of a computed name."""
-    if isinstance(node, ast.JoinedStr):
-      text = "_".join(str(p.value).strip("_ ") for p in node.values if isinstance(p, ast.Constant)).strip("_")
-      if text:
-        return text
-    return "weight"
-
   def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
     """Axes of one array of a tuple that an expression gives."""
     picked = [Event(e.activation, e.order, e.value[index]) for e in events]

@@ -45,6 +45,14 @@ class VariableSite:
 class Variables:
   """Rendering of variables, mixed into `Unit`."""
 
+  def fixed_part(self: Unit, node: ast.AST) -> str:
+    """The constant part of a computed name."""
+    if isinstance(node, ast.JoinedStr):
+      text = "_".join(str(p.value).strip("_ ") for p in node.values if isinstance(p, ast.Constant)).strip("_")
+      if text:
+        return text
+    return "weight"
+
   def variable_type(self: Unit, collection: str) -> str:
     """The Variable type of a collection: NNX's own, or one that the file defines."""
     if collection in VARIABLE_TYPES:

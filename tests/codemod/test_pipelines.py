@@ -59,3 +59,9 @@ def test_first_layer_of_nested_sequentials():
   assert first_inside(outer) is outer.layers[0].layers[0]
   assert first_inside(nn.Sequential([nn.relu], parent=None)) is None
   assert first_inside(dense) is None
+
+
+def test_layer_that_a_condition_chooses_is_no_list(tmp_path):
+  body = "layer = nn.Dense(6) if self.norm else nn.Dense(6, use_bias=False)\nx = layer(x)"
+  ported = port_and_check(tmp_path, model(body), "Model(), x(2, 3)", "Model((7, 6), False), x(2, 4)")
+  assert "nnx.List" not in ported.text
