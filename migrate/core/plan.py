@@ -51,6 +51,7 @@ class _Planner:
     self.unmapped: list[Path] = []
     self.unfilled: list[Path] = []
     self.idle: list[str] = []
+    self.spread: dict[Any, tuple[int, Leaf]] = {}
 
   def run(self) -> Plan:
     groups: dict[Any, dict[str, dict[int, Leaf]]] = {}
@@ -69,8 +70,11 @@ class _Planner:
         free = next((str(hit.captures[n]) for n in hit.rule.gathered), "")
         heads.setdefault(group, (hit, shared))
         groups.setdefault(group, {}).setdefault(free, {})[hit.place] = leaf
+    layers = self._layers(groups, heads)
     for group, members in groups.items():
-      self._group(*heads[group], members)
+      hit, shared = heads[group]
+      if not self._lacks_layers(hit, members, layers.get(_series(hit, shared), {})):
+        self._group(hit, shared, members)
     self._ties()
     self._targets()
     self._unused()
@@ -78,6 +82,29 @@ class _Planner:
     return Plan(
       tuple(self.entries), "linen->nnx", tuple(self.unmapped), tuple(self.unfilled), tuple(findings), tuple(self.idle)
     )
+
+  def _layers(self, groups: dict[Any, dict], heads: dict[Any, tuple[Hit, Captures]]) -> dict[Any, dict[str, None]]:
+    """The numbers that each gathering rule finds, over all leaves of a layer."""
+    out: dict[Any, dict[str, None]] = {}
+    for group, members in groups.items():
+      hit, shared = heads[group]
+      if hit.rule.gathered:
+        out.setdefault(_series(hit, shared), {}).update(dict.fromkeys(members))
+    return out
+
+  def _lacks_layers(self, hit: Hit, members: dict[str, dict[int, Leaf]], layers: dict[str, None]) -> bool:
+    """Whether a leaf is in some of the layers only; that is said."""
+    missing = sorted((n for n in layers if n not in members), key=natural)
+    if missing and len(members) < len(layers) and sorted(layers, key=natural) == [str(i) for i in range(len(layers))]:
+      first = min(members.values(), key=lambda m: natural(show(next(iter(m.values())).path)))
+      self._say(
+        next(iter(first.values())).path,
+        f"is in {len(members)} of {len(layers)} layers; {', '.join(missing[:5])} have none",
+        "layers that are alike",
+        f"leave those that differ out of {hit.rule}, with rules of their own",
+      )
+      return True
+    return False
 
   def _say(self, where: Path | str, found: str, wanted: str, do: str, kind: str = "L2N203") -> None:
     self.findings.append(Finding(where if isinstance(where, str) else show(where), found, wanted, do, rule=kind))
@@ -165,6 +192,16 @@ class _Planner:
         "correct the operations or the paths",
       )
       return
+    if rule.spread:
+      count, first = self.spread.setdefault(_series(hit, shared), (len(shapes), sources[0]))
+      if count != len(shapes):
+        self._say(
+          sources[0].path,
+          f"{sources[0].spec} holds {len(shapes) // len(rule.target)} layers, {show(first.path)} {count // len(rule.target)}",
+          "layers that are alike",
+          f"take those that differ apart by a rule of their own, beside {rule}",
+        )
+        return
     targets, good = [], True
     for path, shape in zip(paths, shapes, strict=True):
       spec = Spec(shape, dtype)
@@ -285,6 +322,12 @@ class _Planner:
         f"nearest: {', '.join(close)}" if close else "remove or correct the rule",
         "L2N204",
       )
+
+
+def _series(hit: Hit, shared: Captures) -> Any:
+  """The layers that a rule joins or takes apart: all leaves below `**` are of the same."""
+  others = sorted((n, v) for n, v in shared.items() if n != "**")
+  return (hit.rule.level, hit.rule.number, *others)
 
 
 def _shape_hint(found: tuple[int, ...], wanted: tuple[int, ...]) -> str:
