@@ -80,6 +80,7 @@ def init_text(
     text = f"{indent}def __init__(\n"
     for comments, row, trailing in rows:
       text += "".join(f"{indent}    {c}\n" for c in comments)
+      row = row.replace("\n", "\n    ")  # what went on over several lines stands one step further in
       text += f"{indent}    {row},{'  ' + trailing if trailing else ''}\n"
     text += f"{indent}):\n"
   lines: list[str] = []

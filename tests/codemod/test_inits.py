@@ -141,3 +141,21 @@ def test_layers_as_default_values_are_made_by_each_module(tmp_path):
   assert "self.scale = scale if scale is not None else Scale(rngs=rngs)" in ported.text
   assert "head: nnx.Module,\n" in ported.text  # needs a size, so that no default can be right
   assert "act: Callable = nnx.relu" in ported.text
+
+
+def test_default_over_several_lines_keeps_its_shape(tmp_path):
+  source = """
+    class Model(nn.Module):
+      features: Sequence[int] = (
+        7,
+        5,
+      )
+
+      @nn.compact
+      def __call__(self, x):
+        for f in self.features:
+          x = nn.Dense(f)(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "      features: Sequence[int] = (\n        7,\n        5,\n      ),\n" in ported.text
