@@ -100,7 +100,7 @@ def plan_back(
       for s in e.sources
     )
     back = None if optimizer is None or state.opt_state is None else optimizer.inverse()
-    return BackWork(forward.inverse(), back, step, (*notes, *left), state, manifest.get("layout", {}), None)
+    return BackWork(forward.inverse(), back, step, (*notes, *left), state, _layout(stored, manifest), None)
   forward, back, mapping = _derived(stored, state, mapping, model)
   notes = ("made without a manifest: entries of EmptyState are left out", *left)
   if back is not None and state.opt_state is not None:
@@ -120,6 +120,16 @@ def plan_back(
     layout,
     mapping,
   )
+
+
+def _layout(stored: Stored, manifest: dict[str, Any]) -> dict[str, Any]:
+  """How the leaves were named and kept, as the manifest notes it. Raises MigrateError where it cannot be so."""
+  layout = manifest.get("layout", {})
+  step = layout.get("step") if isinstance(layout, dict) else 0
+  if step is not None and not (isinstance(step, dict) and isinstance(step.get("dtype"), str)):
+    do = "remove the manifest, and give --mapping"
+    raise refuse(f"{stored.place}: manifest", f"layout {layout!r:.80}", "the layout of a training state", do)
+  return layout
 
 
 def _derived(stored: Stored, state: TrainingState, mapping: Any, model: Any) -> tuple[Plan, Plan | None, Any]:
