@@ -15,8 +15,17 @@ from migrate.core.report import refuse
 FORMATS = ("orbax", "msgpack", "safetensors", "npz")
 
 
+def check_local(path: str | os.PathLike[str]) -> None:
+  """Refuses `gs://` and `s3://`, before such a name is taken for a local folder. Raises MigrateError."""
+  text = os.fspath(path)
+  if "://" in text:
+    do = "copy it to a local disk with the store's own tool, and convert it there"
+    raise refuse(text, "a remote path, which is not read or written yet", "a local folder or file", do)
+
+
 def detect(path: str | os.PathLike[str]) -> str:
   """The format of what is at `path`, by what is in it. Raises MigrateError where it is none of them."""
+  check_local(path)
   place = FilePath(path)
   if place.is_dir():
     return "msgpack" if (place / "checkpoint").is_file() and not (place / "_METADATA").is_file() else "orbax"

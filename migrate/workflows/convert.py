@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
 from migrate.checkpoint.by_reference import is_ocdbt, link_tree, why_not
-from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
+from migrate.checkpoint.detect import check_local, open_checkpoint, write_checkpoint
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import Stored
 from migrate.checkpoint.streaming import may_copy, stream_tree
@@ -117,6 +117,8 @@ def convert(
   """
   started = time.perf_counter()
   check_policy(rng)
+  for place in (src, *(() if dst is None else (dst,))):
+    check_local(place)
   source = FilePath(src).absolute()
   target = None if dst is None or dry_run else FilePath(dst).absolute()
   if target is None and not dry_run:

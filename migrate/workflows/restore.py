@@ -12,7 +12,7 @@ import numpy as np
 from flax import serialization
 
 from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
-from migrate.checkpoint.detect import FORMATS, open_checkpoint, write_checkpoint
+from migrate.checkpoint.detect import FORMATS, check_local, open_checkpoint, write_checkpoint
 from migrate.checkpoint.orbax import write_orbax
 from migrate.core.declare import ModelMapping
 from migrate.core.entries import Plan, plan_error
@@ -161,6 +161,7 @@ def save_linen(
   """
   if format not in FORMATS:
     raise refuse(format, "no such format", ", ".join(FORMATS), "choose one of them")
+  check_local(path)
   target = FilePath(path).absolute()
   check_destination(target.parent / ".linen2nnx-none", target, overwrite)
   tree: dict[str, Any] = to_linen(model, mapping, partitioning=partitioning)
