@@ -36,6 +36,8 @@ class Assignments:
       if kept is not None:
         return kept or None
     text = self.text(node.value)
+    for place in targets:
+      self._store_into(place, node.value, "=")
     self.bind(target, node.value)
     for other in targets[1:]:
       self.bind(other, node.value)
@@ -236,9 +238,23 @@ class Assignments:
         other = self.dims(node.value)
         if other is not None and local.dims is not None and len(other) > len(local.dims):
           local.dims = other
+    self._store_into(target, node.value, f"{_operator(node)}=")
     start, _ = self.source.span(node)
     closing = self.around(node, node.value)[1]
     return self.own_lines(node, self.source.between(start, self.source.span(node.value)[0]) + text + closing)
+
+  def _store_into(self: Unit, target: ast.AST, value: ast.expr, operator: str) -> None:
+    """`config.stride = 1`, `sizes[i] += 2`: `__init__` changes its own copy of the local too."""
+    root = target
+    while isinstance(root, ast.Attribute | ast.Subscript):
+      root = root.value
+    local = self.env.get(root.id) if isinstance(root, ast.Name) and root is not target else None
+    if local is None or local.kind != "static":
+      return
+    place, static = self.try_static(target), self.try_static(value)
+    if place is not None and static is not None:
+      owner = root.id  # pyright: ignore[reportAttributeAccessIssue]
+      self.block.append(Stmt(lambda: f"{place} {operator} {static}", mutates=owner))
 
   def bind(self: Unit, target: ast.AST, value: ast.AST) -> None:
     """Notes what names hold after an assignment that stays in the method."""

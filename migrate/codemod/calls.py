@@ -45,7 +45,7 @@ class Calls:
       if own is not None:
         return own
     if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
-      through = self.layers_in_comprehension(node)
+      through = self.layers_in_comprehension(node) or self.comprehension(node)
       if through is not None:
         return through
       self.shadow({n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)})

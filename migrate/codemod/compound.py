@@ -15,15 +15,32 @@ from migrate.codemod.static import NotStatic
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
 
 @dataclasses.dataclass
 class Loop:
-  """A loop being split."""
+  """A loop being split.
+
+  Attributes:
+    index: the name that counts its rounds from 0.
+    before: statements of `__init__` that come before it.
+    iterators: lists of layers that the method runs through.
+    conditional: how many conditions are open in it.
+    dynamic: whether only a call knows the number of rounds.
+    node: the statement or comprehension.
+    item: of such a loop, the name of a size and the argument with the sizes of all rounds.
+    zipped: of a comprehension, the name of each layer and its list.
+  """
 
   index: str | None
   before: list[Stmt | Block] = dataclasses.field(default_factory=list)
   iterators: list[str] = dataclasses.field(default_factory=list)
   conditional: int = 0
+  dynamic: bool = False
+  node: ast.AST | None = None
+  item: tuple[str, str] | None = None
+  zipped: list[tuple[str, str]] | None = None
 
 
 class Compound:
@@ -88,9 +105,9 @@ class Compound:
     self.block = outer
     truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
     if truths == {True}:  # the other way was never taken: nothing is known of it
-      after_else = {**after_else, **{n: v for n, v in after_body.items() if v.kind == "array"}}
+      after_else = {**after_else, **_seen_only(after_body, after_else)}
     elif truths == {False}:
-      after_body = {**after_body, **{n: v for n, v in after_else.items() if v.kind == "array"}}
+      after_body = {**after_body, **_seen_only(after_else, after_body)}
     self.env = self._merge(after_body, after_else, taken, other, static is not None)
     if static is not None:
       parts: list[Any] = [(lambda: f"if {static}:", taken)]
@@ -222,11 +239,13 @@ class Compound:
     else:
       static = self.static_sizes(node.iter)
       header = (lambda: f"for {self.source.code(node.target)} in {static}:") if static is not None else None
-    if header is None:
+    if header is None and not self.makes_here(node.body):
       return self._dynamic_loop(node)
-    targets = {n.id for n in ast.walk(node.target) if isinstance(n, ast.Name)} if isinstance(node, ast.For) else set()
+    loop = self.new_loop(node, self._index(node), header is not None)
+    header = header or (lambda: self.rounds(loop))
+    target = node.target if isinstance(node, ast.For) else None
     entry = {n: dataclasses.replace(v) for n, v in self.env.items()}
-    carried = self._carried(node, targets, entry)
+    carried = self._carried(node, target, entry, not loop.dynamic)
     self.env = entry
     for name, (local, axis, fresh) in carried.items():
       del name
@@ -237,11 +256,10 @@ class Compound:
         self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])]
       )
       self.env[fresh] = Local("static")
-    self._enter_loop(node, targets)
+    self.enter_loop(node, target, not loop.dynamic)
     outer = self.block
     self.block = []
     text_header = self._header(node, node.body)
-    loop = Loop(self._index(node))
     self.loops.append(loop)
     body = self.body(node.body)
     for local, axis, fresh in carried.values():
@@ -266,26 +284,28 @@ class Compound:
       return None
     return prefix + text_header + body
 
-  def _enter_loop(self: Unit, node: ast.For | ast.While, targets: set[str]) -> None:
-    for name in targets:
+  def enter_loop(self: Unit, node: ast.AST, target: ast.AST | None, static: bool) -> None:
+    """Notes what the names of a loop's target hold; `static` tells whether `__init__` has the same loop."""
+    for name in {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else ():
       self.rebinding(name)
       loads = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name and self.array_events(n)]
       if loads:
         rank = min(len(e.value.shape) for e in self.array_events(loads[0]) or [])
-        self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name]])
-        self.bound_names = self.bound_names | {name}  # in `__init__` it is the size
+        self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name] if static else []])
+        if static:
+          self.bound_names = self.bound_names | {name}  # in `__init__` it is the size
       else:
-        self.env[name] = Local("static", None)
+        self.env[name] = Local("static" if static else "dynamic", None)
 
   def _carried(
-    self: Unit, node: ast.For | ast.While, targets: set[str], entry: dict[str, Local]
+    self: Unit, node: ast.For | ast.While, target: ast.AST | None, entry: dict[str, Local], static: bool
   ) -> dict[str, tuple[str, int, str]]:
     """Sizes that change from one round to the next: a trial run of the body tells."""
     state = self.snapshot()
     self.env = {n: dataclasses.replace(v) for n, v in entry.items()}
     self.block = []
-    self._enter_loop(node, targets)
-    self.loops.append(Loop(self._index(node)))
+    self.enter_loop(node, target, static)
+    self.loops.append(Loop(self._index(node), dynamic=not static, node=node))
     try:
       self.body(node.body)
       after = self.env
@@ -339,10 +359,26 @@ class Compound:
     loop = self.loops[0]
     if self.names_in_comprehension is not None:
       return self.layer_of_round(attr)
+    if isinstance(loop.node, _COMPREHENSIONS):
+      return self._reference_in_comprehension(loop, attr)
     if len(self.loops) == 1 and loop.index is not None and not loop.conditional and self.assigned[loop.index] <= 1:
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)
     return f"next({_iterator(attr)})"
+
+  def _reference_in_comprehension(self: Unit, loop: Loop, attr: str) -> str:
+    if loop.zipped is None:
+      self.method_iterators.add(attr)
+      return f"next({attr})"
+    name = f"{attr}_layer" if attr in self.env or attr in self.parameters else attr
+    loop.zipped.append((name, attr))
+    return name
+
+
+def _seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:
+  """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
+  unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
+  return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
 
 
 def _plain(text: str) -> bool:

@@ -33,6 +33,8 @@ class Comprehensions:
       return None
     if len(node.generators) != 1 or node.generators[0].is_async:
       return None
+    if any(isinstance(n, Comprehension) and self.makes_here(n) for v in values for n in ast.walk(v)):
+      return None
     generator = node.generators[0]
     iterable = self.static_sizes(generator.iter)
     if iterable is None:

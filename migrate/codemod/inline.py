@@ -79,7 +79,6 @@ class Inlining:
           helper = self.helpers[name] = Helper("function", statement, self.source, name)
           return helper
     return None
-    return None
 
   def is_compact(self: Unit, definition: ast.FunctionDef) -> bool:
     """Whether a method is decorated as compact."""
@@ -261,7 +260,7 @@ class Inlining:
     env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
     for name in every:
       value = given.get(name, defaults.get(name))
-      env[name] = self._bound_argument(value)
+      env[name] = self._bound_argument(name, value)
     stored = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     self.env = env
     self.parameters = (self.parameters if helper.kind == "closure" else set()) | set(every)
@@ -276,7 +275,7 @@ class Inlining:
     self.event_filter.append(key(node))
     self.function_depth += 1
     helper.busy = True
-    loops, self.loops = self.loops, [Loop(None)] if helper.layers else self.loops
+    loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if helper.layers else self.loops
     fresh_sites, self.sites = self.sites, {} if helper.layers else self.sites
     try:
       helper.text = self.body(definition.body)
@@ -288,7 +287,7 @@ class Inlining:
       for name, value in outer.items():
         setattr(self, name, value)
 
-  def _bound_argument(self: Unit, value: ast.expr | None) -> Local:
+  def _bound_argument(self: Unit, name: str, value: ast.expr | None) -> Local:
     if value is None:
       return Local("dynamic")
     events = self.array_events(value)
@@ -298,6 +297,8 @@ class Inlining:
     if local is not None and local.kind in ("site", "modules"):
       return local
     static = self.try_static(value)
+    if static is not None and static == name:
+      return Local("static", value, residue=self.residue_of(value))
     if static is not None:
       return Local("size", value, target=[static], residue=self.residue_of(value))
     return Local("dynamic", value)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+from flax import linen as nn
 from flax import nnx
 
 from migrate.codemod.project import Project
@@ -301,7 +302,8 @@ def _literal(path: Sequence[str | int]) -> Path:
 
 
 def _paths(tree: Any) -> list[tuple[str, ...]]:
-  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+  # A box with axis names (nn.with_partitioning) is one leaf: its path ends at the parameter's name.
+  leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda x: isinstance(x, nn.meta.AxisMetadata))[0]
   found = []
   for path, _ in leaves:
     names = [getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))) for k in path]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import textwrap
 from collections import Counter
 from typing import Any
 
+from migrate.codemod.dead import drop_dead
 from migrate.codemod.inheritance import all_fields
 from migrate.codemod.names import spell
 from migrate.codemod.scope import Local
@@ -38,11 +38,14 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   body = _place_closures(unit, body)
   if name_iterators := sorted(unit.method_iterators):
     indent = unit.source.indent(node.body[0])
-    body = "".join(f"{indent}{a} = iter(self.{a})\n" for a in name_iterators) + body
+    begins = "".join(f"{indent}{a} = iter(self.{a})\n" for a in name_iterators)
+    first = node.body[0] if ast.get_docstring(node, clean=False) is not None and len(node.body) > 1 else None
+    after = body.index("\n", len(unit.source.code(first)) + body.index(unit.source.code(first))) + 1 if first else 0
+    body = body[:after] + begins + body[after:]
     unit.method_iterators.clear()
   for name in unit.dead_lists:
     body = _drop_empty_list(body, name)
-  body = _drop_dead_assignments(unit, node, body)
+  body = drop_dead(body, _only_static(unit), node)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   return header + body
@@ -56,7 +59,7 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   header = method_header(unit, node, [])
   if helper.layers:
     header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
-  return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
+  return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
 
 
 def helper_function(unit: Unit, helper: Any) -> str:
@@ -66,7 +69,7 @@ def helper_function(unit: Unit, helper: Any) -> str:
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
   header = method_header(unit, node, [])
   header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
-  return header + _drop_dead_assignments(unit, node, _place_closures(unit, helper.text))
+  return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
 
 
 def _place_closures(unit: Unit, body: str) -> str:
@@ -246,42 +249,6 @@ def _drop_empty_list(body: str, name: str) -> str:
   )
 
 
-def _drop_dead_assignments(unit: Unit, node: ast.FunctionDef, body: str) -> str:
-  """Assignments to plain names that only construction needed."""
-  static = {n for n, v in unit.env.items() if v.kind in ("static", "size")}
-  lines = body.split("\n")
-  while True:
-    try:
-      tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
-    except SyntaxError:
-      return "\n".join(lines)
-    loaded = Counter(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    dead = None
-    original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    for inner in ast.walk(tree):
-      if isinstance(inner, ast.Assign) and len(inner.targets) == 1 and isinstance(inner.targets[0], ast.Name):
-        name = inner.targets[0].id
-        if name in static and not loaded[name] and name in original and _is_pure(inner.value):
-          dead = inner
-          break
-    if dead is None:
-      return "\n".join(lines)
-    first, last = dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2
-    block = _enclosing_block(tree, dead)
-    if block is not None and len(block) == 1:
-      lines[first : last + 1] = [lines[first][: len(lines[first]) - len(lines[first].lstrip())] + "pass"]
-    else:
-      del lines[first : last + 1]
-
-
-def _enclosing_block(tree: ast.AST, statement: ast.stmt) -> list[ast.stmt] | None:
-  for node in ast.walk(tree):
-    for name in ("body", "orelse", "finalbody"):
-      block = getattr(node, name, None)
-      if isinstance(block, list) and statement in block:
-        return block
-  return None
-
-
-def _is_pure(node: ast.AST) -> bool:
-  return not any(isinstance(n, ast.NamedExpr | ast.Await | ast.Yield) for n in ast.walk(node))
+def _only_static(unit: Unit) -> set[str]:
+  """Names that hold nothing but what construction knows."""
+  return {n for n, v in unit.env.items() if v.kind in ("static", "size")}

@@ -9,6 +9,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.scope import Stmt
 from migrate.codemod.site import Chain, InstanceKey, Need, Site, SizeArg, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import closed
 from migrate.codemod.source import names_in
@@ -30,8 +31,14 @@ class SiteSizes:
 
   def size_text(self: Unit, site: Site, need: Need, call: ast.Call | None) -> str:
     """The expression for one size."""
+    before = set(self.hoists)
     parts = [self._one_size(site, need, call, values, suffix) for suffix, values in atoms(need)]
     whole = next((v for v in need.values if v is not None), None)
+    made = set(self.hoists) - before
+    if isinstance(whole, tuple) and len(parts) > 1 and made == set(parts):  # nothing tells any of them: one argument
+      for name in made:
+        del self.hoists[name]
+      return self.hoist(site, need.parameter, need.values)
     if isinstance(whole, dict):
       return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(whole, parts, strict=True)) + "}"
     if isinstance(whole, tuple) and parts and atoms(need)[0][0]:
@@ -303,7 +310,7 @@ class SiteSizes:
     by_instance: dict[InstanceKey, list[Any]] = {}
     for (activation, _, _), value in zip(site.made, values, strict=True):
       runs = by_instance.setdefault(self.owner_key(activation), [])
-      runs.append((activation.number, value))
+      runs.append((self._run_of(activation).number, value))
     settled: dict[InstanceKey, Any] = {}
     several = False
     for owner, runs in by_instance.items():
@@ -322,4 +329,22 @@ class SiteSizes:
     ]
     name = same[0] if same and not several else name
     self.hoists[name] = SizeArg(name, None, 0, "", settled)
-    return f"{name}[len(self.{site.attr})]" if several and site.looped else name
+    if not several or not site.looped:
+      return name
+    loop = self.loops[-1] if self.loops else None
+    if self.iterator:  # the list holds other layers too
+      self.block_for_lists().insert(0, Stmt(lambda: f"{name}_iter = iter({name})", keep=True))
+      return f"next({name}_iter)"
+    if loop is not None and loop.dynamic and loop.item is None:
+      taken = {*self.hoists, *self.used_arguments, *self.env}
+      loop.item = (next(n for n in ("size", f"{base}_item") if n not in taken), name)
+      return loop.item[0]
+    return f"{name}[len(self.{site.attr})]"
+
+  def _run_of(self: Unit, activation: Activation) -> Activation:
+    """The run of the method in which a layer-making function, or one inside the method, ran."""
+    while activation.parent is not None and (
+      "<locals>" in activation.qualname or (self.iterator and activation.qualname.rpartition(".")[2] != self.method)
+    ):
+      activation = activation.parent
+    return activation

@@ -61,6 +61,7 @@ class Trial:
       state[n] = list(getattr(self, n))
     state["flows"] = [(site, {k: list(v) for k, v in site.flow.items()}) for site in self.setup_sites]
     state["loop_state"] = [(loop, list(loop.before), list(loop.iterators)) for loop in self.loops]
+    state["helper_state"] = [(helper, helper.layers, helper.text) for helper in self.helpers.values()]
     state["env"] = {n: dataclasses.replace(v) for n, v in self.env.items()}
     state["own_block"] = self.block
     return state
@@ -72,6 +73,8 @@ class Trial:
     self.block = own_block
     for loop, before, iterators in state.pop("loop_state"):
       loop.before, loop.iterators = before, iterators
+    for helper, layers, text in state.pop("helper_state"):
+      helper.layers, helper.text = layers, text
     for site, flow in state.pop("flows"):
       site.flow = flow
     for name, value in state.items():

@@ -24,6 +24,7 @@ from migrate.codemod.partials import Partials
 from migrate.codemod.pipelines import Pipelines
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
 from migrate.codemod.results import ClassResult
+from migrate.codemod.rounds import Rounds
 from migrate.codemod.scope import Block, Dims, Local, Stmt
 from migrate.codemod.services import Services
 from migrate.codemod.site import InstanceKey, Site, SizeArg, linen_behind
@@ -57,11 +58,12 @@ class Unit(
   Statements,
   Assignments,
   Compound,
+  Comprehensions,
+  Rounds,
   Variables,
   Inlining,
   Partials,
   Pipelines,
-  Comprehensions,
   Trial,
   Lookups,
   Factories,

@@ -300,3 +300,19 @@ def test_loop_in_one_branch_of_a_condition(tmp_path, scan):
     held_out=["Model(3), x(2, 3)"],
   )
   assert ported.moves["params/block_1/kernel"] == "block/1/kernel"
+
+
+def test_name_bound_in_a_branch_that_never_ran_is_that_of_the_other(tmp_path):
+  source = """
+    class Model(nn.Module):
+      dense: Any = nn.Dense
+
+      @nn.compact
+      def __call__(self, x, train=False):
+        if hasattr(self, "normalised"):
+          dense = self.normalised(self.dense, train=train)
+        else:
+          dense = self.dense
+        return dense(3)(dense(7)(x))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 6)"])

@@ -145,3 +145,28 @@ class Model(nn.Module):
 {method}"""
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert method in ported.text
+
+
+def test_closure_called_in_a_loop_with_the_number_of_the_round(tmp_path):
+  source = (
+    """
+    class Model(nn.Module):
+      widths: tuple = (5, 7)
+
+      @nn.compact
+      def __call__(self, x):
+        """
+    + '"""Runs every layer."""'
+    + """
+        def update(i, x):
+          x = nn.Dense(self.widths[i], name=f"hidden{i}")(x)
+          return nn.relu(x) if i < 1 else x
+
+        for i in range(len(self.widths)):
+          x = update(i, x)
+        return x
+    """
+  )
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((4, 6, 9)), x(2, 5)"])
+  assert ported.hoisted == []
+  assert ported.text.index("Runs every layer.") < ported.text.index("= iter(self.")

@@ -9,7 +9,7 @@ from flax import nnx
 from migrate.codemod.ledger import Visit, compress, pair
 from migrate.core.declare import ModelMapping, Rule, move
 from migrate.core.report import MigrateError
-from tests.codemod.support import port_and_check
+from tests.codemod.support import draft, importable, port_and_check, rewrite
 
 
 def visits(*kinds: str) -> list[Visit]:
@@ -177,3 +177,21 @@ def test_modules_of_one_class_that_share_a_scope(tmp_path):
   )
   assert ported.moves["params/Gated_0/w_gate"] == "gated/0/gate/weight_1"
   assert ported.moves["params/Gated_1/w_out"] == "gated/1/out/weight_1"
+
+
+def test_parameters_in_boxes_with_axis_names_are_told(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        init = nn.initializers.lecun_normal()
+        x = nn.Dense(7, kernel_init=nn.with_logical_partitioning(init, ("embed", "mlp")))(x)
+        x = nn.Dense(3, kernel_init=nn.with_partitioning(init, (None, "model")), name="head")(x)
+        return x + self.param("shift", nn.with_partitioning(nn.initializers.zeros, ("model",)), (3,))
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  with importable(ported.folder):
+    draft(ported)
+  assert set(ported.moves) == {
+    "params/Dense_0/kernel", "params/Dense_0/bias", "params/head/kernel", "params/head/bias", "params/shift",
+  }  # fmt: skip

@@ -101,7 +101,6 @@ class ImageClassifier(nnx.Module):
     self.dense = nnx.Linear(x_features, self.num_classes, dtype=self.dtype, rngs=rngs)
 
   def __call__(self, x, train: bool = True):
-
     x = self.conv_init(x)
     x = self.bn_init(x, use_running_average=not train)
     x = self.act(x)

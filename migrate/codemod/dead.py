@@ -1,0 +1,128 @@
+"""What is left in a method of statements that only construction needed."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+
+_COPIES = ("copy.copy", "copy.deepcopy", "dataclasses.replace", "dict", "list")
+
+
+def drop_dead(body: str, static: set[str], node: ast.FunctionDef) -> str:
+  """The body without them.
+
+  Args:
+    body: the text that a method has now.
+    static: names that hold only what construction knows.
+    node: the method as it was.
+  """
+  original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+  empties = not any(isinstance(n, ast.Pass) for n in ast.walk(node))
+  lines = body.split("\n")
+  while True:
+    try:
+      tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
+    except SyntaxError:
+      return "\n".join(lines)
+    dead = next(_dead(tree, static & original), None)
+    first, last = (dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2) if dead is not None else (0, -1)
+    if dead is None and empties:
+      first, last = _empty(tree, lines)
+      if last >= first:
+        dead = next((n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno - 2 == first), None)
+    if last < first:
+      return "\n".join(lines)
+    block = _enclosing_block(tree, dead) if dead is not None else None
+    if block is not None and len(block) == 1 and not lines[first].lstrip().startswith("el"):
+      lines[first : last + 1] = [lines[first][: len(lines[first]) - len(lines[first].lstrip())] + "pass"]
+    else:
+      blank = not lines[first - 1].strip() or lines[first - 1].rstrip().endswith(":") if first else True
+      while blank and last + 1 < len(lines) - 1 and not lines[last + 1].strip():
+        last += 1
+      del lines[first : last + 1]
+
+
+def _dead(tree: ast.AST, static: set[str]) -> Iterator[ast.stmt]:
+  """Assignments to names that nothing reads, and changes of an object that nothing else reads."""
+  loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+  loaded = Counter(n.id for n in loads)
+  stores = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)]
+  changed: Counter[str] = Counter()
+  for store in stores:
+    if (root := _root(store)) is not None:
+      changed[root] += sum(isinstance(n, ast.Name) and n.id == root for n in ast.walk(store))
+  for inner in stores:
+    target = inner.target if isinstance(inner, ast.AugAssign) else inner.targets[0]
+    if (isinstance(inner, ast.Assign) and len(inner.targets) != 1) or not _is_pure(inner.value):
+      continue
+    if isinstance(target, ast.Name) and target.id in static and not loaded[target.id]:
+      yield inner
+    root = _root(inner)
+    if root in static and loaded[root] == changed[root] and _own(tree, root):
+      yield inner
+
+
+def _root(node: ast.Assign | ast.AugAssign) -> str | None:
+  """The local whose attribute or item a statement sets."""
+  target: ast.AST = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+  inside = isinstance(target, ast.Attribute | ast.Subscript)
+  while isinstance(target, ast.Attribute | ast.Subscript):
+    target = target.value
+  return target.id if inside and isinstance(target, ast.Name) else None
+
+
+def _own(tree: ast.AST, name: str) -> bool:
+  """Whether a name holds only objects made for it: nobody sees what changes in them."""
+  made = [
+    n.value
+    for n in ast.walk(tree)
+    if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in n.targets)
+  ]
+  return bool(made) and all(
+    isinstance(v, ast.Dict | ast.List) or (isinstance(v, ast.Call) and ast.unparse(v.func) in _COPIES) for v in made
+  )
+
+
+def _empty(tree: ast.AST, lines: list[str]) -> tuple[int, int]:
+  """First and last line of a condition, a loop or an `else` in which nothing happens; (0, -1) where there is none."""
+  for node in ast.walk(tree):
+    if not isinstance(node, ast.If | ast.For):
+      continue
+    span = (node.lineno - 2, (node.end_lineno or 0) - 2)
+    if isinstance(node, ast.For) and (not _is_pure(node.iter) or _calls_next(node.iter)):
+      continue
+    if _passes(node.body) and (not node.orelse or _passes(node.orelse)):
+      if not _remarks(lines[span[0] : span[1] + 1]):
+        return span
+    elif isinstance(node, ast.If) and _passes(node.orelse):
+      start = (node.body[-1].end_lineno or 0) - 1
+      if not _remarks(lines[start : span[1] + 1]) and lines[start].strip().startswith("else"):
+        return start, span[1]
+  return 0, -1
+
+
+def _passes(block: list[ast.stmt]) -> bool:
+  return len(block) == 1 and isinstance(block[0], ast.Pass)
+
+
+def _remarks(lines: list[str]) -> bool:
+  return any("#" in line for line in lines)
+
+
+def _calls_next(node: ast.AST) -> bool:
+  return any(isinstance(n, ast.Name) and n.id in ("next", "iter") for n in ast.walk(node))
+
+
+def _enclosing_block(tree: ast.AST, statement: ast.AST) -> list[ast.stmt] | None:
+  for node in ast.walk(tree):
+    for name in ("body", "orelse", "finalbody"):
+      block = getattr(node, name, None)
+      if isinstance(block, list) and statement in block:
+        return block
+  return None
+
+
+def _is_pure(node: ast.AST) -> bool:
+  return not any(isinstance(n, ast.NamedExpr | ast.Await | ast.Yield) for n in ast.walk(node))

@@ -1,0 +1,129 @@
+"""Comprehensions that make layers, and loops whose number of rounds only a call knows."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from migrate.codemod.compound import Loop
+from migrate.codemod.scope import Block, Stmt
+from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.codemod.source import names_in
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_BRANCHES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+class Rounds:
+  """Handling of both, mixed into `Unit`."""
+
+  def makes_here(self: Unit, node: ast.AST | list[ast.stmt]) -> bool:
+    """Whether constructor calls inside make layers."""
+    roots = node if isinstance(node, list) else [node]
+    return any(isinstance(n, ast.Call) and self.creates(n) for root in roots for n in ast.walk(root))
+
+  def comprehension(self: Unit, node: Comprehension) -> str | None:
+    """`[nn.Dense(n)(x) for n in self.sizes]`: a loop of `__init__` makes the layers, the text runs over them too.
+
+    None where it makes no layers.
+    """
+    if node in self.comprehension_texts:
+      return self.comprehension_texts[node]
+    if self.in_setup or not self.makes_here(node):
+      return None
+    texts: dict[ast.AST, str] = {}
+    headers: list[list[str | None]] = []
+    saved, outer = dict(self.env), self.block
+    for generator in node.generators:
+      texts[generator.iter] = self.text(generator.iter)
+      static = self.try_static(generator.iter)
+      self.enter_loop(node, generator.target, static is not None)
+      texts |= {test: self.text(test) for test in generator.ifs}
+      tests = [self.try_static(test) for test in generator.ifs]
+      target = self.source.code(generator.target)
+      headers.append([f"for {target} in {static}:" if static else None, *(f"if {t}:" if t else None for t in tests)])
+    loop = self.new_loop(node, None, all(all(h) for h in headers))
+    if not self.loops and len(headers) == 1 and not any(isinstance(n, _BRANCHES) for n in _inside(node)):
+      loop.zipped = []
+    else:
+      loop.conditional = 1
+    self.block = []
+    self.loops.append(loop)
+    texts |= {part: self.text(part) for part in _parts(node)}
+    self.loops.pop()
+    inner: list[Stmt | Block] = self.block
+    self.block, self.env = outer, saved
+    for header in [] if loop.dynamic else [h for lines in reversed(headers) for h in reversed(lines)]:
+      inner = [Block([(lambda text=str(header): text, inner)], loop=str(header).startswith("for"))]
+    if loop.dynamic:
+      inner = [Block([(lambda: self.rounds(loop), inner)], loop=True)]
+    place = self.loops[0].before if self.loops else self.block
+    place += loop.before
+    self.block += inner
+    if loop.zipped:
+      self._zip(node, texts, loop.zipped)
+    found = self.compose(node, lambda child: texts[child] if child in texts else self.source.code(child))
+    self.comprehension_texts[node] = found
+    return found
+
+  def _zip(self: Unit, node: Comprehension, texts: dict[ast.AST, str], layers: list[tuple[str, str]]) -> None:
+    """`for n in self.sizes` becomes `for n, dense in zip(self.sizes, self.dense)`, or `for dense in self.dense`."""
+    generator = node.generators[0]
+    used = {n for part in [*_parts(node), *generator.ifs] for n in names_in(texts[part])}
+    bound = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
+    names = [name for name, _ in layers]
+    lists = [f"self.{attr}" for _, attr in layers]
+    if bound & used or generator.ifs:
+      target = self.source.code(generator.target)
+      names.insert(
+        0, f"({target})" if isinstance(generator.target, ast.Tuple) and not target.startswith("(") else target
+      )
+      lists.insert(0, texts[generator.iter])
+    texts[generator.target] = ", ".join(names)
+    texts[generator.iter] = f"zip({', '.join(lists)})" if len(lists) > 1 else lists[0]
+
+  def new_loop(self: Unit, node: ast.AST, index: str | None, static: bool) -> Loop:
+    """The loop of `__init__` for one of the method. Refuses one of unknown length inside another."""
+    if not static and self.loops:
+      raise self.refusal(node, "a loop inside another makes layers, and only a call knows its number of rounds",
+                         "a loop over fields or constants", "loop over a field")  # fmt: skip
+    return Loop(index, dynamic=not static, node=node)
+
+  def rounds(self: Unit, loop: Loop) -> str:
+    """The header of a loop of `__init__` that the trace alone tells the number of rounds."""
+    if loop.item is not None:
+      return f"for {loop.item[0]} in {loop.item[1]}:"
+    return f"for _ in range({self._count(loop)}):"
+
+  def _count(self: Unit, loop: Loop) -> str:
+    """The constructor argument for the number of rounds of a loop."""
+    assert loop.node is not None
+    site = next(s for n, s in self.sites.items() if n in set(ast.walk(loop.node)))
+    name = f"num_{site.attr}"
+    if name not in self.hoists:
+      self.hoists[name] = SizeArg(name, None, 0, "", self._layers_in_a_run(site))
+    return name
+
+  def _layers_in_a_run(self: Unit, site: Site) -> dict[InstanceKey, int]:
+    """How many layers a site makes in one run of the method, by instance."""
+    first: dict[InstanceKey, int] = {}
+    counts: dict[InstanceKey, int] = {}
+    for activation, _, _ in site.made:
+      owner = self.owner_key(activation)
+      run = self._run_of(activation).number
+      if first.setdefault(owner, run) == run:
+        counts[owner] = counts.get(owner, 0) + 1
+    return counts
+
+
+def _parts(node: Comprehension) -> list[ast.expr]:
+  return [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+
+
+def _inside(node: Comprehension) -> list[ast.AST]:
+  return [n for part in _parts(node) for n in ast.walk(part)]
