@@ -1,4 +1,4 @@
-"""Comprehensions that make layers, and loops whose number of rounds only a call knows."""
+"""Loops whose number of rounds only a call knows, nested comprehensions that make layers, sizes of alternatives."""
 
 # pyright: reportGeneralTypeIssues=false
 # (a part of `Unit`, whose state its methods share)
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Stmt
 from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.codemod.sizes import Dims
 from migrate.codemod.source import names_in
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ class Rounds:
       lists.insert(0, texts[generator.iter])
     texts[generator.target] = ", ".join(names)
     texts[generator.iter] = f"zip({', '.join(lists)})" if len(lists) > 1 else lists[0]
+
+  def either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
+    """Where the flow tells nothing of an axis, what both alternatives say of it."""
+    first, second = self.dims(node.body), self.dims(node.orelse)
+    if first is None or second is None or not len(first) == len(second) == len(dims):
+      return dims
+    return [d or [c for c in p if c in q] for d, p, q in zip(dims, first, second, strict=True)]
 
   def new_loop(self: Unit, node: ast.AST, index: str | None, static: bool) -> Loop:
     """The loop of `__init__` for one of the method. Refuses one of unknown length inside another."""

@@ -82,7 +82,7 @@ class Sizes(MethodSizes):
         return self._dims[node]
     result = self._untraced(node) if events is None else self._flow(node, events)
     if isinstance(node, ast.IfExp) and result is not None:
-      result = self._either(node, result)
+      result = self.either(node, result)
     if result is not None:
       self._dims[node] = result
     return result
@@ -125,13 +125,6 @@ class Sizes(MethodSizes):
       if text in _ELEMENTWISE:
         return self.dims(node.args[0])
     return None
-
-  def _either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
-    """Where the flow tells nothing of an axis, what both alternatives say of it."""
-    first, second = self.dims(node.body), self.dims(node.orelse)
-    if first is None or second is None or not len(first) == len(second) == len(dims):
-      return dims
-    return [d or [c for c in p if c in q] for d, p, q in zip(dims, first, second, strict=True)]
 
   def _flow(self: Unit, node: ast.AST, events: list[Event]) -> Dims:
     rank = min(len(e.value.shape) for e in events)
