@@ -67,6 +67,7 @@ def test_port_hands_every_option_to_the_workflow(workflow, tmp_path, capsys):
   checkpoint.mkdir()
   argv = ["port", "pkg.mod:one", "pkg.mod:two", "--out", str(out), "--include", "a", "--include", "b.c"]
   argv += ["--layout", "overlay", "--apply", "--checkpoint", str(checkpoint), "--checkpoint-out", str(tmp_path / "new")]
+  argv += ["--allow-optimizer-change", "--keep-rng", "--rng", "reseed"]
   assert cli.main(argv) == 0
   ((examples, given_out, options),) = workflow.calls
   assert list(examples) == ["pkg.mod:one", "pkg.mod:two"]
@@ -79,6 +80,10 @@ def test_port_hands_every_option_to_the_workflow(workflow, tmp_path, capsys):
     "checkpoint_out": str(tmp_path / "new"),
     "overwrite": False,
     "exact": False,
+    "allow_optimizer_change": True,
+    "keep_rng": True,
+    "rng": "reseed",
+    "seed": 0,
   }
   shown = capsys.readouterr().out
   assert "trace tiny" in shown
