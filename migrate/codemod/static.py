@@ -206,6 +206,8 @@ class Statics:
   def _static_call(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
     if self.creates(node) or self.factory_of(node) is not None:
       return self.constructor(node, bound=bound)
+    if isinstance(node.func, ast.Call) and not self.in_setup and self.creates(node.func):
+      raise NotStatic(self.source.code(node))  # a layer's output: trying would leave traces of the layer
     function = dotted(node.func)
     if function in (f"{self.self_name}.is_initializing",):
       return "True"

@@ -91,10 +91,10 @@ def test_what_is_no_model(variables, model, words):
 
 
 def test_nothing_is_allocated(variables):
-  before = len(jax.live_arrays())
+  others = jax.live_arrays()  # held, so that no array made here takes the place of one that went
   found = migrate.suggest(jax.eval_shape(lambda: variables), Model)
   assert found.mapping.rules
-  assert len(jax.live_arrays()) == before
+  assert {id(a) for a in jax.live_arrays()} <= {id(a) for a in others}
 
 
 def test_of_another_dtype_it_is_cast(variables):
