@@ -260,7 +260,7 @@ class Assignments:
     """Notes what names hold after an assignment that stays in the method."""
     if isinstance(target, ast.Name):
       events = self.array_events(value)
-      dims = self.dims(value) if events or self.untraced else None
+      dims = self.dims(value) if events or not self.events(value) else None  # in a branch that never ran, too
       self.rebinding(target.id)
       self.static_arrays.discard(target.id)
       if dims is not None:
