@@ -96,7 +96,7 @@ class Makers:
     return found
 
   def defined(self, unit: Unit, node: Definition) -> Maker | None:
-    """The function that a statement of a method defines, if it is one and all its uses are calls that ran."""
+    """The function that a statement of a method defines, if it makes and returns layers."""
     name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
     for (file, qualname), runs in self.project.activations.items():
       if file == unit.source.path and qualname.endswith(f".<locals>.{name}"):
@@ -288,7 +288,7 @@ class MakerUnit(Unit):
       body = fill_sites(self, self.static(node.body))
     else:
       body = "\n".join(fill_sites(self, line) for line in setup_block(self, node.body).split("\n"))
-    body = _finished(body)
+    body = re.sub(r"\n{3,}", "\n\n", body)
     gone = {n for n in names if n not in _loads(body, node)} & (
       {"name", *_only_names(source, node, names), *_moved_only(self, names)}
     )
@@ -327,9 +327,7 @@ class MakerUnit(Unit):
     indent = source.indent(node)
     first = node.body[0]
     inline = first.lineno == node.lineno
-    signature_end = source.span(node.returns)[1] if node.returns is not None else None
     returns = f" -> {self._annotation(node.returns)}" if node.returns is not None else ""
-    del signature_end
     head = "".join(f"{indent}@{self.text(d)}\n" for d in node.decorator_list)
     line = f"{indent}def {node.name}({', '.join(rows)}){returns}:"
     if len(line) > 100:
@@ -353,10 +351,6 @@ class MakerUnit(Unit):
     if default is not None:
       text += f" = {self._annotation(default)}" if argument.annotation is not None else f"={self._annotation(default)}"
     return text
-
-
-def _finished(body: str) -> str:
-  return re.sub(r"\n{3,}", "\n\n", body)
 
 
 def _loads(body: str, node: Definition) -> set[str]:
