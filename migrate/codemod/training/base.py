@@ -271,6 +271,18 @@ class Base:
     """The call of a function of the program."""
     raise NotImplementedError
 
+  def analyse(self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:  # fmt: skip
+    """What is known of a function, and which model here is which one there."""
+    raise NotImplementedError
+
+  def rewrap(self, wrap: Any, analysis: Analysis, value: Value) -> None:
+    """Writes a transform anew."""
+    raise NotImplementedError
+
+  def scan(self, node: ast.Call) -> Result:
+    """`jax.lax.scan`."""
+    raise NotImplementedError
+
   def read_plainly(self, function: Function) -> None:
     """Reads a function that something else calls."""
     raise NotImplementedError

@@ -119,6 +119,6 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
 def _either(a: Value, b: Value) -> Value:
   if not special(a) and not special(b):
     return PLAIN
-  if isinstance(a, Held) and isinstance(b, Held) and type(a) is type(b) and a.token is b.token:
+  if isinstance(a, Held) and isinstance(b, Held) and dataclasses.replace(a, epoch=0) == dataclasses.replace(b, epoch=0):
     return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
   return Mixed()

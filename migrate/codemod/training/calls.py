@@ -6,6 +6,7 @@ import ast
 import dataclasses
 
 from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.scans import SCAN
 from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
@@ -14,7 +15,6 @@ from migrate.codemod.training.values import (
   Changed,
   Function,
   Grads,
-  Held,
   Part,
   Plain,
   Recipe,
@@ -67,6 +67,8 @@ class Calls(Base):
           self.file.replace(node, self.file.text(node.args[0]))
         return value, form
       return PLAIN, PLAINLY
+    if full == SCAN:
+      return self.scan(node)
     if full == "optax.apply_updates":
       return self.apply_updates(node)
     if (full or "").startswith("optax."):
@@ -106,6 +108,8 @@ class Calls(Base):
       return self.apply(node, value) if isinstance(value, Apply) else None
     if isinstance(base, Changed) and func.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
       return dataclasses.replace(base, collection=str(node.args[0].value)), None
+    if _whole(base) and func.attr in ("get", "pop") and ast.unparse(node.args[0]) == "'params'" and len(node.args) == 1:
+      return dataclasses.replace(base, whole=False), form  # pyright: ignore
     if isinstance(base, Variables) and func.attr in ("get", "pop") and node.args:
       if func.attr == "get" and isinstance(node.args[0], ast.Constant):
         return Part(base.token, base.epoch, str(node.args[0].value), base.inner), form
@@ -127,6 +131,8 @@ class Calls(Base):
     if not special(value):
       self._arguments_plain(node)
       return PLAIN, PLAINLY
+    if _whole(value) and isinstance(name, ast.Constant) and name.value == "params" and form is None:
+      return Tup((Variables(value.token, value.epoch, collections=frozenset()), dataclasses.replace(value, whole=False))), None  # fmt: skip # pyright: ignore
     if not isinstance(value, Variables) or not isinstance(name, ast.Constant) or form is not None:
       raise self.left(
         node, "a collection taken out of something else than named variables", "give the variables a name"
@@ -165,7 +171,7 @@ class Calls(Base):
       pass  # the statistics may be put into the state by a later `replace`
     text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {self.file.text(grads)})"
     self.file.replace(node, text)
-    return Train(token, self.advance(token)), EFFECT
+    return Train(token, self.advance(token), state.whole), EFFECT
 
   def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
     """Whether a keyword puts what a call changed into the state."""
@@ -188,15 +194,17 @@ class Calls(Base):
 
   def _create(self, node: ast.Call, full: str) -> Result:
     added = self.program.train_state(full.removesuffix(".create")) or []
-    held: Held | None = None
+    held: Part | None = None
     tx: ast.expr | None = None
     for keyword in node.keywords:
       value, form = self.eval(keyword.value)
       if keyword.arg == "tx":
         tx = keyword.value
       elif keyword.arg == "params":
-        if not isinstance(value, Part) or value.collection != "params" or form is not None:
+        if not isinstance(value, Part) or value.collection != "params":
           raise self.left(node, "a training state of something else than a model's parameters", "give what init returned under a name")  # fmt: skip
+        if form is not None:  # `init` is an argument: the model gets a name above
+          self.put_before(node, f"{self.model(value.token, node)} = {self.file.text(keyword.value)}")
         held = value
       elif keyword.arg == "apply_fn":
         if special(value) and not isinstance(value, Apply):
@@ -212,7 +220,7 @@ class Calls(Base):
     token.optimized = True
     text = f"{self.nnx()}.Optimizer({self.model(token, node)}, {self.file.text(tx)}, wrt=nnx.Param)"
     self.file.replace(node, text)
-    return Train(token, self.epoch(token)), ("optimizer", token)
+    return Train(token, self.epoch(token), held.whole), ("optimizer", token)
 
   # ---- transforms
 
@@ -270,3 +278,8 @@ class Calls(Base):
     if grads is not None and full is not None and full.rpartition(".")[2] in ("map", "tree_map", "pmean", "psum"):
       return grads, PLAINLY
     return Plain(full or ""), PLAINLY
+
+
+def _whole(value: Value) -> bool:
+  """Whether a collection stands for all variables."""
+  return isinstance(value, Part) and value.whole

@@ -24,8 +24,10 @@ class Checkpoints(Base):
     if full in RESTORE:
       return self._restored(node)
     if full.startswith(ORBAX) and full.rpartition(".")[2].endswith("Restore"):
-      token = self._saved(node)
-      return (Restoring(token, self.epoch(token)), PLAINLY) if token is not None else (Plain(full), PLAINLY)
+      held = self._saved(node)
+      if held is None:
+        return Plain(full), PLAINLY
+      return Restoring(held.token, self.epoch(held.token), held.whole), PLAINLY
     if full.startswith((f"{ORBAX}args.", f"{ORBAX}save_args")):
       self._saved(node)
       return Plain(full), PLAINLY
@@ -40,23 +42,23 @@ class Checkpoints(Base):
       return PLAIN, PLAINLY
     return self._restored(node)
 
-  def _saved(self, node: ast.Call) -> Token | None:
-    """Writes model and optimizer where a training state was given; returns the model."""
-    found: Token | None = None
+  def _saved(self, node: ast.Call) -> Train | Restoring | None:
+    """Writes model and optimizer where a training state was given; returns that."""
+    found: Train | Restoring | None = None
     for argument in [*node.args, *(k.value for k in node.keywords)]:
       value, form = self.eval(argument)
       if isinstance(value, Train) and form is None:
-        found = value.token
-        if found in self.pending:
+        found = value
+        if value.token in self.pending:
           raise self.left(node, "a checkpoint without the statistics that a call changed", "put them into the state first", "L2N404")  # fmt: skip
-        text = self.state_text(found, argument)
+        text = self.state_text(value.token, argument)
         if not self.nested and self.statement is not None:
           name = self._free("target")
           self.put_before(argument, f"{name} = {text}")
           text = name
         self.file.replace(argument, text)
       elif isinstance(value, Restoring):
-        found = value.token
+        found = value
       elif special(value):
         self.plain(argument)
     return found
@@ -68,16 +70,17 @@ class Checkpoints(Base):
     return f'{{"model": {nnx}.state({model}, {nnx}.Not({nnx}.RngState)), "optimizer": {nnx}.state({optimizer})}}'
 
   def _restored(self, node: ast.Call) -> Result:
-    token = self._saved(node)
-    if token is None:
+    held = self._saved(node)
+    if held is None:
       return PLAIN, PLAINLY
+    token = held.token
     nnx = self.nnx()
     name = self._free("restored")
     self.put_before(node, f"{name} = {self.file.text(node)}")
     for what, holder in (("model", self.model(token, node)), ("optimizer", self.optimizer(token, node))):
       self.put_before(node, f'{nnx}.update({holder}, {name}["{what}"])')
     self.note(node, "this checkpoint holds model and optimizer now, where it held a training state", "convert older ones with linen2nnx convert", "L2N413", "eye")  # fmt: skip
-    return Train(token, self.advance(token)), None
+    return Train(token, self.advance(token), held.whole), None
 
   def _free(self, name: str) -> str:
     taken = {n.id for n in ast.walk(self.scope.node) if isinstance(n, ast.Name)}

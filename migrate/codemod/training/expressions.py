@@ -30,6 +30,7 @@ from migrate.codemod.training.values import (
   made,
   special,
 )
+from migrate.codemod.training.wraps import constant
 
 
 class Expressions(Base):
@@ -86,7 +87,7 @@ class Expressions(Base):
       if form is not None:
         raise self.left(node, "a part of a training state that has no name", "give it a name first")
       if node.attr == "params":
-        return Part(token, self.epoch(token)), None
+        return Part(token, self.epoch(token), whole=value.whole), None
       if node.attr == "opt_state":
         return OptState(token, self.epoch(token)), None
       if node.attr == "apply_fn":
@@ -98,7 +99,7 @@ class Expressions(Base):
         return Part(token, self.epoch(token), node.attr), None
       raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
     if isinstance(value, Recipe) and token is not None:
-      if node.attr in ("apply", "init", "__call__", "init_with_output", "lazy_init"):
+      if node.attr in ("apply", "init", "__call__", "init_with_output", "lazy_init", "tabulate"):
         return Apply(token, method="apply" if node.attr == "__call__" else node.attr), None
       if token.initialised and form is None and node.attr in token.cls.parameters:
         self.file.replace(node, f"{self.model(token, node)}.{node.attr}")
@@ -115,11 +116,15 @@ class Expressions(Base):
 
   def _subscript(self, node: ast.Subscript) -> Result:
     value, form = self.eval(node.value)
-    key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    key = constant(node.slice, None)
     if isinstance(value, Variables) and isinstance(key, str):
       if form is not None:
         self.file.replace(node, self.file.text(node.value))
       return Part(value.token, value.epoch, key, value.inner), form
+    if isinstance(value, Part) and value.whole and key == "params":
+      if form is not None:
+        self.file.replace(node, self.file.text(node.value))
+      return dataclasses.replace(value, whole=False), form
     if isinstance(value, Changed) and isinstance(key, str) and not value.collection:
       return dataclasses.replace(value, collection=key), None
     if isinstance(value, Tup) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
@@ -173,6 +178,8 @@ class Expressions(Base):
   def _dict(self, node: ast.Dict) -> Result:
     found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
     held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
+    if any(special(v) and not isinstance(v, Held) for _, v, _ in found):
+      raise self.left(node, "a dict with a model in a tuple in it", "give what is in the tuple by itself")
     if not held:
       for key in node.keys:
         self.plain(key)
@@ -184,7 +191,11 @@ class Expressions(Base):
       if form is not None or not isinstance(value, (Part, Changed, Variables)):
         raise self.left(node, "a dict of more than a model's collections", "give variables as {'params': ..., ...}")
       if isinstance(value, Variables) and key is None:
-        parts |= dict.fromkeys(value.collections or {"*"}, value)
+        parts |= dict.fromkeys({"*"} if value.collections is None else value.collections, value)
+      elif isinstance(value, Part) and value.whole:
+        if key is not None:
+          raise self.left(node, "all variables as one collection", "give variables['params']")
+        parts["params"] = value
       elif isinstance(key, ast.Constant) and isinstance(value, (Part, Changed)) and value.collection in (key.value, ""):
         parts[str(key.value)] = value
       else:

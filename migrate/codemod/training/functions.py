@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.base import Analysis, Result
+from migrate.codemod.training.parameters import Parameters
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
@@ -17,30 +18,26 @@ from migrate.codemod.training.values import (
   Form,
   Function,
   Grads,
-  Held,
   Left,
-  OptState,
   Part,
   Recipe,
   Token,
-  Train,
-  Tup,
   Value,
-  Variables,
   Wrap,
   leaves,
   lower,
+  sign,
   special,
   tokens,
   with_token,
 )
-from migrate.codemod.training.wraps import Wraps, constant, keyword_value
+from migrate.codemod.training.wraps import constant, keyword_value
 
 GRADS = {"jax.grad": "grad", "jax.value_and_grad": "value_and_grad"}
 PARTIAL = "functools.partial"
 
 
-class Functions(Wraps):
+class Functions(Parameters):
   """Calls of the program's functions, and what becomes of their arguments and of what they return."""
 
   def decorated(self, function: Function) -> Function:
@@ -75,7 +72,7 @@ class Functions(Wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
-    analysis, table = self._analyse(function, given, inner, node)
+    analysis, table = self.analyse(function, given, inner, node)
     owner = function.unit.owner(function.node)
     if owner in self.masks:
       self.masks.add(self.here())
@@ -163,12 +160,12 @@ class Functions(Wraps):
 
   # ---- reading a function
 
-  def _analyse(
+  def analyse(
     self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST
   ) -> tuple[Analysis, dict[Token, Token]]:
     """What is known of a function, read now if it was not; and which model here is which one there."""
     order: list[Token] = []
-    signature = tuple((n, _sign(v, order)) for n, v in sorted(given.items()) if special(v) or isinstance(v, Grads))
+    signature = tuple((n, sign(v, order)) for n, v in sorted(given.items()) if special(v) or isinstance(v, Grads))
     known = self.analysed.get(function.node)
     if known is not None and (known.done or known.signature == signature):
       if not known.done:
@@ -236,81 +233,6 @@ class Functions(Wraps):
       analysis.done = True
       self.scope, self.statement, self.before, self.nested = saved[:4]
 
-  def _parameters(self, function: Function, analysis: Analysis, scope: Scope) -> None:
-    """Writes the parameters of a function anew."""
-    arguments = function.node.args
-    groups = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
-    seen: list[Form] = []
-    place = 0
-    defaults = {a.arg for a, _ in zip(reversed(groups[0]), reversed(arguments.defaults), strict=False)}
-    for argument in [*groups[0], *groups[1]]:
-      value = analysis.given.get(argument.arg, PLAIN)
-      if not special(value):
-        analysis.places[argument.arg] = [place]
-        place += 1
-        continue
-      if argument.arg in defaults:
-        raise self.left(argument, f"argument `{argument.arg}` with a default holds part of a model", "take the default away")  # fmt: skip
-      forms = [f for f in _carried(value) if f not in seen]
-      if (
-        self.known.optimizing is not None
-        and not isinstance(value, OptState)
-        and not isinstance(function.node, ast.Lambda)
-      ):
-        if self.place(function.unit, function.node) not in self.known.optimizing:
-          forms = [f for f in forms if f[0] != "optimizer"]
-      seen += forms
-      analysis.emits[argument.arg] = forms
-      names = []
-      for form in forms:
-        if form == PLAINLY:
-          names.append(argument.arg)
-          if argument.annotation is not None:
-            self._recipe(argument, argument.annotation)
-        elif form[0] == "model":
-          names.append(self.model(form[1], argument))
-        else:
-          asked = set(self.optimizing)
-          names.append(self.optimizer(form[1], argument))
-          self.optimizing = asked  # having it is not using it
-      analysis.names[argument.arg] = names
-      analysis.places[argument.arg] = list(range(place, place + len(names)))
-      place += len(names)
-    for argument in [*groups[0], *groups[1]]:
-      if argument.arg in analysis.emits and analysis.emits[argument.arg] != [PLAINLY]:
-        texts = [self._annotated(argument, n, f) for n, f in
-                 zip(analysis.names[argument.arg], analysis.emits[argument.arg], strict=True)]  # fmt: skip
-        self._write_parameter(function, argument, texts)
-
-  def _annotated(self, argument: ast.arg, name: str, form: Form) -> str:
-    if argument.annotation is None:
-      return name
-    self.nnx()
-    return f"{name}: nnx.{'Module' if form[0] == 'model' else 'Optimizer'}"
-
-  def _recipe(self, argument: ast.arg, annotation: ast.expr) -> None:
-    """An argument that is a partial of its class now says so."""
-    text = self.file.source.code(annotation)
-    if not text.endswith("]"):
-      self.file.replace(annotation, f"functools.partial[{text}]")
-      self.file.need(argument, "import functools")
-
-  def _write_parameter(self, function: Function, argument: ast.arg, texts: list[str]) -> None:
-    if texts:
-      self.file.replace(argument, ", ".join(texts))
-      return
-    source = self.file.source
-    start, end = source.span(argument)
-    rest = source.data[end:]
-    skip = len(rest) - len(rest.lstrip())
-    if rest.lstrip().startswith(b","):
-      tail = rest[skip + 1 :]
-      end += skip + 1 + (len(tail) - len(tail.lstrip(b" ")))
-    else:
-      back = source.data[:start].rstrip()
-      start = len(back) - 1 if back.endswith(b",") else start
-    self.file.replace_span(argument, start, end, "")
-
   # ---- what it returns
 
   def _returned(self, scope: Scope, node: ast.AST) -> Value:
@@ -318,74 +240,15 @@ class Functions(Wraps):
     held = [v for v in values if special(v)]
     if not held:
       return values[0] if values else PLAIN
-    shapes = {str(_sign(v, [])) for v in values}
+    shapes = {str(sign(v, [])) for v in values}
     if len(shapes) > 1:
       raise self.left(node, "returns part of a model on one way, and something else on another", "return the same on every way")  # fmt: skip
     return values[0]
-
-  def _annotation(self, node: ast.FunctionDef, analysis: Analysis, scope: Scope) -> None:
-    """Makes what the function says it returns true."""
-    returns, value = node.returns, analysis.value
-    if returns is None or not special(value):
-      return
-    fresh = {t for t in tokens(value) if t in self.created.get(scope, ())}
-    elements = (
-      returns.slice.elts if isinstance(returns, ast.Subscript) and isinstance(returns.slice, ast.Tuple) else None
-    )
-    if isinstance(value, Tup):
-      if elements is None or len(elements) != len(value.items):
-        start = self.file.source.span(returns)[0]
-        arrow = self.file.source.data.rindex(b"->", 0, start)
-        while self.file.source.data[arrow - 1 : arrow] == b" ":
-          arrow -= 1
-        self.file.replace_span(node, arrow, self.file.source.span(returns)[1], "")
-        return
-      texts = [t for e, v in zip(elements, value.items, strict=True) for t in self._types(lower(v, fresh), e)]
-    else:
-      texts = self._types(lower(value, fresh), returns)
-    base = self.file.source.code(returns.value) if elements is not None and isinstance(returns, ast.Subscript) else "tuple"  # fmt: skip
-    self.file.replace(returns, "None" if not texts else texts[0] if len(texts) == 1 else f"{base}[{', '.join(texts)}]")
-
-  def _types(self, forms: list[Form], node: ast.expr) -> list[str]:
-    found = []
-    for form in forms:
-      if form == PLAINLY or form[0] == "tuple":
-        found.append(self.file.source.code(node))
-      else:
-        self.nnx()
-        found.append("nnx.Module" if form[0] == "model" else "nnx.Optimizer")
-    return found
-
-
-def _carried(value: Value) -> list[Form]:
-  """What takes the place of an argument."""
-  if isinstance(value, Train):
-    return [("model", value.token), ("optimizer", value.token)]
-  if isinstance(value, OptState):
-    return [("optimizer", value.token)]
-  if isinstance(value, Recipe) and not value.token.initialised:
-    return [PLAINLY]
-  if isinstance(value, (Recipe, Variables, Part, Apply)):
-    return [("model", value.token)]
-  return []
 
 
 def _runs(value: Value) -> bool:
   """Whether an argument holds a model with its variables."""
   return not (isinstance(value, (Recipe, Apply)) and not value.token.initialised)
-
-
-def _sign(value: Value, order: list[Token]) -> Any:
-  """The kind of a value, with models by number."""
-  if isinstance(value, Tup):
-    return tuple(_sign(v, order) for v in value.items)
-  if isinstance(value, Held):
-    if value.token not in order:
-      order.append(value.token)
-    known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
-    more = (getattr(value, "collection", ""), getattr(value, "inner", False), getattr(value, "method", ""), known)
-    return (type(value).__name__, order.index(value.token), *more)
-  return "plain"
 
 
 def _name(function: Function) -> str:

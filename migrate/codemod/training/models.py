@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from migrate.codemod.source import names_in
-from migrate.codemod.training.base import Analysis, Base, Result
+from migrate.codemod.training.base import Analysis, Result
+from migrate.codemod.training.constructions import Constructions
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
@@ -18,6 +18,7 @@ from migrate.codemod.training.values import (
   Recipe,
   Token,
   Tup,
+  Value,
   Variables,
   special,
 )
@@ -26,25 +27,17 @@ UNSEEN = {"intermediates", "perturbations"}
 SHAPED = {"ones", "zeros", "empty", "full", "ShapeDtypeStruct"}
 
 
-class Models(Base):
+class Models(Constructions):
   """`Model(...)`, `model.init(...)`, `model.apply(...)`."""
-
-  def construct(self, node: ast.Call, full: str | None) -> Result | None:
-    """The construction of a module that is NNX once everything is rewritten."""
-    cls = self.classes.get(full or "")
-    if cls is None or any(k.arg == "rngs" for k in node.keywords):
-      return None
-    for argument in [*node.args, *(k.value for k in node.keywords)]:
-      self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
-    token = Token(cls, node, self.here(), streams=set(self.known.streams.get(self.place(self.file, node), ())))
-    self.made_in[node] = (self.scope, self.statement)
-    self.touched.add(token.owner)
-    return Recipe(token), PLAINLY
 
   def apply(self, node: ast.Call, function: Apply) -> Result:
     """A call of a model through `apply` or `init`."""
     if function.method == "init":
       return self._init(node, function.token)
+    if function.method == "init_with_output":
+      return self._init_with_output(node, function.token)
+    if function.method == "tabulate":
+      return self._tabulate(node, function.token)
     if function.method != "apply":
       raise self.left(node, f"`{function.method}` of a module", "write init and apply")
     return self._apply(node, function.token)
@@ -84,13 +77,61 @@ class Models(Base):
     if not node.args or any(isinstance(a, ast.Starred) for a in node.args[:1]):
       raise self.left(node, "init without a key that can be told", "give the key first")
     self._plain_arguments(node)
-    rngs = self._rngs(node.args[0], token)
-    given = self._sizes(node, token)
-    self._construction(node, token, [*given, f"rngs={rngs}"])
+    self.file.replace(node, self._constructed(node, token))
+    return self._made(node, token), ("model", token)
+
+  def _constructed(self, node: ast.Call, token: Token) -> str:
+    """The text that makes the model."""
+    return self._construction(node, token, [*self._sizes(node, token), f"rngs={self._rngs(node.args[0], token)}"])
+
+  def _made(self, node: ast.Call, token: Token) -> Value:
     token.initialised = True
     self.created.setdefault(self.scope, set()).add(token)
     self.note(node, "initial values are drawn anew: NNX draws other numbers from the same key", "convert a checkpoint of the Linen program where they must be the same", "L2N411", "note")  # fmt: skip
-    return Variables(token, self.epoch(token)), ("model", token)
+    if token.cls.collections == {"params"}:
+      return Part(token, self.epoch(token), whole=True)
+    return Variables(token, self.epoch(token))
+
+  def _init_with_output(self, node: ast.Call, token: Token) -> Result:
+    """Makes the model above, and calls it."""
+    if token.cls.collections != {"params"}:
+      raise self.left(node, "init_with_output of a model with more than parameters", "call init, then apply")
+    if token.initialised or not node.args or any(k.arg in ("method", "mutable", None) for k in node.keywords):
+      raise self.left(
+        node, "`init_with_output` with options, or of a module that has variables", "call init, then apply"
+      )
+    self._plain_arguments(node)
+    made = self._constructed(node, token)
+    value = self._made(node, token)
+    name = self.model(token, node)
+    self.put_before(node, f"{name} = {made}")
+    self._call_again(node, name)
+    return Tup((PLAIN, value)), PLAINLY
+
+  def _call_again(self, node: ast.Call, function: str, first: tuple[str, ...] = ()) -> None:
+    """Gives what came after the key to a function."""
+    texts = [*first, *(self.file.text(a) for a in node.args[1:])]
+    texts += [f"{k.arg}={self.file.text(k.value)}" if k.arg else f"**{self.file.text(k.value)}" for k in node.keywords]
+    self.file.replace(node, self.call_text(node, function, texts))
+
+  def _tabulate(self, node: ast.Call, token: Token) -> Result:
+    """The table of a model; one is made for it where none is at hand."""
+    known = {*token.cls.call, "depth", "console_kwargs", "compute_flops", "compute_vjp_flops"}
+    strange = [k.arg for k in node.keywords if k.arg not in known]
+    if strange or not node.args or isinstance(node.args[0], ast.Starred):
+      raise self.left(
+        node, f"tabulate with {', '.join(map(str, strange)) or 'no key'}", "call nnx.tabulate(model, ...)"
+      )
+    self._plain_arguments(node)
+    scope, statement = self.made_in[token.made]
+    if token.initialised and self.at_hand(token):
+      model = self.model(token, node)
+    elif token.initialised or token.made in self.partial or not self._movable(token.made, scope, statement, node):
+      raise self.left(node, "tabulate of a module whose construction is not at hand", "tabulate it after init")
+    else:
+      model = self._written(node, token, [*self._sizes(node, token), f"rngs={self._rngs(node.args[0], token)}"])
+    self._call_again(node, f"{self.nnx()}.tabulate", (model,))
+    return PLAIN, PLAINLY
 
   def _plain_arguments(self, node: ast.Call, start: int = 0) -> None:
     for argument in [*node.args[start:], *(k.value for k in node.keywords)]:
@@ -156,86 +197,6 @@ class Models(Base):
     if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
       return f"{self.file.text(node)}.shape[-{axis}]"
     return None
-
-  def _construction(self, node: ast.Call, token: Token, more: list[str]) -> None:
-    """Writes the construction in the place of `init`, and takes it from where it was."""
-    made, (scope, statement) = token.made, self.made_in[token.made]
-    file = scope.file
-    inside = any(n is made for n in ast.walk(node))
-    names = [a for a in token.cls.parameters if a not in token.cls.sizes and a not in token.cls.keyword_only]
-    texts: list[str] = []
-    for i, argument in enumerate(made.args):
-      text = file.text(argument)
-      by_name = bool(token.cls.sizes) and not isinstance(argument, ast.Starred) and i < len(names)
-      texts.append(f"{names[i]}={text}" if by_name else text)
-    texts += [f"{k.arg}={file.text(k.value)}" if k.arg else f"**{file.text(k.value)}" for k in made.keywords]
-    class_text = file.source.code(made.func)
-    given = {t.partition("=")[0] for t in texts}
-    lacking = [a for a in sorted(token.cls.required - {"rngs"} - set(token.cls.sizes)) if a not in given]
-    if lacking and not any(isinstance(a, ast.Starred) for a in made.args) and all(k.arg for k in made.keywords):
-      if token.cls.sizes or len(made.args) < len(lacking):
-        raise self.left(made, f"{class_text} without {', '.join(lacking)}", "give it where the module is made")
-    if made in self.partial or not (inside or self._movable(made, scope, statement, node)):
-      self._make_partial(made, scope, statement)
-      holder = self._holder(token)
-      if holder is None:
-        raise self.left(node, "an init of a module that has no name here", "give the module a name")
-      self.file.replace(node, f"{holder}({', '.join(more)})")
-      return
-    by_position = not token.cls.sizes and any(not t.partition("=")[0].isidentifier() for t in texts)
-    arguments = [*texts, *more] if by_position else [*more[:-1], *texts, more[-1]]
-    self.file.replace(node, self.call_text(node if inside else made, class_text, arguments))
-    if not inside and statement is not None:
-      self.link(self.here(), file.owner(statement))
-      self.erase(statement, file)
-
-  def _movable(self, made: ast.Call, scope: Any, statement: ast.stmt | None, node: ast.Call) -> bool:
-    """Whether the construction means the same where `init` is."""
-    if not (isinstance(statement, ast.Assign) and statement.value is made and len(statement.targets) == 1):
-      return False
-    names = set().union(*(names_in(scope.file.source.code(a)) for a in ast.iter_child_nodes(made) if isinstance(a, (ast.expr, ast.keyword))))  # fmt: skip
-    if scope is not self.scope:
-      return scope.outer is None and scope.file is self.file and not any(self.scope.is_local(n) for n in names)
-    for other in ast.walk(scope.node):
-      if isinstance(other, ast.Name) and isinstance(other.ctx, ast.Store) and other.id in names:
-        if statement.lineno < other.lineno < node.lineno:
-          return False
-    return True
-
-  def _holder(self, token: Token) -> str | None:
-    for scope in self.scope.chain():
-      for name, value in scope.values.items():
-        if isinstance(value, Recipe) and value.token is token:
-          return name
-    return None
-
-  def make_partial(self, token: Token) -> None:
-    """A module that leaves its function before it has variables becomes a partial of its class."""
-    made = token.made
-    self._make_partial(made, *self.made_in[made])
-
-  def _make_partial(self, made: ast.Call, scope: Any, statement: ast.stmt | None) -> None:
-    if made in self.partial:
-      return
-    self.partial.add(made)
-    file = scope.file
-    names = [a for a in self.classes_of(made).parameters if a not in self.classes_of(made).sizes]
-    by_name = bool(self.classes_of(made).sizes)
-    texts = [file.source.code(made.func)]
-    for i, argument in enumerate(made.args):
-      starred = isinstance(argument, ast.Starred)
-      texts.append(f"{names[i]}={file.text(argument)}" if by_name and not starred else file.text(argument))
-    texts += [f"{k.arg}={file.text(k.value)}" if k.arg else f"**{file.text(k.value)}" for k in made.keywords]
-    spelled = "functools.partial"
-    owner = file.owner(made)
-    file.imports.setdefault(owner, set()).add("import functools")
-    file.replace(made, f"{spelled}({', '.join(texts)})")
-    self.link(self.here(), owner)
-
-  def classes_of(self, made: ast.Call) -> Any:
-    """The class that a construction makes."""
-    scope, _ = self.made_in[made]
-    return self.classes[str(self.program.full(scope, made.func))]
 
   # ---- apply
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 
 from migrate.codemod.training.base import Base, Result
 from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
   PLAINLY,
+  Function,
   Grads,
   OptState,
   OptUpdates,
   Part,
   Plain,
   Tup,
+  Value,
   special,
 )
 
@@ -61,7 +64,7 @@ class Optimizers(Base):
       if values[1].token is token and values[1].epoch == self.epoch(token):
         text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})"
         self.file.replace(node, text)
-        return Part(token, self.advance(token)), EFFECT
+        return dataclasses.replace(values[0], epoch=self.advance(token)), EFFECT
     if any(special(v) for v in values):
       raise self.left(node, "updates that did not come from tx.update here", "apply what tx.update returned")
     return PLAIN, PLAINLY
@@ -77,10 +80,11 @@ class Optimizers(Base):
       if argument is not tree:
         self.plain(argument)
     value, _ = self.eval(tree)
-    if special(value) or isinstance(tree, (ast.Dict, ast.Call)) or isinstance(value, Tup):
-      if not isinstance(tree, ast.Call) or special(value):
-        raise self.left(tree, f"a {name} that is a tree like Linen's parameters", "make it a function of the parameters", "L2N407")  # fmt: skip
+    if not self._makes_trees(tree, value):
+      raise self.left(tree, f"a {name} that is a tree like Linen's parameters", "make it a function of the parameters", "L2N407")  # fmt: skip
     nnx = self.nnx()
+    if isinstance(value, Function):
+      self.read_plainly(value)
     if isinstance(tree, ast.Lambda):
       argument = tree.args.args[0].arg if tree.args.args else "params"
       self.plain(tree)
@@ -93,3 +97,12 @@ class Optimizers(Base):
     self.touched.add(self.here())
     self.note(tree, f"the {name} is given the paths and names of the NNX model now", "check that it asks for nothing else than the last name and the shape", "L2N415")  # fmt: skip
     return Plain(full), PLAINLY
+
+  def _makes_trees(self, node: ast.expr, value: Value) -> bool:
+    """Whether a mask is certainly a function, and no tree."""
+    if isinstance(value, Function):
+      return True
+    if isinstance(node, ast.Call):
+      return isinstance(value, Plain) and value.full == "functools.partial"
+    full = self.program.full(self.scope, node)
+    return full is not None and full.rpartition(".")[0] not in self.program.files

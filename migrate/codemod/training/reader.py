@@ -17,12 +17,13 @@ from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.models import Models
 from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
+from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.values import Function, Left, ModelClass
 from migrate.core.report import Finding
 
 
-class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Calls):
+class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, Calls):
   """Everything that is known about training programs."""
 
   def read(self) -> None:

@@ -99,10 +99,12 @@ class Mixed(Value):
 
 @dataclasses.dataclass(frozen=True)
 class Part(Held):
-  """One collection. `inner` is True for the parameters that a differentiated function is given."""
+  """One collection. `inner` is True for the parameters that a differentiated function is given; `whole` where it stands
+  for all variables of a model that has no other collection: `model.init(...)`, used as parameters."""
 
   collection: str = "params"
   inner: bool = False
+  whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,9 @@ class Changed(Held):
 
 @dataclasses.dataclass(frozen=True)
 class Train(Held):
-  """A TrainState."""
+  """A TrainState; `whole` where its `params` are all variables of the model."""
+
+  whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +147,9 @@ class Grads(Held):
 
 @dataclasses.dataclass(frozen=True)
 class Restoring(Held):
-  """Arguments of a checkpoint library that name what is to be restored."""
+  """Arguments of a checkpoint library that name what is to be restored; `whole` as for a Train."""
+
+  whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,6 +218,25 @@ def special(value: Value) -> bool:
 def tokens(value: Value) -> list[Token]:
   """The models of a value, each once, in order."""
   return list(dict.fromkeys(v.token for v in leaves(value) if isinstance(v, Held)))
+
+
+def sign(value: Value, order: list[Token]) -> Any:
+  """The kind of a value, with models by number."""
+  if isinstance(value, Tup):
+    return tuple(sign(v, order) for v in value.items)
+  if isinstance(value, Held):
+    if value.token not in order:
+      order.append(value.token)
+    known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
+    more = (
+      getattr(value, "collection", ""),
+      getattr(value, "inner", False),
+      getattr(value, "method", ""),
+      known,
+      getattr(value, "whole", False),
+    )
+    return (type(value).__name__, order.index(value.token), *more)
+  return "plain"
 
 
 def with_token(value: Value, table: dict[Token, Token], epochs: dict[Token, int]) -> Value:

@@ -1,0 +1,111 @@
+"""Constructions of modules in a training program, and where they go."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from migrate.codemod.source import names_in
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.values import PLAINLY, Recipe, Token
+
+
+class Constructions(Base):
+  """`Model(...)`: it stays until `init` is met, which makes the model."""
+
+  def construct(self, node: ast.Call, full: str | None) -> Result | None:
+    """The construction of a module that is NNX once everything is rewritten."""
+    cls = self.classes.get(full or "")
+    if cls is None or any(k.arg == "rngs" for k in node.keywords):
+      return None
+    for argument in [*node.args, *(k.value for k in node.keywords)]:
+      self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
+    token = Token(cls, node, self.here(), streams=set(self.known.streams.get(self.place(self.file, node), ())))
+    self.made_in[node] = (self.scope, self.statement)
+    self.touched.add(token.owner)
+    return Recipe(token), PLAINLY
+
+  def _construction(self, node: ast.Call, token: Token, more: list[str]) -> str:
+    """The construction with what `init` tells, taken from where it was."""
+    made, (scope, statement) = token.made, self.made_in[token.made]
+    inside = any(n is made for n in ast.walk(node))
+    text = self._written(node, token, more)
+    if made in self.partial or not (inside or self._movable(made, scope, statement, node)):
+      self._make_partial(made, scope, statement)
+      holder = self._holder(token)
+      if holder is None:
+        raise self.left(node, "an init of a module that has no name here", "give the module a name")
+      return f"{holder}({', '.join(more)})"
+    if not inside and statement is not None:
+      self.link(self.here(), scope.file.owner(statement))
+      self.erase(statement, scope.file)
+    return text
+
+  def _written(self, node: ast.Call, token: Token, more: list[str]) -> str:
+    """The text of a construction; `more` are the arguments that Linen does not have."""
+    made = token.made
+    file = self.made_in[made][0].file
+    names = [a for a in token.cls.parameters if a not in token.cls.sizes and a not in token.cls.keyword_only]
+    texts: list[str] = []
+    for i, argument in enumerate(made.args):
+      text = file.text(argument)
+      by_name = bool(token.cls.sizes) and not isinstance(argument, ast.Starred) and i < len(names)
+      texts.append(f"{names[i]}={text}" if by_name else text)
+    texts += [f"{k.arg}={file.text(k.value)}" if k.arg else f"**{file.text(k.value)}" for k in made.keywords]
+    class_text = file.source.code(made.func)
+    given = {t.partition("=")[0] for t in texts}
+    lacking = [a for a in sorted(token.cls.required - {"rngs"} - set(token.cls.sizes)) if a not in given]
+    if lacking and not any(isinstance(a, ast.Starred) for a in made.args) and all(k.arg for k in made.keywords):
+      if token.cls.sizes or len(made.args) < len(lacking):
+        raise self.left(made, f"{class_text} without {', '.join(lacking)}", "give it where the module is made")
+    by_position = not token.cls.sizes and any(not t.partition("=")[0].isidentifier() for t in texts)
+    arguments = [*texts, *more] if by_position else [*more[:-1], *texts, more[-1]]
+    return self.call_text(node if any(n is made for n in ast.walk(node)) else made, class_text, arguments)
+
+  def _movable(self, made: ast.Call, scope: Any, statement: ast.stmt | None, node: ast.Call) -> bool:
+    """Whether the construction means the same where `init` is."""
+    if not (isinstance(statement, ast.Assign) and statement.value is made and len(statement.targets) == 1):
+      return False
+    names = set().union(*(names_in(scope.file.source.code(a)) for a in ast.iter_child_nodes(made) if isinstance(a, (ast.expr, ast.keyword))))  # fmt: skip
+    if scope is not self.scope:
+      return scope.outer is None and scope.file is self.file and not any(self.scope.is_local(n) for n in names)
+    for other in ast.walk(scope.node):
+      if isinstance(other, ast.Name) and isinstance(other.ctx, ast.Store) and other.id in names:
+        if statement.lineno < other.lineno < node.lineno:
+          return False
+    return True
+
+  def _holder(self, token: Token) -> str | None:
+    for scope in self.scope.chain():
+      for name, value in scope.values.items():
+        if isinstance(value, Recipe) and value.token is token:
+          return name
+    return None
+
+  def make_partial(self, token: Token) -> None:
+    """A module that leaves its function before it has variables becomes a partial of its class."""
+    made = token.made
+    self._make_partial(made, *self.made_in[made])
+
+  def _make_partial(self, made: ast.Call, scope: Any, statement: ast.stmt | None) -> None:
+    if made in self.partial:
+      return
+    self.partial.add(made)
+    file = scope.file
+    names = [a for a in self.classes_of(made).parameters if a not in self.classes_of(made).sizes]
+    by_name = bool(self.classes_of(made).sizes)
+    texts = [file.source.code(made.func)]
+    for i, argument in enumerate(made.args):
+      starred = isinstance(argument, ast.Starred)
+      texts.append(f"{names[i]}={file.text(argument)}" if by_name and not starred else file.text(argument))
+    texts += [f"{k.arg}={file.text(k.value)}" if k.arg else f"**{file.text(k.value)}" for k in made.keywords]
+    spelled = "functools.partial"
+    owner = file.owner(made)
+    file.imports.setdefault(owner, set()).add("import functools")
+    file.replace(made, f"{spelled}({', '.join(texts)})")
+    self.link(self.here(), owner)
+
+  def classes_of(self, made: ast.Call) -> Any:
+    """The class that a construction makes."""
+    scope, _ = self.made_in[made]
+    return self.classes[str(self.program.full(scope, made.func))]

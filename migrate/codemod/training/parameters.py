@@ -1,0 +1,154 @@
+"""Parameters and annotations of a training program's functions, written for what they are given now."""
+
+from __future__ import annotations
+
+import ast
+
+from migrate.codemod.training.base import Analysis
+from migrate.codemod.training.program import Scope
+from migrate.codemod.training.values import (
+  PLAIN,
+  PLAINLY,
+  Apply,
+  Form,
+  Function,
+  OptState,
+  Part,
+  Recipe,
+  Train,
+  Tup,
+  Value,
+  Variables,
+  lower,
+  special,
+  tokens,
+)
+from migrate.codemod.training.wraps import Wraps
+
+
+class Parameters(Wraps):
+  """The head of a function."""
+
+  def _parameters(self, function: Function, analysis: Analysis, scope: Scope) -> None:
+    """Writes the parameters of a function anew."""
+    arguments = function.node.args
+    groups = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
+    seen: list[Form] = []
+    place = 0
+    defaults = {a.arg for a, _ in zip(reversed(groups[0]), reversed(arguments.defaults), strict=False)}
+    for argument in [*groups[0], *groups[1]]:
+      value = analysis.given.get(argument.arg, PLAIN)
+      if not special(value):
+        analysis.places[argument.arg] = [place]
+        place += 1
+        continue
+      if argument.arg in defaults:
+        raise self.left(argument, f"argument `{argument.arg}` with a default holds part of a model", "take the default away")  # fmt: skip
+      forms = [f for f in _carried(value) if f not in seen]
+      if (
+        self.known.optimizing is not None
+        and not isinstance(value, OptState)
+        and not isinstance(function.node, ast.Lambda)
+      ):
+        if self.place(function.unit, function.node) not in self.known.optimizing:
+          forms = [f for f in forms if f[0] != "optimizer"]
+      seen += forms
+      analysis.emits[argument.arg] = forms
+      names = []
+      for form in forms:
+        if form == PLAINLY:
+          names.append(argument.arg)
+          if argument.annotation is not None:
+            self._recipe(argument, argument.annotation)
+        elif form[0] == "model":
+          names.append(self.model(form[1], argument))
+        else:
+          asked = set(self.optimizing)
+          names.append(self.optimizer(form[1], argument))
+          self.optimizing = asked  # having it is not using it
+      analysis.names[argument.arg] = names
+      analysis.places[argument.arg] = list(range(place, place + len(names)))
+      place += len(names)
+    for argument in [*groups[0], *groups[1]]:
+      if argument.arg in analysis.emits and analysis.emits[argument.arg] != [PLAINLY]:
+        texts = [self._annotated(argument, n, f) for n, f in
+                 zip(analysis.names[argument.arg], analysis.emits[argument.arg], strict=True)]  # fmt: skip
+        self._write_parameter(function, argument, texts)
+
+  def _annotated(self, argument: ast.arg, name: str, form: Form) -> str:
+    if argument.annotation is None:
+      return name
+    self.nnx()
+    return f"{name}: nnx.{'Module' if form[0] == 'model' else 'Optimizer'}"
+
+  def _recipe(self, argument: ast.arg, annotation: ast.expr) -> None:
+    """An argument that is a partial of its class now says so."""
+    text = self.file.source.code(annotation)
+    if not text.endswith("]"):
+      self.file.replace(annotation, f"functools.partial[{text}]")
+      self.file.need(argument, "import functools")
+
+  def _write_parameter(self, function: Function, argument: ast.arg, texts: list[str]) -> None:
+    if texts:
+      self.file.replace(argument, ", ".join(texts))
+      return
+    source = self.file.source
+    start, end = source.span(argument)
+    rest = source.data[end:]
+    skip = len(rest) - len(rest.lstrip())
+    if rest.lstrip().startswith(b","):
+      tail = rest[skip + 1 :]
+      end += skip + 1 + (len(tail) - len(tail.lstrip(b" ")))
+    else:
+      back = source.data[:start].rstrip()
+      start = len(back) - 1 if back.endswith(b",") else start
+    self.file.replace_span(argument, start, end, "")
+
+  def _annotation(self, node: ast.FunctionDef, analysis: Analysis, scope: Scope) -> None:
+    """Makes what the function says it returns true."""
+    returns, value = node.returns, analysis.value
+    if returns is None or not special(value):
+      return
+    fresh = {t for t in tokens(value) if t in self.created.get(scope, ())}
+    elements = (
+      returns.slice.elts if isinstance(returns, ast.Subscript) and isinstance(returns.slice, ast.Tuple) else None
+    )
+    if isinstance(value, Tup):
+      if elements is None or len(elements) != len(value.items):
+        start = self.file.source.span(returns)[0]
+        arrow = self.file.source.data.rindex(b"->", 0, start)
+        while self.file.source.data[arrow - 1 : arrow] == b" ":
+          arrow -= 1
+        self.file.replace_span(node, arrow, self.file.source.span(returns)[1], "")
+        return
+      texts = [t for e, v in zip(elements, value.items, strict=True) for t in self._types(lower(v, fresh), e)]
+    else:
+      texts = self._types(lower(value, fresh), returns)
+    base = self.file.source.code(returns.value) if elements is not None and isinstance(returns, ast.Subscript) else "tuple"  # fmt: skip
+    self.file.replace(returns, "None" if not texts else texts[0] if len(texts) == 1 else f"{base}[{', '.join(texts)}]")
+
+  def _types(self, forms: list[Form], node: ast.expr) -> list[str]:
+    found = []
+    for form in forms:
+      if form == PLAINLY or form[0] == "tuple":
+        found.append(self.file.source.code(node))
+      else:
+        self.nnx()
+        found.append("nnx.Module" if form[0] == "model" else "nnx.Optimizer")
+    return found
+
+
+def _carried(value: Value) -> list[Form]:
+  """What takes the place of an argument."""
+  if isinstance(value, Train):
+    return [("model", value.token), ("optimizer", value.token)]
+  if isinstance(value, OptState):
+    return [("optimizer", value.token)]
+  if isinstance(value, Recipe) and not value.token.initialised:
+    return [PLAINLY]
+  if isinstance(value, (Recipe, Variables, Part, Apply)):
+    return [("model", value.token)]
+  if isinstance(value, Tup):  # models and optimizers one by one, and what else is in it under its name
+    held = [f for item in value.items for f in _carried(item) if f != PLAINLY]
+    return [*dict.fromkeys(held), *([PLAINLY] if lower(value, set()) else [])]
+  return []
