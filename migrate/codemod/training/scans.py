@@ -70,8 +70,8 @@ class Scans(Base):
     return names
 
   def _check_carry(self, node: ast.Call, init: Value, found: Value) -> None:
-    pair = isinstance(found, Tup) and len(found.items) == 2
-    if not pair or special(found.items[1]) or sign(found.items[0], []) != sign(init, []) or tokens(found) != tokens(init):  # fmt: skip
+    items = found.items if isinstance(found, Tup) and len(found.items) == 2 else (PLAIN, found)
+    if special(items[1]) or sign(items[0], []) != sign(init, []) or tokens(found) != tokens(init):
       raise self.left(node, "a scan whose step does not return what it carries", "return (state, output), with the state that came in, updated")  # fmt: skip
 
   def _write(
