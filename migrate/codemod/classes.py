@@ -13,7 +13,7 @@ from migrate.codemod.factory_text import read_factory
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.methods import helper_function, helper_method, write_method
-from migrate.codemod.results import ClassResult
+from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render
 from migrate.codemod.setup_lists import fill_chains, fill_lists
 from migrate.codemod.setups import write_setup
@@ -21,6 +21,7 @@ from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes import TOKEN
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
+from migrate.codemod.unread import drop_unread
 from migrate.core.report import Finding
 
 
@@ -72,6 +73,16 @@ def rewrite_class(unit: Unit) -> ClassResult:
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
+  functions = [
+    FunctionResult(h.source.path, h.node.name, helper_function(unit, h), h.imports, h.templates)
+    for h in unit.helpers.values()
+    if h.kind == "function" and h.text
+  ]
+  taking = [(h.kind, h.node.name) for h in unit.helpers.values() if h.text and (h.takes_layers or h.kind == "closure")]
+  pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
+  text = pieces[""]
+  for function in functions:
+    function.text = pieces[f"{function.file}:{function.name}"]
   try:
     ast.parse(textwrap.dedent(text))
   except SyntaxError as error:
@@ -79,7 +90,6 @@ def rewrite_class(unit: Unit) -> ClassResult:
     raise unit.refusal(info.node, f"{info.name}: the rewriting does not parse near `{lines[min((error.lineno or 1), len(lines)) - 1].strip()}`",
                        "Python", "report this class") from error  # fmt: skip
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
-  functions = {h.node.name: helper_function(unit, h) for h in unit.helpers.values() if h.kind == "function" and h.text}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions)  # fmt: skip
 

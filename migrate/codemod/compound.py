@@ -238,7 +238,8 @@ class Compound:
       header: Any = (lambda: f"while {static}:") if static is not None else None
     else:
       static = self.static_sizes(node.iter)
-      header = (lambda: f"for {self.source.code(node.target)} in {static}:") if static is not None else None
+      target_text = self.source.code(node.target)
+      header = (lambda: f"for {target_text} in {static}:") if static is not None else None
     if header is None and not self.makes_here(node.body):
       return self._dynamic_loop(node)
     loop = self.new_loop(node, self._index(node), header is not None)
@@ -352,10 +353,9 @@ class Compound:
   def reference(self: Unit, attr: str) -> str:
     """What the method writes for an attribute made here: in a loop, an element of a list."""
     if self.iterator:
-      helper = next(h for h in self.helpers.values() if h.layers == self.iterator)
-      return f"next({self.iterator})" if helper.kind == "closure" else "next(layers)"
+      return f"next({self.handed_layers})"
     if not self.loops:
-      return f"self.{attr}"
+      return f"{self.self_name or 'self'}.{attr}"
     loop = self.loops[0]
     if self.names_in_comprehension is not None:
       return self.layer_of_round(attr)

@@ -166,7 +166,8 @@ class Factories:
     direct = factory.sites[0] if len(factory.sites) == 1 and all(isinstance(v, nn.Module) for _, v, _ in runs) else None
     if direct is not None and not all(any(m is v for _, _, m in direct.made) for _, v, _ in runs):
       direct = None
-    site = Site(attr, node, made, direct.record if direct is not None else None, factory=factory)
+    record = direct.record if direct is not None else None
+    site = Site(attr, node, made, record, factory=factory, home=(self.source, self.names))
     site.names = {n for n, v in self.env.items() if v.kind == "static"}
     for size in factory.sizes:
       found = [_values_in(size, inner) for _, _, inner in runs]

@@ -10,10 +10,10 @@ from typing import Any
 from migrate.codemod.classes import rewrite_class
 from migrate.codemod.factories import Factory
 from migrate.codemod.imports import Names, tidy_imports
-from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement
+from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
 from migrate.codemod.makers import Maker, Makers
 from migrate.codemod.project import ClassInfo, Project
-from migrate.codemod.results import ClassResult
+from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
 from migrate.codemod.static import CallField, NotStatic
@@ -167,20 +167,47 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
       f for f in rewriting.factories.values() if f is not None and f.kind == "function" and f.source is source
     ]
     factories += [m for m in rewriting.makers if m.source is source]
-    if not mine and not factories:
+    functions = _functions(source, rewriting)
+    if not mine and not factories and not functions:
       continue
-    top, added = _top_level(project, source, names[path], mine, rewriting)
+    top, added = _top_level(project, source, names[path], mine, functions, rewriting)
     top |= {f.node: f.text for f in factories}
     text = _replace(source, mine, top)
-    added |= set().union(*(r.imports for r in mine), *(f.imports for f in factories))
-    rewriting.templates |= set().union(*(r.templates for r in mine), *(f.templates for f in factories))
+    parts: list[Any] = [*mine, *factories, *functions]
+    added |= set().union(*(p.imports for p in parts))
+    added = {s for s in added if _binds(s) & used_names(ast.parse(text), text) and f" {module} import" not in s}
+    rewriting.templates |= set().union(*(p.templates for p in parts))
     rewriting.findings += [f for m in rewriting.makers if m.source is source for f in m.findings]
     rewriting.imports[module] = added
     text = _without_replaced(text, added)
     handed_on = {n for n, f in names[path].imported.items() if linen_behind(f, module).startswith("flax.linen.")}
     rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on)
-    rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine}.union(*(r.functions for r in mine))
+    rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     rewriting.keep[module] |= {f.node.name for f in factories}
+
+
+def _functions(source: Source, rewriting: Rewriting) -> list[FunctionResult]:
+  """Functions of a file that make layers for the classes that call them; all classes must want the same text."""
+  found: dict[str, FunctionResult] = {}
+  for result in rewriting.results.values():
+    for function in result.functions:
+      if function.file != source.path:
+        continue
+      first = found.setdefault(function.name, function)
+      if first.text != function.text:
+        where = f"{source.path}:{function.name}"
+        rewriting.findings.append(Finding(where, f"{function.name} makes other layers for {result.info.name} than for another class",
+                                          "one function that fits all its callers", "give each class a function of its own", "error", "L2N106"))  # fmt: skip
+      else:
+        first.imports |= function.imports
+        first.templates |= function.templates
+  return list(found.values())
+
+
+def _binds(statement: str) -> set[str]:
+  """Names that an import statement binds."""
+  nodes = [n for n in ast.parse(statement).body if isinstance(n, ast.Import | ast.ImportFrom)]
+  return {(a.asname or a.name).partition(".")[0] for n in nodes for a in n.names}
 
 
 def _without_replaced(text: str, added: set[str]) -> str:
@@ -202,14 +229,19 @@ def _without_replaced(text: str, added: set[str]) -> str:
 
 
 def _top_level(
-  project: Project, source: Source, names: Names, mine: Sequence[ClassResult], rewriting: Rewriting
+  project: Project,
+  source: Source,
+  names: Names,
+  mine: Sequence[ClassResult],
+  functions: Sequence[FunctionResult],
+  rewriting: Rewriting,
 ) -> tuple[dict[ast.stmt, str], set[str]]:
   """Functions and constants at the top of a file that speak of Linen, without it, and the imports that they need."""
   info = mine[0].info if mine else next(iter(project.classes.values()))
   unit = Unit(project, info, names, rewriting.results, {}, {}, False, rewriting.factories)
-  unit.source, unit.self_name = source, ""
+  unit.source, unit.own_source, unit.self_name = source, source, ""
   found: dict[ast.stmt, str] = {}
-  ported = {name: text for result in mine for name, text in result.functions.items()}
+  ported = {f.name: f.text for f in functions}
   for node in source.tree.body:
     unit.env, unit.parameters, unit.self_name = {}, set(), ""
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:

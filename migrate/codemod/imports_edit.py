@@ -70,11 +70,11 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> 
   positions = Positions(data)
   edits = _removals(tree, data, positions, remove_if_unused)
   inserted: dict[int, list[tuple[tuple, bytes]]] = {}
-  for statement in dict.fromkeys(s.strip() for s in add):
-    if not _present(tree, statement):
-      at, before, after = _place(tree, data, positions, statement)
-      text = before + statement.encode().replace(b"\n", newline) + newline + after
-      inserted.setdefault(at, []).append((_sort_key(statement), text))
+  missing = [s for s in dict.fromkeys(s.strip() for s in add) if not _present(tree, s)]
+  for statement in _joined(missing):
+    at, before, after = _place(tree, data, positions, statement)
+    text = before + statement.encode().replace(b"\n", newline) + newline + after
+    inserted.setdefault(at, []).append((_sort_key(statement), text))
   for at, texts in inserted.items():
     # a blank line that parts sections belongs around the whole group
     texts.sort(key=lambda pair: pair[0])
@@ -86,6 +86,18 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> 
       lead = newline + lead
     edits.append(Edit(at, at, lead + body + tail))
   return mark + apply_edits(data, edits).decode()
+
+
+def _joined(statements: list[str]) -> list[str]:
+  """The statements, those that import from one module made one."""
+  names: dict[str, list[str]] = {}
+  for statement in statements:
+    head, _, what = statement.partition(" import ")
+    names.setdefault(head if statement.startswith("from ") else statement, []).append(what)
+  found = []
+  for head, what in names.items():
+    found.append(f"{head} import {', '.join(sorted(what))}" if head.startswith("from ") else head)
+  return found
 
 
 def used_names(tree: ast.Module, text: str) -> set[str]:

@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.compound import Loop
+from migrate.codemod.imports import Names
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.source import Source, dotted, key, names_in
 from migrate.codemod.static import NotStatic
@@ -33,6 +34,10 @@ class Helper:
     qualname: as the trace knows it.
     layers: the attribute with its layers; empty where it keeps plain attributes.
     text: its new body, once it has been read.
+    takes_layers: whether its callers hand it the iterator.
+    names: module-level names of its file.
+    imports: import statements that its text needs.
+    templates: template files that its text needs.
   """
 
   kind: str
@@ -42,6 +47,10 @@ class Helper:
   layers: str = ""
   text: str = ""
   busy: bool = False
+  takes_layers: bool = False
+  names: Names | None = None
+  imports: set[str] = dataclasses.field(default_factory=set)
+  templates: set[str] = dataclasses.field(default_factory=set)
 
 
 class Inlining:
@@ -67,18 +76,26 @@ class Inlining:
         helper = Helper("method", definition, self.source, f"{self.info.name}.{short}")
         self.helpers[name] = helper
         return helper
-    return self._top_level_helper(node, name)
+    return self._top_level_helper(node)
 
-  def _top_level_helper(self: Unit, node: ast.Call, name: str) -> Helper | None:
-    """A function at the top of this file that makes layers."""
-    if self.no_sites or "." in name or name in self.env or name in self.parameters or not self.events(node):
+  def _top_level_helper(self: Unit, node: ast.Call) -> Helper | None:
+    """A function at the top of a file that makes layers."""
+    if self.no_sites or not self.events(node) or self.resolve(node.func) is None:
       return None
-    for statement in self.source.tree.body:
-      if isinstance(statement, ast.FunctionDef) and statement.name == name and not statement.decorator_list:
-        if statement.args.kwarg is None and self.makes_layers(statement, self.source):
-          helper = self.helpers[name] = Helper("function", statement, self.source, name)
-          return helper
-    return None
+    runs = self.project.called_from.get((self.source.path, key(node)), [])
+    places = {(a.file, a.qualname, a.line) for a in runs}
+    if len(places) != 1:
+      return None
+    file, qualname, line = places.pop()
+    source = self.project.sources.get(file)
+    definition = source.function(line, qualname) if source is not None else None
+    if source is None or definition is None or "." in qualname or definition.decorator_list:
+      return None
+    place = f"{file}:{qualname}"
+    if place not in self.helpers and definition.args.kwarg is None and self.makes_layers(definition, source):
+      names = self.names if source is self.source else self.names_of(source)
+      self.helpers[place] = Helper("function", definition, source, qualname, names=names)
+    return self.helpers.get(place)
 
   def is_compact(self: Unit, definition: ast.FunctionDef) -> bool:
     """Whether a method is decorated as compact."""
@@ -92,8 +109,9 @@ class Inlining:
       if any((source.path, key(inner)) in f.created for f in self.project.facts):
         return True
       name = dotted(inner.func)
-      if name in (f"{self.self_name or 'self'}.param", f"{self.self_name or 'self'}.variable"):
-        if self.project.events(source, inner):
+      if name is not None and name.endswith((".param", ".variable")):
+        owners = {self.self_name or "self"} | {a.arg for a in ast.walk(definition) if isinstance(a, ast.arg)}
+        if name.rpartition(".")[0] in owners and self.project.events(source, inner):
           return True
       if name is not None and depth < 4 and name.startswith("self.") and name.partition(".")[2] in self.info.methods:
         other = self.info.methods[name.partition(".")[2]]
@@ -101,6 +119,17 @@ class Inlining:
           return True
       if name in self.helpers and self.helpers[name].node is not definition:
         return True
+      if depth < 4 and name is not None and self._calls_maker(source, inner, definition, depth):
+        return True
+    return False
+
+  def _calls_maker(self: Unit, source: Source, node: ast.Call, outer: ast.AST, depth: int) -> bool:
+    """Whether a call is one of a top-level function that makes layers."""
+    for run in self.project.called_from.get((source.path, key(node)), [])[:1]:
+      other = self.project.sources.get(run.file)
+      definition = other.function(run.line, run.qualname) if other is not None and "." not in run.qualname else None
+      if other is not None and definition is not None and definition is not outer:
+        return self.makes_layers(definition, other, depth + 1)
     return False
 
   def _nested(self: Unit, node: ast.stmt) -> str | None:
@@ -196,13 +225,15 @@ class Inlining:
     if helper.busy:
       self.leave(node, f"{helper.qualname} calls itself and makes layers")
       return self.compose(node, self.text)
-    once = helper.kind == "method" and self._runs_once(helper) and not self.loops
-    if not once and not helper.layers:
+    once = (helper.kind == "method" or self._takes_self(node, helper)) and self._runs_once(helper) and not self.loops
+    inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
+    if not once and not inside and not helper.layers:
       helper.layers = self.attribute(f"{helper.node.name.strip('_')}_layers")
       self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
       self.need_import("from flax import nnx")
+    helper.takes_layers = not once
     self.returned = None
-    self._inline(node, helper)
+    self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
     if self.returned is not None:
       self._dims[node] = self.returned
       for name in {n for axis in self.returned for c in axis for n in names_in(c)} - {self.self_name} - self.parameters:
@@ -211,10 +242,19 @@ class Inlining:
     name = dotted(node.func)
     if once:
       return f"{name}({', '.join(arguments)})"
-    self.method_iterators.add(helper.layers)
+    if not inside:
+      self.method_iterators.add(helper.layers)
     if helper.kind == "closure":
       return f"{name}({', '.join(arguments)})"
-    return f"{name}({', '.join([*arguments, f'layers={helper.layers}'])})"
+    return f"{name}({', '.join([*arguments, f'layers={self.handed_layers if inside else helper.layers}'])})"
+
+  def _takes_self(self: Unit, node: ast.Call, helper: Helper) -> str:
+    """The parameter by which a function gets the module itself, empty where it does not."""
+    if helper.kind != "function" or not self.self_name:
+      return ""
+    plain = [a.arg for a in [*helper.node.args.posonlyargs, *helper.node.args.args]]
+    given = [*zip(plain, node.args, strict=False), *((k.arg or "", k.value) for k in node.keywords)]
+    return next((n for n, v in given if isinstance(v, ast.Name) and v.id == self.self_name), "")
 
   def block_for_lists(self: Unit) -> list[Any]:
     """Where lists of layers are begun: before the outermost loop."""
@@ -227,7 +267,7 @@ class Inlining:
     places = {a.call_position for a in runs}
     return bool(runs) and max(counts.values()) == 1 and len(places) == 1
 
-  def _inline(self: Unit, node: ast.Call, helper: Helper) -> None:
+  def _inline(self: Unit, node: ast.Call, helper: Helper, layers: str) -> None:
     definition = helper.node
     outer = {
       n: getattr(self, n)
@@ -237,12 +277,15 @@ class Inlining:
         "_dims",
         "assigned",
         "iterator",
+        "handed_layers",
         "pending_comments",
         "conditions",
         "self_name",
         "output_call",
         "function_depth",
         "bound_names",
+        "source",
+        "names",
       )
     }
     self.bound_names = self.bound_names | {n for n, v in self.env.items() if v.kind == "static"}
@@ -250,6 +293,7 @@ class Inlining:
     inner_self = ""
     if helper.kind == "method" and names:
       inner_self, names = names[0], names[1:]
+    taken = self._takes_self(node, helper)
     given = dict(zip(names, node.args, strict=False))
     given |= {k.arg: k.value for k in node.keywords if k.arg is not None}
     defaults = dict(zip(reversed(names), reversed(definition.args.defaults), strict=False))
@@ -259,8 +303,15 @@ class Inlining:
     every = [*names, *[a.arg for a in definition.args.kwonlyargs]]
     env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
     for name in every:
-      value = given.get(name, defaults.get(name))
-      env[name] = self._bound_argument(name, value)
+      if name in given:
+        env[name] = self._bound_argument(name, given[name])
+      else:
+        with self.reading_in(helper.source, helper.names or self.names):
+          env[name] = self._bound_argument(name, defaults.get(name))
+    if taken:
+      inner_self = taken
+      every.remove(taken)
+      env.pop(taken)
     stored = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     self.env = env
     self.parameters = (self.parameters if helper.kind == "closure" else set()) | set(every)
@@ -271,16 +322,21 @@ class Inlining:
       n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     )
     self.self_name = inner_self or (self.self_name if helper.kind == "closure" else "")
-    self.iterator = helper.layers
+    self.iterator, self.handed_layers = layers, helper.layers if helper.kind == "closure" else "layers"
+    self.source, self.names = helper.source, helper.names or self.names
+    imports, self.imports, templates, self.templates = self.imports, set(), self.templates, set()
     self.event_filter.append(key(node))
     self.function_depth += 1
     helper.busy = True
-    loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if helper.layers else self.loops
-    fresh_sites, self.sites = self.sites, {} if helper.layers else self.sites
+    loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if layers else self.loops
+    fresh_sites, self.sites = self.sites, {} if layers else self.sites
     try:
       helper.text = self.body(definition.body)
     finally:
       helper.busy = False
+      helper.imports |= self.imports
+      helper.templates |= self.templates
+      self.imports, self.templates = imports | self.imports, templates | self.templates
       self.event_filter.pop()
       self.loops = loops
       self.sites = fresh_sites

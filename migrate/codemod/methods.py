@@ -57,7 +57,7 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {unit.self_name}
   unit.env = {}
   header = method_header(unit, node, [])
-  if helper.layers:
+  if helper.takes_layers:
     header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
   return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
 
@@ -67,8 +67,13 @@ def helper_function(unit: Unit, helper: Any) -> str:
   node = helper.node
   unit.self_name, unit.env = "", {}
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-  header = method_header(unit, node, [])
-  header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  imports, unit.imports = unit.imports, set()
+  with unit.reading_in(helper.source, helper.names or unit.names):
+    header = method_header(unit, node, [])
+  helper.imports |= unit.imports
+  unit.imports = imports
+  if helper.takes_layers:
+    header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
   return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
 
 
@@ -80,15 +85,11 @@ def _place_closures(unit: Unit, body: str) -> str:
     mark = f"CLOSURE__{helper.node.name}__\n"
     if mark not in body:
       continue
-    first = helper.node.body[0]
-    start = unit.source.offset(helper.node.lineno, 0)
-    stop = (
-      unit.source.offset(unit.source.lead(first), 0)
-      if first.lineno != helper.node.lineno
-      else unit.source.span(first)[0]
-    )
-    header = unit.source.between(start, stop)
-    text = helper.text or f"{unit.source.indent(first)}pass\n"
+    first, source = helper.node.body[0], helper.source
+    start = source.offset(helper.node.lineno, 0)
+    stop = source.offset(source.lead(first), 0) if first.lineno != helper.node.lineno else source.span(first)[0]
+    header = source.between(start, stop)
+    text = helper.text or f"{source.indent(first)}pass\n"
     body = body.replace(mark, header + text)
   return body
 

@@ -11,6 +11,25 @@ from migrate.codemod.variables import VariableSite
 
 
 @dataclasses.dataclass
+class FunctionResult:
+  """A top-level function that makes layers for its caller.
+
+  Attributes:
+    file: where it is.
+    name: what it is called.
+    text: its new source.
+    imports: import statements that the text needs.
+    templates: template files that the text needs.
+  """
+
+  file: str
+  name: str
+  text: str
+  imports: set[str]
+  templates: set[str]
+
+
+@dataclasses.dataclass
 class ClassResult:
   """What the rest of the project must know of a rewritten class.
 
@@ -24,7 +43,7 @@ class ClassResult:
     imports: import statements that the text needs.
     templates: template files that the text needs.
     hoisted: names of hoisted arguments.
-    functions: top-level functions of the file that make layers, by name, with their new text.
+    functions: top-level functions that make layers for it, of any file.
     compact_sites: whether compact methods make layers, which a subclass's own would not.
   """
 
@@ -38,4 +57,4 @@ class ClassResult:
   templates: set[str]
   hoisted: list[str]
   compact_sites: bool = False
-  functions: dict[str, str] = dataclasses.field(default_factory=dict)
+  functions: list[FunctionResult] = dataclasses.field(default_factory=list)

@@ -112,7 +112,7 @@ class Services:
     maker = arguments.pop(0) if arguments else named.pop("init_fn", None)
     named.pop("unbox", None)
     constant = name.value if isinstance(name, ast.Constant) else None
-    hint = str(constant) if constant is not None else self.fixed_part(name)
+    hint = str(constant) if constant is not None else self._only_name(name) or self.fixed_part(name)
     seen = self.events(node)
     if all(e.activation.extra for e in seen) and (seen or collection != "params"):
       return self._late_variable(node, collection, hint, maker, arguments, named)
@@ -144,6 +144,12 @@ class Services:
       return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
     self.env_variable(node)
     return reference
+
+  def _only_name(self: Unit, name: ast.expr) -> str:
+    """The name that an expression had in every run, or nothing."""
+    seen = {e.value for e in self.events(name)} if isinstance(name, ast.Name) else set()
+    only = next(iter(seen)) if len(seen) == 1 else None
+    return only if isinstance(only, str) and only.isidentifier() else ""
 
   def _late_variable(
     self: Unit, node: ast.Call, collection: str, attr: str, maker: Any, arguments: list, named: dict

@@ -16,7 +16,8 @@ from migrate.core.declare import LayerMapping
 from migrate.trace.facts import Activation, ArraySpec, CallRecord
 
 if TYPE_CHECKING:
-  pass
+  from migrate.codemod.imports import Names
+  from migrate.codemod.source import Source
 
 
 InstanceKey = tuple[int, tuple[str, ...]]
@@ -87,6 +88,7 @@ class Site:
     reference: what to write for it in the call.
     pipeline: the local that carries the size through the list handed to this `nn.Sequential`.
     maker: the function of the method that makes it, where the expression calls one.
+    home: the file and the names of the file that has the expression.
   """
 
   attr: str
@@ -107,6 +109,7 @@ class Site:
   given: list[str] = dataclasses.field(default_factory=list)
   pipeline: str = ""
   maker: Any = None
+  home: tuple[Source, Names] | None = None
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

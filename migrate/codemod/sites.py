@@ -80,7 +80,8 @@ class Sites:
     maker = self.maker_of(node)
     if maker is not None:
       known = {n for n, v in self.env.items() if v.kind in ("static", "arrays")}
-      return Site(attr, node, made, None, list(maker.needs_of(made)), names=known, maker=maker)
+      home = (self.source, self.names)
+      return Site(attr, node, made, None, list(maker.needs_of(made)), names=known, maker=maker, home=home)
     classes = list(dict.fromkeys(self.project.plain(type(m)) for _, _, m in made)) or self.untraced_class(node)
     record = self.project.made_by(classes[0]) if classes else self.untraced_layer(node)
     if record is not None and made:
@@ -93,6 +94,7 @@ class Sites:
       record,
       pipeline=self.pipelines.get(listed, ""),
       names={n for n, v in self.env.items() if v.kind in ("static", "arrays")},
+      home=(self.source, self.names),
     )
     if record is not None:
       site.needs = list(self._layer_needs(record, made))
@@ -294,8 +296,9 @@ class Sites:
     width = 100 - len(self.init_indent) - len(site.attr) - (14 if site.looped else 8)
 
     def text() -> str:
-      self.settle(site, None)
-      made = self.write_site(site, width)
+      with self.at_home(site):
+        self.settle(site, None)
+        made = self.write_site(site, width)
       return f"self.{site.attr}.append({made})" if site.looped else f"self.{site.attr} = {made}"
 
     if site.looped and not self.iterator:

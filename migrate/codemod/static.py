@@ -133,12 +133,13 @@ class Statics:
       if local.kind == "arrays" and self.counting_arrays:
         return name  # `__init__` keeps the sizes of the arrays in a list of the same name
       if local.kind in ("site", "modules") and local.target is not None:
-        return self.site_reference(local.target) if local.kind == "site" else str(local.target)
+        text = self.site_reference(local.target) if local.kind == "site" else str(local.target)
+        return "self." + text.removeprefix(f"{self.self_name}.") if text.startswith(f"{self.self_name}.") else text
       if local.kind == "array" and name in self.static_arrays:
         return name
       raise NotStatic(name)
     if name == self.self_name:
-      return name
+      return "self"
     if name in self.parameters:
       raise NotStatic(name)
     return self.static_global(node)
@@ -178,7 +179,7 @@ class Statics:
     """A module-level name for `__init__`. Raises NotStatic where NNX has none."""
     if not self.in_setup and not self.has_counterpart(node):
       raise NotStatic(self.source.code(node))
-    return self.global_name(node)
+    return self.brought(self.global_name(node))
 
   def _static_of_array(self: Unit, node: ast.Attribute, events: list, bound: frozenset[str]) -> str:
     dims = self.dims(node.value)

@@ -10,6 +10,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.abroad import Abroad
 from migrate.codemod.assignments import Assignments
 from migrate.codemod.calls import Calls, snake
 from migrate.codemod.compound import Compound, Loop
@@ -67,6 +68,7 @@ class Unit(
   Trial,
   Lookups,
   Factories,
+  Abroad,
 ):
   """The state that rewriting of one class shares between its parts."""
 
@@ -74,6 +76,7 @@ class Unit(
                residues: dict[type, set[str]], field_residues: dict[tuple[type, str], set[str]], exact: bool = False,
                factories: dict[tuple[str, Position], Factory | None] | None = None):  # fmt: skip
     self.project, self.info, self.source, self.names = project, info, info.source, names
+    self.own_source = info.source
     self.results, self.residues, self.field_residues, self.exact = results, residues, field_residues, exact
     self.factories = {} if factories is None else factories
     self.in_factory: Factory | None = None
@@ -149,6 +152,7 @@ class Unit(
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
     self.iterator = ""
+    self.handed_layers = ""
     self.method_iterators: set[str] = set()
     self.function_depth = 0
     self.output_call = None
@@ -170,13 +174,9 @@ class Unit(
   @contextlib.contextmanager
   def reading(self, info: ClassInfo) -> Iterator[None]:
     """While active, text comes from another class's file."""
-    saved = self.source, self.names
-    if info.source is not self.source:
-      self.source, self.names = info.source, self.names_of(info.source)
-    try:
+    names = self.names_of(info.source) if info.source is not self.source else self.names
+    with self.reading_in(info.source, names):
       yield
-    finally:
-      self.source, self.names = saved
 
   def events(self, node: ast.AST) -> list[Event]:
     """The values of an expression; inside a layer-making function, those of the call being read."""
