@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.codemod.source import layout_call
@@ -20,6 +20,7 @@ from migrate.codemod.training.values import (
   OptState,
   Part,
   Plain,
+  Self,
   Token,
   Train,
   Tup,
@@ -103,6 +104,8 @@ class Base:
     self.modelled: set[Any] = set()  # owners that a model is in
     self.masks: set[Any] = set()  # owners whose optimizers have masks
     self.element_texts: dict[ast.expr, str] = {}
+    self.followed: set[ast.AST] = set()  # attributes of which it is known what they are
+    self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
 
   @property
@@ -175,10 +178,19 @@ class Base:
     """Whether there is a variable here that holds the model."""
     return any(token in s.given or token in self.created.get(s, ()) for s in self.scope.chain())
 
+  def scopes_at_hand(self, node: ast.AST) -> Iterator[Scope]:
+    """The scopes whose models may be used here: not those of `self` from inside a jitted method."""
+    wrapped = False
+    for scope in self.scope.chain():
+      if wrapped and isinstance(scope.node, ast.ClassDef):
+        raise self.left(node, "a model of `self` in a method that is jitted", "give the training state as an argument")
+      yield scope
+      wrapped = wrapped or scope.wrapped
+
   def model(self, token: Token, node: ast.AST) -> str:
     """The name of the variable that holds the model."""
     self.touch(token)
-    for scope in self.scope.chain():
+    for scope in self.scopes_at_hand(node):
       if token in scope.models:
         return scope.models[token]
       if token in scope.given or token in self.created.get(scope, ()):
@@ -189,7 +201,7 @@ class Base:
   def optimizer(self, token: Token, node: ast.AST) -> str:
     """The name of the variable that holds the optimizer."""
     self.touch(token)
-    for scope in self.scope.chain():
+    for scope in self.scopes_at_hand(node):
       if token in scope.optimizers:
         self.optimizing.add(scope.node)
         return scope.optimizers[token]
@@ -281,6 +293,29 @@ class Base:
 
   def scan(self, node: ast.Call) -> Result:
     """`jax.lax.scan`."""
+    raise NotImplementedError
+
+  def keep(self, this: Self, target: ast.Attribute, value: Value) -> None:
+    """An attribute of `self` holds a value from now on."""
+    raise NotImplementedError
+
+  def keep_made(self, token: Token) -> None:
+    """A model takes the attribute of the module that it is made from."""
+    raise NotImplementedError
+
+  def settle(self, this: Self, node: ast.AST) -> None:
+    """Refuses a method that leaves something old in an attribute."""
+    raise NotImplementedError
+
+  def refresh(self, this: Self) -> None:
+    """What the attributes hold is up to date."""
+    raise NotImplementedError
+
+  def method(self, this: Self, name: str) -> Function:
+    """A method of the class that is being read."""
+    raise NotImplementedError
+
+  def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
     raise NotImplementedError
 
   def read_plainly(self, function: Function) -> None:

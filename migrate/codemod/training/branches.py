@@ -28,10 +28,19 @@ class Branches(Base):
   """One method a kind of statement; each returns whether what follows is reached."""
 
   def _snapshot(self) -> State:
-    return dict(self.scope.values), dict(self.epochs), set(self.pending)
+    return {**self._attributes(), **self.scope.values}, dict(self.epochs), set(self.pending)
+
+  def _attributes(self) -> dict[str, Value]:
+    """What the attributes of `self` hold, where methods are read."""
+    found = next((s for s in self.scope.chain() if isinstance(s.node, ast.ClassDef)), None)
+    return found.values if found is not None else {}
 
   def _load(self, state: State) -> None:
-    self.scope.values, self.epochs, self.pending = dict(state[0]), dict(state[1]), set(state[2])
+    attributes = self._attributes()
+    attributes.clear()
+    attributes |= {n: v for n, v in state[0].items() if n.startswith("self.")}
+    self.scope.values = {n: v for n, v in state[0].items() if not n.startswith("self.")}
+    self.epochs, self.pending = dict(state[1]), set(state[2])
 
   def _merge(self, one: State, other: State) -> None:
     """What holds after either of two ways."""
@@ -43,7 +52,7 @@ class Branches(Base):
         continue
       a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
       values[name] = a if a == b else _either(a, b)
-    self.scope.values, self.epochs, self.pending = values, epochs, one[2] | other[2]
+    self._load((values, epochs, one[2] | other[2]))
 
   def _if(self, node: ast.If) -> bool:
     self.plain(node.test)

@@ -15,9 +15,11 @@ from migrate.codemod.training.values import (
   Changed,
   Function,
   Grads,
+  Held,
   Part,
   Plain,
   Recipe,
+  Self,
   Train,
   Tup,
   Value,
@@ -80,7 +82,8 @@ class Calls(Base):
     method = self._method(node)
     if method is not None:
       return method
-    function, _ = (PLAIN, None) if isinstance(node.func, ast.Attribute) and full is None else self.eval(node.func)
+    known = full is not None or not isinstance(node.func, ast.Attribute) or self._is_self(node.func.value)
+    function, _ = self.eval(node.func) if known else (PLAIN, None)
     if isinstance(function, Apply):
       return self.apply(node, function)
     if isinstance(function, Function):
@@ -99,6 +102,8 @@ class Calls(Base):
       if module_value is None:
         return None
     base, form = self.eval(func.value)
+    if isinstance(base, (Self, Held)):
+      self.followed.add(func)
     if isinstance(base, Train) and func.attr == "apply_gradients":
       return self._apply_gradients(node, base)
     if isinstance(base, Train) and func.attr == "replace":
@@ -118,9 +123,12 @@ class Calls(Base):
       return base, form
     if special(base):
       raise self.left(node, f"`.{func.attr}()` of part of a model", "write it with the NNX model")
-    if isinstance(base, Function):
+    if isinstance(base, (Function, Self)):
       return None
     return self.optax_method(node, func) or self.checkpoint_method(node, func, base)
+
+  def _is_self(self, node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and isinstance(self.scope.find(node.id), Self)
 
   def _module_value(self, node: ast.expr) -> Value | None:
     value, _ = self.eval(node)

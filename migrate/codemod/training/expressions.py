@@ -22,6 +22,7 @@ from migrate.codemod.training.values import (
   Part,
   Plain,
   Recipe,
+  Self,
   Train,
   Tup,
   Value,
@@ -68,12 +69,18 @@ class Expressions(Base):
       value = other.scope.values.get(name) if other is not None else None
       if value is None:
         return Plain(full or ""), PLAINLY
+    return self._known(node, value)
+
+  def _known(self, node: ast.Name | ast.Attribute, value: Value | None) -> Result:
+    """What a variable holds, if that may be used."""
     if value is None:
       return PLAIN, PLAINLY
     if isinstance(value, Mixed):
-      raise self.left(node, f"`{node.id}` is part of a model on one way here, and something else on another", "make it the same on every way")  # fmt: skip
+      raise self.left(node, f"`{ast.unparse(node)}` is part of a model on one way here, and something else on another", "make it the same on every way")  # fmt: skip
     if not self.current(value):
-      raise self.left(node, f"`{node.id}` is used after it was updated", "use what the update returned", "L2N403")
+      raise self.left(
+        node, f"`{ast.unparse(node)}` is used after it was updated", "use what the update returned", "L2N403"
+      )
     return value, self.form(value)
 
   def _attribute(self, node: ast.Attribute) -> Result:
@@ -82,6 +89,15 @@ class Expressions(Base):
     if function is not None:
       return self.decorated(function), PLAINLY
     value, form = self.eval(node.value)
+    if full is not None or isinstance(value, (Held, Self)):
+      self.followed.add(node)
+    if isinstance(value, Self):
+      known = value.scope.values.get(f"self.{node.attr}")
+      if known is None and node.attr in value.methods:
+        if any(ast.unparse(d) == "property" for d in value.methods[node.attr].decorator_list):
+          return PLAIN, PLAINLY
+        return self.decorated(self.method(value, node.attr)), PLAINLY
+      return self._known(node, known)
     token = value.token if isinstance(value, Held) else None
     if isinstance(value, Train) and token is not None:
       if form is not None:

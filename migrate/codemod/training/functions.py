@@ -18,6 +18,7 @@ from migrate.codemod.training.values import (
   Form,
   Function,
   Grads,
+  Held,
   Left,
   Part,
   Recipe,
@@ -44,6 +45,8 @@ class Functions(Parameters):
     """A function with what its decorators make of it."""
     wraps: list[Wrap] = []
     for node in reversed(getattr(function.node, "decorator_list", [])):
+      if ast.unparse(node) in ("staticmethod", "property"):
+        continue
       call = node if isinstance(node, ast.Call) else None
       name: ast.expr = node.func if call is not None else node
       if call is not None and self.program.full(function.outer, name) == PARTIAL and call.args:
@@ -88,6 +91,7 @@ class Functions(Parameters):
       self.rewrap(wrap, analysis, value)
     if held:
       order = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
+      order = order[function.bound is not None :]
       self._arguments(node, analysis, order, forms, table)
     value = self.graded(grad, analysis, value, inner)
     low = lower(value, fresh)
@@ -103,6 +107,8 @@ class Functions(Parameters):
     given: dict[str, Value] = {k.arg: PLAIN for k in bound if k.arg}
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
       return None
+    if function.bound is not None:
+      given[names.pop(0)] = function.bound
     for i, value in enumerate(values[: len(node.args)]):
       if i < len(names):
         given[names[i]] = value
@@ -167,6 +173,9 @@ class Functions(Parameters):
     order: list[Token] = []
     signature = tuple((n, sign(v, order)) for n, v in sorted(given.items()) if special(v) or isinstance(v, Grads))
     known = self.analysed.get(function.node)
+    if known is not None and known.done and known.signature == signature and any(_inner(given)):
+      if _inner(known.given) != _inner(given):
+        known = None  # differentiated here: read again, as that asks for more
     if known is not None and (known.done or known.signature == signature):
       if not known.done:
         if signature:
@@ -200,8 +209,8 @@ class Functions(Parameters):
     scope.locals = bound_names(body) | {a.arg for a in every}
     scope.values = {**dict.fromkeys((a.arg for a in every), PLAIN), **analysis.given}
     scope.given = {t for v in analysis.given.values() if special(v) for t in tokens(v) if _runs(v)}
-    if inner is not None:
-      scope.inner = {inner}
+    scope.wrapped = bool(function.wraps)
+    scope.inner = {v.token for g in analysis.given.values() for v in leaves(g) if isinstance(v, Held) and getattr(v, "inner", False)}  # fmt: skip
     before = dict(self.epochs)
     saved = (self.scope, self.statement, self.before, self.nested, set(self.pending))
     self.scope = scope
@@ -217,6 +226,9 @@ class Functions(Parameters):
       else:
         self.block(node.body)
       analysis.value = self._returned(scope, node)
+      if function.bound is not None:
+        if not any(map(special, analysis.given.values())):  # else its caller puts back what it gave
+          self.settle(function.bound, node)
       if isinstance(node, ast.FunctionDef):
         self._annotation(node, analysis, scope)
       kept = {v.token for v in leaves(analysis.value) if type(v).__name__ == "Changed"}  # pyright: ignore
@@ -249,6 +261,11 @@ class Functions(Parameters):
 def _runs(value: Value) -> bool:
   """Whether an argument holds a model with its variables."""
   return not (isinstance(value, (Recipe, Apply)) and not value.token.initialised)
+
+
+def _inner(given: dict[str, Value]) -> tuple[bool, ...]:
+  """Which arguments a function is differentiated by."""
+  return tuple(getattr(v, "inner", False) for _, g in sorted(given.items()) for v in leaves(g) if isinstance(v, Held))
 
 
 def _name(function: Function) -> str:

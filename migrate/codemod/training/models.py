@@ -86,6 +86,7 @@ class Models(Constructions):
 
   def _made(self, node: ast.Call, token: Token) -> Value:
     token.initialised = True
+    self.keep_made(token)
     self.created.setdefault(self.scope, set()).add(token)
     self.note(node, "initial values are drawn anew: NNX draws other numbers from the same key", "convert a checkpoint of the Linen program where they must be the same", "L2N411", "note")  # fmt: skip
     if token.cls.collections == {"params"}:

@@ -78,6 +78,7 @@ class Scope:
     optimizers: names of optimizers, by token.
     given: models that it was given, and which it need not return.
     inner: models whose parameters it is differentiated by.
+    wrapped: whether a transform is around the function.
   """
 
   file: File
@@ -90,6 +91,7 @@ class Scope:
   inner: set[Token] = dataclasses.field(default_factory=set)
   returned: list[tuple[ast.Return | None, Value]] = dataclasses.field(default_factory=list)
   locals: set[str] = dataclasses.field(default_factory=set)
+  wrapped: bool = False
 
   def chain(self) -> Iterator[Scope]:
     """This scope and those around it."""

@@ -19,17 +19,21 @@ from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
 from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
+from migrate.codemod.training.trainers import Trainers
 from migrate.codemod.training.values import Function, Left, ModelClass
 from migrate.core.report import Finding
 
 
-class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, Calls):
+class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, Trainers, Calls):
   """Everything that is known about training programs."""
 
   def read(self) -> None:
     """Reads every file, then every function that nothing called."""
     for file in self.program.files.values():
       self._guarded(file, lambda file=file: self._file(file))
+    for file in self.program.files.values():
+      for node in file.classes.values():
+        self._guarded(node, lambda f=file, n=node: self.read_class(f, n), file)
     waiting = [(f, n) for f in self.program.files.values() for n in _functions(f)]
     named = {n for f in self.program.files.values() for n in _mentioned(f)}
     for file, node in sorted(waiting, key=lambda pair: pair[1].name in named):

@@ -16,6 +16,7 @@ from migrate.codemod.training.values import (
   Function,
   Mixed,
   Recipe,
+  Self,
   Token,
   Train,
   Tup,
@@ -117,6 +118,8 @@ class Statements(Branches):
         self.bind_plain(element, items[i] if items else PLAIN)
     elif isinstance(target, ast.Starred):
       self.bind_plain(target.value, PLAIN)
+    elif isinstance(target, ast.Attribute) and self._self(target) is not None:
+      self.keep(self._self(target), target, value)  # pyright: ignore
     else:
       self.plain(target)
 
@@ -176,10 +179,17 @@ class Statements(Branches):
     elif isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, Tup) and len(value.items) == len(target.elts):
       for element, item in zip(target.elts, value.items, strict=True):
         self._bind(element, item)
+    elif isinstance(target, ast.Attribute) and self._self(target) is not None:
+      self.keep(self._self(target), target, value)  # pyright: ignore
     elif special(value):
       raise self.left(target, f"part of a model kept in `{ast.unparse(target)}`", "keep it in a variable")
     else:
       self.bind_plain(target, value)
+
+  def _self(self, target: ast.Attribute) -> Self | None:
+    """The object that an attribute is of, where its methods are being read."""
+    value = self.scope.find(target.value.id) if isinstance(target.value, ast.Name) else None
+    return value if isinstance(value, Self) else None
 
   def _targets(self, target: ast.expr, value: Value, fresh: set[Token], seen: set[Any]) -> list[str]:
     """What stands left of the equals sign now."""

@@ -160,6 +160,14 @@ class Tup(Value):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Self(Value):
+  """The object whose methods are being read: `scope` has its attributes, under `self.` and their names."""
+
+  scope: Any
+  methods: dict[str, ast.FunctionDef]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Function(Value):
   """A function of the program, maybe wrapped.
 
@@ -168,12 +176,14 @@ class Function(Value):
     unit: the file it is in.
     outer: the scope it was defined in.
     wraps: what is around it, innermost first.
+    bound: the object that it is a method of.
   """
 
   node: ast.FunctionDef | ast.Lambda
   unit: Any
   outer: Any
   wraps: tuple[Wrap, ...] = ()
+  bound: Self | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -230,7 +240,6 @@ def sign(value: Value, order: list[Token]) -> Any:
     known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
     more = (
       getattr(value, "collection", ""),
-      getattr(value, "inner", False),
       getattr(value, "method", ""),
       known,
       getattr(value, "whole", False),
