@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
 from migrate.checkpoint.memory import give_back
+from migrate.checkpoint.remote import Place, kvstore
 
 _BATCH = 16 << 20
 _CHUNK = 16 << 20
@@ -23,12 +23,12 @@ class ArrayWriter:
     context: shared by all who open the store.
   """
 
-  def __init__(self, folder: FilePath, zarr3: bool = False):
+  def __init__(self, folder: Place, zarr3: bool = False):
     import tensorstore as ts
 
     self.ts = ts
     self.driver = "zarr3" if zarr3 else "zarr"
-    self.base = {"driver": "ocdbt", "base": f"file://{folder}/"}
+    self.base = {"driver": "ocdbt", "base": kvstore(folder)}
     self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
     self.transaction = ts.Transaction()
     self._pending: list[Any] = []

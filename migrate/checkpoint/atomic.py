@@ -8,14 +8,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from migrate.checkpoint.remote import Place
 from migrate.core.report import refuse
 
 
-def check_destination(source: FilePath, target: FilePath, overwrite: bool) -> None:
+def check_destination(source: Place, target: FilePath, overwrite: bool) -> None:
   """Refuses a destination that is the source, holds it or lies in it, exists, or cannot be written."""
-  source, target = source.resolve(), target.absolute()
+  source = source.resolve() if isinstance(source, FilePath) else source
+  target = target.absolute()
   real = target.resolve()
-  if real == source or source in real.parents or real in source.parents:
+  if real == source or source in real.parents or (isinstance(source, FilePath) and real in source.parents):
     raise refuse(str(target), "is the source, or inside it, or around it", "another place", "name another destination")
   if (target.exists() or target.is_symlink()) and not overwrite:
     raise refuse(str(target), "exists", "a destination that is not there yet", "name another one, or pass --overwrite")

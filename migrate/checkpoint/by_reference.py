@@ -22,6 +22,7 @@ from migrate.checkpoint.array_writer import ArrayWriter, not_written
 from migrate.checkpoint.orbax import MANIFEST, read_metadata
 from migrate.checkpoint.orbax_metadata import dotted, write_metadata
 from migrate.checkpoint.references import Reference
+from migrate.checkpoint.remote import Place
 from migrate.checkpoint.stored import KeyData, Stored, damaged, ordered
 from migrate.core.paths import Path
 from migrate.core.report import refuse
@@ -34,10 +35,12 @@ def is_ocdbt(stored: Stored) -> bool:
   return stored.format == "orbax" and (stored.place / MANIFEST).is_file()
 
 
-def why_not(stored: Stored, target: FilePath) -> str:
+def why_not(stored: Stored, target: Place) -> str:
   """Why leaves cannot be taken by reference; empty where they can."""
   if not is_ocdbt(stored):
     return "the source is not an OCDBT store"
+  if not isinstance(target, FilePath) or not isinstance(stored.place, FilePath):
+    return "an object store does not link"
   parent = next(p for p in target.parents if p.exists())
   if os.stat(parent).st_dev != os.stat(stored.place).st_dev:
     return "source and destination are on different file systems"

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from migrate.checkpoint.legacy import modernise
+from migrate.checkpoint.remote import RemotePath, place_of
 from migrate.checkpoint.stored import Stored, listed
 from migrate.core.paths import Path
 from migrate.core.report import refuse
@@ -15,18 +16,14 @@ from migrate.core.report import refuse
 FORMATS = ("orbax", "msgpack", "safetensors", "npz")
 
 
-def check_local(path: str | os.PathLike[str]) -> None:
-  """Refuses `gs://` and `s3://`, before such a name is taken for a local folder. Raises MigrateError."""
-  text = os.fspath(path)
-  if "://" in text:
-    do = "copy it to a local disk with the store's own tool, and convert it there"
-    raise refuse(text, "a remote path, which is not read or written yet", "a local folder or file", do)
-
-
 def detect(path: str | os.PathLike[str]) -> str:
   """The format of what is at `path`, by what is in it. Raises MigrateError where it is none of them."""
-  check_local(path)
-  place = FilePath(path)
+  place = place_of(path)
+  if isinstance(place, RemotePath):
+    if not place.is_dir() and place.is_file():
+      do = "copy it to a local disk with the store's own tool, and give its path"
+      raise refuse(str(path), "one file in an object store", "an Orbax checkpoint, or a local file", do)
+    return "orbax"
   if place.is_dir():
     return "msgpack" if (place / "checkpoint").is_file() and not (place / "_METADATA").is_file() else "orbax"
   try:
@@ -52,8 +49,8 @@ def open_checkpoint(path: str | os.PathLike[str], item: str | None = None) -> St
 
 
 def _open(path: str | os.PathLike[str], item: str | None) -> Stored:
-  form, place = detect(path), FilePath(path)
-  if form == "orbax":
+  form, place = detect(path), place_of(path)
+  if form == "orbax" or isinstance(place, RemotePath):
     from migrate.checkpoint.orbax import open_tree
 
     return open_tree(place, item)

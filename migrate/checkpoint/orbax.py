@@ -18,6 +18,7 @@ import numpy as np
 
 from migrate.checkpoint.plausible import check_plausible, odd_sizes
 from migrate.checkpoint.references import may_be_cut, sound
+from migrate.checkpoint.remote import Place, kvstore, place_of
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, show
@@ -27,19 +28,19 @@ METADATA, MANIFEST = "_METADATA", "manifest.ocdbt"
 _EMPTY = {"None", "Dict", "List", "Tuple", "NamedTuple"}
 
 
-def find_folder(path: str | FilePath, item: str | None = None) -> tuple[FilePath, int | None]:
+def find_folder(path: str | Place, item: str | None = None) -> tuple[Place, int | None]:
   """The folder that holds the tree, and the step where the path is of a CheckpointManager.
 
   Raises:
     MigrateError: where there is none, or several and `item` does not name one.
   """
-  root = FilePath(path).absolute()
+  root = place_of(path)
   if not root.is_dir():
     raise refuse(str(path), "no such folder", "an Orbax checkpoint", "give the folder that holds it")
   if _is_tree(root):
     step = root.name if root.name.isdecimal() else root.parent.name
     return root, int(step) if step.isdecimal() else None
-  folders = [p for p in root.iterdir() if p.is_dir()]
+  folders: list[Any] = [p for p in root.iterdir() if p.is_dir()]
   steps = sorted((p for p in folders if _step(p) is not None), key=lambda p: _step(p) or 0)
   if steps and not any(_is_tree(p) for p in folders if p not in steps):
     folder, _ = find_folder(steps[-1], item)
@@ -56,16 +57,16 @@ def find_folder(path: str | FilePath, item: str | None = None) -> tuple[FilePath
   return items[0], _step(root)
 
 
-def _is_tree(folder: FilePath) -> bool:
+def _is_tree(folder: Place) -> bool:
   return (folder / METADATA).is_file()
 
 
-def _step(folder: FilePath) -> int | None:
+def _step(folder: Place) -> int | None:
   number = folder.name.rpartition("_")[2]
   return int(number) if number.isascii() and number.isdecimal() else None
 
 
-def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
+def open_tree(path: str | Place, item: str | None = None) -> Stored:
   """The tree of a checkpoint. Only metadata is read.
 
   Raises:
@@ -96,10 +97,11 @@ def open_tree(path: str | FilePath, item: str | None = None) -> Stored:
   return Stored("orbax", folder, leaves, empty, step, numbers, note, keys)
 
 
-def _typed_keys(folder: FilePath) -> dict[str, str]:
+def _typed_keys(folder: Place) -> dict[str, str]:
   """Names of the arrays that are typed PRNG keys, with their algorithms."""
   found: dict[str, str] = {}
-  for file in sorted((folder / "array_metadatas").glob("process_*")):
+  place = folder / "array_metadatas"
+  for file in sorted((p for p in place.iterdir() if p.name.startswith("process_")), key=str) if place.is_dir() else ():
     try:
       for entry in json.loads(file.read_bytes())["array_metadatas"]:
         one = entry["array_metadata"]
@@ -110,7 +112,7 @@ def _typed_keys(folder: FilePath) -> dict[str, str]:
   return found
 
 
-def read_metadata(folder: FilePath) -> dict[str, Any]:
+def read_metadata(folder: Place) -> dict[str, Any]:
   """The tree metadata of a checkpoint folder."""
   try:
     data = json.loads((folder / METADATA).read_bytes())
@@ -121,7 +123,7 @@ def read_metadata(folder: FilePath) -> dict[str, Any]:
   return data
 
 
-def _entries(folder: FilePath, metadata: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _entries(folder: Place, metadata: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
   """(path, value type) of every entry; positions of a sequence as integers."""
   for entry in metadata["tree_metadata"].values():
     try:
@@ -135,22 +137,25 @@ def _entries(folder: FilePath, metadata: Mapping[str, Any]) -> Iterator[tuple[Pa
     yield path, kind
 
 
+def store_spec(folder: Place) -> dict[str, Any]:
+  """The arrays of a checkpoint folder, as a key-value store of TensorStore."""
+  base = kvstore(folder)
+  return {"driver": "ocdbt", "base": base} if (folder / MANIFEST).is_file() else base
+
+
 class Store:
   """The arrays of one checkpoint folder, through TensorStore."""
 
-  def __init__(self, folder: FilePath, zarr3: bool):
+  def __init__(self, folder: Place, zarr3: bool):
     import tensorstore as ts
 
     self.folder = folder
     self.ocdbt = (folder / MANIFEST).is_file()
     self.driver = "zarr3" if zarr3 else "zarr"
     self.context = ts.Context({"cache_pool": {"total_bytes_limit": 0}})
-    driver = (
-      {"driver": "ocdbt", "base": f"file://{folder}/"} if self.ocdbt else {"driver": "file", "path": f"{folder}/"}
-    )
-    self._kvstore = driver
+    self._kvstore = store_spec(folder)
     try:
-      self._open = ts.KvStore.open(driver, context=self.context).result()
+      self._open = ts.KvStore.open(self._kvstore, context=self.context).result()
     except ValueError as error:
       raise damaged(folder, _plain(error)) from error
 

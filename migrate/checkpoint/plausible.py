@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path as FilePath
 from typing import Any
 
+from migrate.checkpoint.remote import Place, RemotePath
 from migrate.checkpoint.stored import damaged
 from migrate.core.report import refuse
 
@@ -25,7 +25,7 @@ def check_plausible(
   shape: Sequence[int],
   chunk: Sequence[int],
   itemsize: int,
-  folder: FilePath,
+  folder: Place,
   stored: Callable[[], Sequence[int]],
 ) -> None:
   """Refuses an array that cannot be what its metadata says, or that does not fit this machine.
@@ -54,7 +54,7 @@ def check_plausible(
     raise damaged(where, f"{size} bytes by its metadata, {sum(sizes)} stored", "as much as its metadata says")
 
 
-def odd_sizes(sizes: Mapping[str, int], folder: FilePath) -> list[str]:
+def odd_sizes(sizes: Mapping[str, int], folder: Place) -> list[str]:
   """The names of arrays that are larger than what a folder of this size usually holds."""
   large = {name: size for name, size in sizes.items() if size > _SMALL}
   most = _USUAL * folder_size(folder) if large else 0
@@ -76,6 +76,8 @@ def memory() -> int:
     return 1 << 40
 
 
-def folder_size(folder: FilePath) -> int:
-  """Bytes of all files below a folder."""
+def folder_size(folder: Place) -> int:
+  """Bytes of all files below a folder; of an object store, more than any checkpoint has."""
+  if isinstance(folder, RemotePath):
+    return 1 << 62
   return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())

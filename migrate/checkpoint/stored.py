@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,7 @@ class Stored:
 
   Attributes:
     format: `orbax`, `msgpack`, `safetensors` or `npz`.
-    place: the folder or file that holds it.
+    place: the folder or file that holds it, a pathlib.Path, or a folder in an object store.
     leaves: lazy leaves by path; positions of a sequence are integers.
     empty: paths of entries without an array (None, EmptyState, MaskedNode, empty containers).
     step: the step of a CheckpointManager folder, or in a file's name.
@@ -73,7 +72,7 @@ class Stored:
   """
 
   format: str
-  place: FilePath
+  place: Any
   leaves: dict[Path, StoredLeaf]
   empty: tuple[Path, ...] = ()
   step: int | None = None

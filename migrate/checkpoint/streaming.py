@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from migrate.checkpoint.array_writer import ArrayWriter
-from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, write_orbax
+from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, store_spec, write_orbax
 from migrate.checkpoint.orbax_metadata import dotted, note_keys, write_metadata
 from migrate.checkpoint.references import Reference
+from migrate.checkpoint.remote import COMMITTED, Place
 from migrate.checkpoint.stored import KeyData, Stored, damaged, listed, ordered
 from migrate.core.paths import Path
 
@@ -28,14 +29,23 @@ def may_copy(stored: Stored) -> bool:
   return stored.format == "orbax" and not read_metadata(stored.place).get("use_zarr3")
 
 
-def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: Stored) -> None:
+def stream_tree(
+  folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: Stored, arrays_in: Place | None = None
+) -> None:
   """Makes the checkpoint of `(path, Reference, array, number or None)`.
+
+  Args:
+    folder: what to make.
+    leaves: taken one by one.
+    stored: the source.
+    arrays_in: where the arrays go, if not into the folder: it then gets the metadata alone.
 
   Raises:
     MigrateError: where the source is damaged.
     OSError: where the destination cannot be written.
   """
-  writer = _Writer(folder, stored)
+  folder.mkdir(exist_ok=True)
+  writer = _Writer(arrays_in or folder, stored)
   made: dict[Path, Any] = {}
   for path, leaf in leaves:
     made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference | KeyData) else leaf.dtype
@@ -56,23 +66,16 @@ def stream_tree(folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: St
 class _Writer(ArrayWriter):
   """Also copies what is stored in the source."""
 
-  def __init__(self, folder: FilePath, stored: Stored):
+  def __init__(self, folder: Place, stored: Stored):
     super().__init__(folder)
     self.stored = stored
-    folder.mkdir()
     self.store = self.ts.KvStore.open(self.base, context=self.context).result()
     self.source: Any = None
 
   def copy(self, name: str, leaf: Reference) -> None:
     """Copies the stored chunks, without decoding them."""
     if self.source is None:
-      place = self.stored.place
-      driver = (
-        {"driver": "ocdbt", "base": f"file://{place}/"}
-        if (place / MANIFEST).is_file()
-        else {"driver": "file", "path": f"{place}/"}
-      )
-      self.source = self.ts.KvStore.open(driver, context=self.context).result()
+      self.source = self.ts.KvStore.open(store_spec(self.stored.place), context=self.context).result()
     within = self.store.with_transaction(self.transaction)
     try:
       if leaf.name:
@@ -92,12 +95,14 @@ class _Writer(ArrayWriter):
       raise damaged(where, f"cannot be read: {error!s:.200}") from error
 
 
-def _take_metadata(folder: FilePath, source: FilePath, made: dict[Path, Any]) -> None:
-  for name in ("_CHECKPOINT_METADATA", "_sharding", "commit_success.txt"):
+def _take_metadata(folder: FilePath, source: Place, made: dict[Path, Any]) -> None:
+  for name in ("_CHECKPOINT_METADATA", "_sharding", COMMITTED):
     if (source / name).is_file():
-      shutil.copyfile(source / name, folder / name)
+      (folder / name).write_bytes((source / name).read_bytes())
   if (source / "array_metadatas").is_dir():
-    shutil.copytree(source / "array_metadatas", folder / "array_metadatas", copy_function=shutil.copyfile)
+    (folder / "array_metadatas").mkdir()
+    for file in (p for p in (source / "array_metadatas").iterdir() if p.is_file()):
+      (folder / "array_metadatas" / file.name).write_bytes(file.read_bytes())
   write_metadata(folder, {**read_metadata(source), "use_ocdbt": True, "use_zarr3": False}, ordered(made))
 
 

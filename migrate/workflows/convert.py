@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
 from migrate.checkpoint.by_reference import is_ocdbt, link_tree, why_not
-from migrate.checkpoint.detect import check_local, open_checkpoint, write_checkpoint
+from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
 from migrate.checkpoint.references import Reference
+from migrate.checkpoint.remote import Place, RemotePath, place_of
 from migrate.checkpoint.stored import Stored
 from migrate.checkpoint.streaming import may_copy, stream_tree
+from migrate.checkpoint.upload import check_remote, uploaded
 from migrate.core.entries import Plan
 from migrate.core.paths import Path, key, pattern, show
 from migrate.core.report import refuse
@@ -117,15 +119,17 @@ def convert(
   """
   started = time.perf_counter()
   check_policy(rng)
-  for place in (src, *(() if dst is None else (dst,))):
-    check_local(place)
-  source = FilePath(src).absolute()
-  target = None if dst is None or dry_run else FilePath(dst).absolute()
+  source = place_of(src)
+  target = None if dst is None or dry_run else place_of(dst)
   if target is None and not dry_run:
     raise refuse("destination", "none", "a path", "name it, or make it a dry run")
-  if target is not None:
-    check_destination(source, target, overwrite)
   form = format or _SUFFIXES.get("" if dst is None else FilePath(dst).suffix, "orbax")
+  if isinstance(target, RemotePath):
+    if form != "orbax":
+      raise refuse(str(target), f"{form}, one file in an object store", "orbax", "write it locally, and copy it there")
+    check_remote(source, target, overwrite)
+  elif target is not None:
+    check_destination(source, target, overwrite)
   stored = open_checkpoint(source, item)
   total = stored.nbytes
   if only:
@@ -198,7 +202,7 @@ def _only(stored: Stored, only: Sequence[str]) -> Stored:
 
 
 def _write(
-  target: FilePath,
+  target: Place,
   overwrite: bool,
   form: str,
   work: Work,
@@ -213,17 +217,19 @@ def _write(
   reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
   linked = not reason
   beside = None if form == "orbax" else manifest_path(target)
-  with whole_or_nothing(target, overwrite) as temporary:
+  remote = isinstance(target, RemotePath)
+  with uploaded(target) if remote else whole_or_nothing(target, overwrite) as temporary:
     if linked:
       reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), taken))
       linked = not reason
     if reason and form == "orbax":
       taken.clear()
-      if is_ocdbt(stored) and work.shared_bytes() > _MOSTLY * total:
+      local = not remote and isinstance(stored.place, FilePath)
+      if local and is_ocdbt(stored) and work.shared_bytes() > _MOSTLY * total:
         link_tree(stored, temporary, _noted(work.leaves(form, sums, linked=True), taken), copy=True)
       else:
         leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
-        stream_tree(temporary, _noted(leaves, taken), stored)
+        stream_tree(temporary, _noted(leaves, taken), stored, target if remote else None)
     elif reason:
       write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
     unread = dict.fromkeys(origin for origins in taken.values() for origin in origins)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import migrate
+from migrate.checkpoint.remote import Place
 from migrate.core.entries import Plan
 from migrate.core.report import refuse
 from migrate.core.translate import read
@@ -54,7 +55,7 @@ def versions() -> dict[str, str]:
   return out
 
 
-def manifest_path(place: FilePath) -> FilePath:
+def manifest_path(place: Any) -> Any:
   """Inside a folder, beside a file."""
   return place / NAME if place.is_dir() else place.with_name(f"{place.name}.{NAME}")
 
@@ -67,13 +68,13 @@ def write_manifest(path: FilePath, data: Mapping[str, Any]) -> None:
   path.write_text(text + "\n", encoding="utf-8")
 
 
-def read_manifest(place: FilePath) -> dict[str, Any] | None:
+def read_manifest(place: Place) -> dict[str, Any] | None:
   """The manifest of a checkpoint, None where it has none. Raises MigrateError where it is damaged."""
   path = manifest_path(place)
   if not path.is_file():
     return None
   try:
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = json.loads(path.read_bytes())
   except (OSError, ValueError, RecursionError) as error:
     raise refuse(str(path), f"cannot be read: {error!s:.120}", "a manifest", "remove it, and give --mapping") from error
   if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("version") != VERSION:

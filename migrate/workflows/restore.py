@@ -12,8 +12,10 @@ import numpy as np
 from flax import serialization
 
 from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
-from migrate.checkpoint.detect import FORMATS, check_local, open_checkpoint, write_checkpoint
+from migrate.checkpoint.detect import FORMATS, open_checkpoint, write_checkpoint
 from migrate.checkpoint.orbax import write_orbax
+from migrate.checkpoint.remote import RemotePath, place_of
+from migrate.checkpoint.upload import check_remote, uploaded
 from migrate.core.declare import ModelMapping
 from migrate.core.entries import Plan, plan_error
 from migrate.core.paths import Path
@@ -161,9 +163,14 @@ def save_linen(
   """
   if format not in FORMATS:
     raise refuse(format, "no such format", ", ".join(FORMATS), "choose one of them")
-  check_local(path)
-  target = FilePath(path).absolute()
-  check_destination(target.parent / ".linen2nnx-none", target, overwrite)
+  target = place_of(path)
+  if isinstance(target, RemotePath):
+    if format != "orbax" or jax.process_count() > 1:
+      found = f"{format}, from {jax.process_count()} processes, into an object store"
+      raise refuse(str(path), found, "orbax, from one process", "save it locally, and copy it there")
+    check_remote(FilePath(), target, overwrite)
+  else:
+    check_destination(target.parent / ".linen2nnx-none", target, overwrite)
   tree: dict[str, Any] = to_linen(model, mapping, partitioning=partitioning)
   if optimizer is not None:
     if opt_state is None:
@@ -172,6 +179,12 @@ def save_linen(
     step = int(optimizer.step.get_value()) if step is None else step
   if step is not None:
     tree["step"] = step
+  if isinstance(target, RemotePath):
+    with uploaded(target) as temporary:
+      write_orbax(temporary / "whole", tree)
+      for one in (temporary / "whole").iterdir():
+        one.rename(temporary / one.name)
+    return
   if jax.process_count() > 1:
     _save_together(target, tree, format, overwrite)
     return

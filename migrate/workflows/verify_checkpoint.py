@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path as FilePath
 from typing import Any
 
 from migrate.checkpoint.detect import open_checkpoint
@@ -71,7 +70,7 @@ def verify_checkpoint(path: str | os.PathLike[str], against: str | os.PathLike[s
     )
   if not is_nnx(stored.leaves):
     raise refuse(os.fspath(path), "has no model at its top", "what `linen2nnx convert` wrote", "convert it again")
-  wanted = _sums(manifest) if against is None else _source_sums(FilePath(against))
+  wanted = _sums(manifest) if against is None else _source_sums(against)
   work = plan_back(stored, None, None)
   findings: list[Finding] = []
   seen: set[str] = set()
@@ -113,7 +112,7 @@ def _sums(manifest: dict[str, Any]) -> dict[str, str]:
   return sums
 
 
-def _source_sums(path: FilePath) -> dict[str, str]:
+def _source_sums(path: str | os.PathLike[str]) -> dict[str, str]:
   stored = open_checkpoint(path)
   state = split_linen(stored.leaves, stored.empty)
   leaves: dict[Path, Any] = dict(state.variables)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import migrate
 from migrate.checkpoint.detect import FORMATS, detect, open_checkpoint, write_checkpoint
 from migrate.core.report import MigrateError
 from tests.checkpoint.small import LEAVES, check
@@ -38,12 +37,3 @@ def test_what_is_not_there(tmp_path):
     open_checkpoint(tmp_path / "none")
   with pytest.raises(MigrateError, match="no such format"):
     write_checkpoint("pickle", tmp_path / "x", {})
-
-
-@pytest.mark.parametrize("path", ["s3://bucket/step", "gs://bucket/step"])
-def test_remote_paths_are_not_taken_for_local_ones(tmp_path, monkeypatch, path):
-  monkeypatch.chdir(tmp_path)
-  for do in (lambda: open_checkpoint(path), lambda: migrate.convert(path, "out"), lambda: migrate.convert("in", path)):
-    with pytest.raises(MigrateError, match="a remote path"):
-      do()
-  assert list(tmp_path.iterdir()) == []
