@@ -26,7 +26,7 @@ def drop_dead(body: str, static: set[str], node: ast.FunctionDef) -> str:
       tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
     except SyntaxError:
       return "\n".join(lines)
-    dead = next(_dead(tree, static & original), None)
+    dead = next(_dead(tree, static & original), None) or next(_unused_imports(tree, original), None)
     first, last = (dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2) if dead is not None else (0, -1)
     if dead is None and empties:
       first, last = _empty(tree, lines)
@@ -62,6 +62,16 @@ def _dead(tree: ast.AST, static: set[str]) -> Iterator[ast.stmt]:
     root = _root(inner)
     if root in static and loaded[root] == changed[root] and _own(tree, root):
       yield inner
+
+
+def _unused_imports(tree: ast.AST, original: set[str]) -> Iterator[ast.stmt]:
+  """Imports of names that the method read and does not read any more."""
+  loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import | ast.ImportFrom):
+      names = {(a.asname or a.name).partition(".")[0] for a in node.names}
+      if names <= original and not names & loaded:
+        yield node
 
 
 def _root(node: ast.Assign | ast.AugAssign) -> str | None:

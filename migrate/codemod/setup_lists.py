@@ -15,19 +15,20 @@ def fill_lists(unit: Unit, text: str) -> str:
 
   def fill(match: re.Match[str]) -> str:
     site, target, iterable, element = unit.comprehensions[int(match.group(3))]
-    unit.settle(site, None)
-    varies = site.chain is not None or any("[len(self." in t for t in site.texts.values())
+    made = [site, *(s for s in unit.setup_sites if s.around is site)]
+    for inner in made:
+      unit.settle(inner, None)
+    chains = [s.chain for s in made if s.chain is not None]
+    varies = chains or any("[len(self." in t for s in made for t in s.texts.values())
     indent, step = match.group(1), unit.step
     if not varies:
       inner = indent + "    "
       return f"{indent}{match.group(2)}nnx.List([\n{inner}{element}\n{inner}for {target} in {iterable}\n{indent}])"
     lines = [f"{indent}self.{site.attr} = nnx.List([])"]
-    if site.chain is not None:
-      lines.append(f"{indent}{site.chain.name} = {site.chain.first}")
+    lines += [f"{indent}{c.name} = {c.first}" for c in chains]
     lines.append(f"{indent}for {target} in {iterable}:")
     lines.append(f"{indent}{step}self.{site.attr}.append({element})")
-    if site.chain is not None:
-      lines.append(f"{indent}{step}{site.chain.name} = {site.chain.step}")
+    lines += [f"{indent}{step}{c.name} = {c.step}" for c in chains]
     return "\n".join(lines)
 
   return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
@@ -65,7 +66,7 @@ def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
     at = len(out)
     out += fill_sites(unit, line).split("\n")
     in_lists = [c[0] for c in unit.comprehensions]
-    carried += [(at, s) for s in sites if s.chain is not None and s not in in_lists]
+    carried += [(at, s) for s in sites if s.chain is not None and s not in in_lists and s.around is None]
   for at, site in reversed(carried):
     assert site.chain is not None
     first = next(i for i in range(at, -1, -1) if _depth(out[:i]) == 0)

@@ -280,10 +280,14 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
   """`self.layers = [Block(...) for ...]`: kept as it is unless a size goes from layer to layer."""
   generator = value.generators[0]
   bound = frozenset(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
+  before = len(unit.setup_sites)
   element = unit.static(value.elt, bound)
   unit.need_import("from flax import nnx")
   outer = next(s for s in reversed(unit.setup_sites) if s.node is value.elt)
   outer.attr, outer.listed, outer.looped = attr, True, True
+  for inner in unit.setup_sites[before:]:
+    if inner is not outer:
+      inner.attr, inner.looped, inner.listed, inner.around = attr, True, True, outer
   unit.comprehensions.append((outer, unit.source.code(generator.target), unit.static(generator.iter), element))
   return f"COMP__{len(unit.comprehensions) - 1}__"
 

@@ -88,6 +88,7 @@ class Site:
     reference: what to write for it in the call.
     pipeline: the local that carries the size through the list handed to this `nn.Sequential`.
     maker: the function of the method that makes it, where the expression calls one.
+    around: in a list that `setup` makes, the layer of the list that this one is an argument of.
     home: the file and the names of the file that has the expression.
   """
 
@@ -109,6 +110,7 @@ class Site:
   given: list[str] = dataclasses.field(default_factory=list)
   pipeline: str = ""
   maker: Any = None
+  around: Site | None = None
   home: tuple[Source, Names] | None = None
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup, spell
+from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site
-from migrate.codemod.source import layout_call
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
 
@@ -36,7 +36,9 @@ class SiteLayers:
       optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
       positional = not self.partial_positional(site.node.func)
       count = len(site.node.args)
+      origins: dict[int, str] = {}
       for i, (field, text) in enumerate(site.arguments.items()):
+        origins[len(arguments)] = field
         if field == "**":
           arguments.append(f"**{text}")
         else:
@@ -44,8 +46,27 @@ class SiteLayers:
       arguments += optional_arguments
       if site.maker is None or not site.maker.local:
         arguments.append(f"rngs={rngs}")
-      return layout_call(function, arguments, indent, width)
+      return layout_call(function, arguments, indent, width, *self._remarks(site, len(arguments), origins))
     return self.write_layer(site, site.record, dict(sizes), width, indent)
+
+  def _remarks(self: Unit, site: Site, count: int, origins: Mapping[int, str]) -> tuple[list[Remark | None], list[str]]:
+    """The comments of the Linen call for the arguments as they are now; those of arguments that went stay as well."""
+    source = site.home[0] if site.home is not None else self.source
+    written, last = remarks_of(source, site.node)
+    if not last and not any(written.values()):
+      return [], []
+    given = dict(self.given_arguments(site))
+    found: list[Remark | None] = [None] * count
+    pending: list[str] = []
+    places = {field: i for i, field in origins.items()}
+    for field, value in sorted(given.items(), key=lambda g: source.span(g[1])[0]):
+      remark = written.get(value) or written.get(source.parents.get(value, value)) or Remark()
+      if field in places:
+        found[places[field]] = Remark([*pending, *remark.above], remark.trailing)
+        pending = []
+      else:
+        pending += remark.every
+    return found, [*pending, *last]
 
   def _in_order(self: Unit, site: Site, index: int) -> bool:
     given = [f for f, _ in self.given_arguments(site)][: index + 1]
@@ -68,6 +89,7 @@ class SiteLayers:
     fates = {a.linen: a for a in record.args if a.linen is not None}
     stars: list[str] = []
     pairs: list[tuple[str, str, bool]] = [(n, t, True) for n, t in sizes.items()]
+    origins: dict[int, str] = {}
     count = len(site.node.args)
     for i, (field, text) in enumerate(site.arguments.items()):
       arg = fates.get(field)
@@ -75,6 +97,7 @@ class SiteLayers:
         stars.append(f"**{text}")
         continue
       if arg is None and any(self.project.stock_base(type(m)) is not None for _, _, m in site.made[:1]):
+        origins[len(pairs)] = field
         pairs.append((field, text, False))  # a field that a subclass of the layer adds
         continue
       if arg is None or arg.fate == "ignore":
@@ -89,6 +112,7 @@ class SiteLayers:
       if name.startswith("*"):
         stars.append(self._star(text))
         continue
+      origins[len(pairs)] = field
       pairs.append((name, text, i < count))
     names = {n for n, _, _ in pairs}
     extra = [(a.nnx or "", a.code) for a in record.args if a.fate == "add"]
@@ -115,7 +139,7 @@ class SiteLayers:
     arguments += stars
     if record.takes_rngs and (signature is None or "rngs" in signature.parameters):
       arguments.append(f"rngs={self.rngs_argument}")
-    return layout_call(function, arguments, indent, width)
+    return layout_call(function, arguments, indent, width, *self._remarks(site, len(arguments), origins))
 
   def _half(self: Unit, site: Site) -> bool:
     """Whether the layer computes in less than float32."""

@@ -148,13 +148,14 @@ class SiteSizes:
     if not site.listed or not site.made or site.chain is not None:
       return site.chain.name if site.chain is not None else None
     by_owner: dict[int, list[tuple[Any, Any]]] = {}
-    for (activation, _, module), value in zip(site.made, values, strict=True):
+    told = site.around.made if site.around is not None and len(site.around.made) == len(site.made) else site.made
+    for (activation, _, module), value in zip(told, values, strict=True):
       outputs = [c.output for c in self.project.calls_of(module) if isinstance(c.output, ArraySpec) and c.output.shape]
       by_owner.setdefault(id(activation), []).append((value, outputs[0].shape[-1] if outputs else None))
     for pairs in by_owner.values():
       if any(later[0] != before[1] or later[0] is None for before, later in itertools.pairwise(pairs)):
         return None
-    step = site.arguments.get("features") or self._step_of(site)
+    step = site.arguments.get("features") or self._step_of(site) or self._step_of_layer(site, told)
     if step is None:
       return None
     firsts = [(a, m, v) for pos, ((a, _, m), v) in enumerate(zip(site.made, values, strict=True))
@@ -174,6 +175,14 @@ class SiteSizes:
     """The last axis of what a rewritten class returns, in terms of what it is made with."""
     promised = self.promised_of(site)
     return promised[-1][0] if promised and promised[-1] else None
+
+  def _step_of_layer(self: Unit, site: Site, told: list[tuple[Activation, int, Any]]) -> str | None:
+    """The argument that is what every layer of the list returned."""
+    outputs = [self.project.output_features(m) for _, _, m in told]
+    for name, text in site.arguments.items():
+      if name.endswith("features") and [getattr(m, name, None) for _, _, m in site.made] == outputs:
+        return text
+    return None
 
   def chain_starts(self: Unit, firsts: list[tuple[Activation, Any, Any]]) -> list[str]:
     """Sizes of call arguments that are what the first layer of a list was given, in every instance."""

@@ -139,15 +139,3 @@ def loads_in(text: str) -> set[str]:
   except SyntaxError:
     return set()
   return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-
-def layout_call(function: str, arguments: list[str], indent: str, width: int = 100) -> str:
-  """A call on one line where it fits `width`, else one argument a line, `indent` before every line but the first."""
-  line = f"{function}({', '.join(arguments)})"
-  if len(line) <= width and "\n" not in line:
-    return line
-  if not arguments:
-    return line
-  inner = indent + "    "
-  body = "".join(f"{inner}{a},\n" for a in arguments)
-  return f"{function}(\n{body}{indent})"

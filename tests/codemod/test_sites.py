@@ -322,7 +322,6 @@ def test_value_of_a_call_that_construction_needs_is_hoisted(tmp_path):
   assert "self.scale(self.adapter(x), by=by)" in ported.text  # what construction does not need stays in the call
 
 
-@pytest.mark.xfail(strict=True, reason="comments between the arguments of a constructor are lost")
 def test_comments_inside_a_constructor_survive(tmp_path):
   source = """
     class Model(nn.Module):

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from migrate.codemod.source import Source, dotted, layout_call, names_in
+from migrate.codemod.source import Source, dotted, names_in
 
 TEXT = '''# first
 
@@ -95,12 +95,3 @@ def test_dotted_names(text, wanted):
 )
 def test_names_in_a_text(text, wanted):
   assert names_in(text) == wanted
-
-
-def test_call_fits_on_a_line():
-  assert layout_call("f", ["a", "b=1"], "  ") == "f(a, b=1)"
-  assert layout_call("f", [], "  ", 1) == "f()"
-
-
-def test_long_call_takes_a_line_for_each_argument():
-  assert layout_call("f", ["a", "b=1"], "  ", 5) == "f(\n      a,\n      b=1,\n  )"

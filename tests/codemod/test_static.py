@@ -52,7 +52,6 @@ def test_static_expression_moves_to_init(tmp_path, line):
   port_and_check(tmp_path, SOURCE.format(line=line), "Model(), x(2, 6)", held_out=["Model(9, (2, 3)), x(2, 11)"])
 
 
-@pytest.mark.xfail(strict=True, reason="the import stays in the method, unused")
 def test_import_that_only_construction_needs_leaves_the_method(tmp_path):
   line = "import math\n    n = math.ceil(self.width / 2)"
   port_and_check(tmp_path, SOURCE.format(line=line), "Model(), x(2, 6)")
