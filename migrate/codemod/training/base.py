@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from migrate.codemod.source import layout_call
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
   Apply,
