@@ -108,7 +108,7 @@ def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block
       and "is not None:" in found[-1].parts[0][0]()
     ):
       found[-1].parts[0][1].append(item)
-    elif item.keep and (missing := sorted(names_in(item.text()) & optional)):
+    elif item.keep and (missing := sorted((names_in(item.text()) & optional) - item.takes_none())):
       test = f"if {missing[0]} is not None:"
       last = found[-1] if found else None
       if isinstance(last, Block) and len(last.parts) == 1 and last.parts[0][0]() == test:

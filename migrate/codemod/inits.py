@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from typing import Any
 
 from flax import linen as nn
@@ -13,6 +14,7 @@ from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
 from migrate.codemod.project import holds_modules
 from migrate.codemod.site import SizeArg, follow_name
+from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.stock_subclasses import stock_arguments
@@ -193,6 +195,17 @@ def _field_values(unit: Unit, name: str) -> list[Any]:
 
 
 def _default(unit: Unit, field: Any) -> str | None:
+  """The default of the argument. A name of the class body that it reads, another field's default, is written out."""
+  text = _own_default(unit, field)
+  home = next((i for i in unit.project.classes.values() if field in i.fields), unit.info)
+  for other in reversed(home.fields[: home.fields.index(field)] if field in home.fields else ()):
+    if text is not None and other.name in names_in(text):
+      value = _own_default(unit, other) or "None"
+      text = re.sub(rf"\b{other.name}\b", lambda _, v=value: wrap(v), text)
+  return text
+
+
+def _own_default(unit: Unit, field: Any) -> str | None:
   value = field.node.value
   if value is None:
     return None

@@ -44,6 +44,7 @@ class Stmt:
   mutates: str = ""
   stop: bool = False
   partial: bool = False
+  takes_none: Callable[[], set[str]] = set
 
 
 @dataclasses.dataclass

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site
+from migrate.codemod.source import names_in
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
 
@@ -71,6 +72,17 @@ class SiteLayers:
   def _in_order(self: Unit, site: Site, index: int) -> bool:
     given = [f for f, _ in self.given_arguments(site)][: index + 1]
     return all(f in site.arguments for f in given)
+
+  def sizes_left_out(self: Unit, site: Site) -> set[str]:
+    """Names of sizes that some instances hand a layer as None: the layer is made there too, without what needs them."""
+    optional, names = self._optional_sizes(site), set()
+    for need in site.needs:
+      by_owner: dict[Any, list[Any]] = {}
+      for (activation, _, _), value in zip(site.made, need.values, strict=True):
+        by_owner.setdefault(self.owner_key(activation), []).append(value)
+      if need.parameter in optional and any(all(v is None for v in values) for values in by_owner.values()):
+        names |= names_in(site.texts.get(need.parameter, ""))
+    return names
 
   def _optional_sizes(self: Unit, site: Site) -> set[str]:
     if site.maker is not None:

@@ -61,7 +61,8 @@ class SiteSizes:
     known = [
       (a.module, v) for (a, _, _), v in zip(site.made, values, strict=True) if v is not None and a.module is not None
     ]
-    owned = self.matches(known) if known and len(known) == len(site.made) else []
+    # a stock layer that is never called may have any size; what an instance of a class does without is not made there
+    owned = self.matches(known) if len(known) == len(site.made) or site.record is not None else []
     settled = next((c for c in usable if "SIZE__" not in c), None)
     if settled is not None:
       return settled

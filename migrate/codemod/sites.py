@@ -17,7 +17,7 @@ from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
-from migrate.codemod.static import NotStatic
+from migrate.codemod.static import CallField, NotStatic
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation
@@ -213,10 +213,12 @@ class Sites:
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)
-      except NotStatic:
+      except NotStatic as error:
         if self.movable(site, field):
           site.residue[field] = self.text(value)
           continue
+        if isinstance(error, CallField):
+          raise  # makers give the field in the call, but this class needs it to make a layer
         values = [e.value for e in events]
         if (
           values
@@ -303,7 +305,7 @@ class Sites:
 
     if site.looped and not self.iterator:
       self.loops[0].before.append(Stmt(lambda: f"self.{site.attr} = nnx.List([])", keep=True))
-    self.block.append(Stmt(text, keep=True, comments=comments))
+    self.block.append(Stmt(text, keep=True, comments=comments, takes_none=lambda: self.sizes_left_out(site)))
     self.note_features(site)
 
 

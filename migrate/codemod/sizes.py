@@ -313,7 +313,7 @@ class Sizes(MethodSizes):
       wanted: (module instance, size) pairs.
     """
     found: list[tuple[int, str]] = []
-    for name in self.field_names:
+    for name in self.field_names if wanted else ():
       values = [(getattr(m, name, None), w) for m, w in wanted]
       if all(type(v) is int and v == w for v, w in values):
         found.append((_likeness(name) + 1, f"self.{name}"))

@@ -159,3 +159,18 @@ def test_default_over_several_lines_keeps_its_shape(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert "      features: Sequence[int] = (\n        7,\n        5,\n      ),\n" in ported.text
+
+
+def test_default_that_is_another_field(tmp_path):
+  source = """
+    class Model(nn.Module):
+      groups: int = 1
+      heads: int = groups
+      width: int = 2 * heads + 3
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x) * self.heads
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(heads=2), x(2, 5)"])
+  assert "heads: int = 1,\n      width: int = 2 * 1 + 3,\n" in ported.text

@@ -204,3 +204,39 @@ def test_attribute_that_is_none_before_it_is_a_layer(tmp_path):
   assert "self.post = nnx.data(None)" in ported.text
   for left in ("self.head = None", "self.scale = None", "self.count = 3"):
     assert left in ported.text
+
+
+def test_layer_of_a_checkpointed_class_reads_its_size_through_a_local_of_setup(tmp_path):
+  source = """
+    class Config:
+      hidden_size = 6
+
+      def __init__(self, hidden_size=6, intermediate_size=11):
+        self.hidden_size = hidden_size
+        self.intermediate_size = intermediate_size
+
+
+    class Mlp(nn.Module):
+      config: Config
+
+      def setup(self):
+        config = self.config
+        self.gate = nn.Dense(config.intermediate_size)
+        self.up = nn.Dense(config.intermediate_size)
+        self.down = nn.Dense(config.hidden_size)
+
+      def __call__(self, x):
+        return self.down(nn.silu(self.gate(x)) * self.up(x))
+
+
+    class Model(nn.Module):
+      config: Config
+
+      def setup(self):
+        self.mlp = nn.remat(Mlp)(self.config)
+
+      def __call__(self, x):
+        return x + self.mlp(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(Config()), x(2, 6)", held_out=["Model(Config(4, 9)), x(2, 4)"])
+  assert "self.down = nnx.Linear(self.config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text

@@ -334,3 +334,50 @@ def test_comments_inside_a_constructor_survive(tmp_path):
         )(x)
     """
   port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+SKIPS = """
+class Block(nn.Module):
+  features: int
+  kernel: int = 1
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.relu(nn.Conv(self.features, (self.kernel,))(x))
+
+
+class Skip(nn.Module):
+  block: Any = Block
+
+  @nn.compact
+  def __call__(self, x, shape):
+    if x.shape != shape:
+      x = self.block(shape[-1])(x)
+    return x
+
+
+class Residual(nn.Module):
+  features: int
+
+  @nn.compact
+  def __call__(self, x):
+    y = Block(self.features, 3)(x)
+    return y + Skip()(x, y.shape)
+
+
+class Model(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return Residual(7)(Residual(7)(x))
+"""
+
+
+def test_size_that_only_a_call_knows_is_an_argument_where_the_class_needs_it_to_make_a_layer(tmp_path):
+  ported = port_and_check(tmp_path, SKIPS, "Model(), x(2, 5, 3)", held_out=["Model(), x(2, 6, 5)"])
+  assert "def __init__(self, in_features: int, features: int, kernel: int = 1, *, rngs: nnx.Rngs):" in ported.text
+  assert "block_1_features: int | None = None" in ported.text
+
+
+def test_layer_that_some_instances_make_without_a_size_is_made_all_the_same(tmp_path):
+  ported = port_and_check(tmp_path, SKIPS, "Model(), x(2, 5, 3)", held_out=["Model(), x(2, 6, 5)"])
+  assert "    self.skip = Skip(in_features, block_1_features=skip_block_1_features, rngs=rngs)" in ported.text
