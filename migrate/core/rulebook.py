@@ -184,10 +184,11 @@ RULES = (
   ),
   RulePage(
     "L2N402", "variables that are not the model's own", "error",
-    "A module is applied to variables of another module, or to a tree that was computed (an average of parameters, say). "
-    "An NNX model has its variables in itself.",
+    "A module is applied to variables of another module, or to something that is not known to be a tree like its own parameters. "
+    "An NNX model has its variables in itself. What `jax.tree.map` and `optax.incremental_update` make of its parameters is "
+    "known, and a call with that is rewritten.",
     "Make a second model for them: `nnx.merge(nnx.graphdef(model), state)`.",
-    before='model.apply({"params": ema_params}, x)\n',
+    before='model.apply({"params": load("average")}, x)\n',
   ),
   RulePage(
     "L2N403", "a value that is used after it was updated", "error",
@@ -204,9 +205,10 @@ RULES = (
   ),
   RulePage(
     "L2N405", "a training state with more in it", "error",
-    "The TrainState class has methods or fields beyond the collections of its model. A model and an optimizer have no place for them.",
+    "The TrainState class has methods, or fields that hold another model's parameters, have computed defaults, or are saved in a "
+    "checkpoint. Other fields beyond the collections of the model become attributes of an `nnx.Optimizer`.",
     "Keep them in variables of their own.",
-    before="class TrainState(train_state.TrainState):\n  key: jax.Array\n",
+    before="class TrainState(train_state.TrainState):\n  def averaged(self):\n    return self.params\n",
   ),
   RulePage(
     "L2N406", "intermediates", "error",
@@ -258,6 +260,13 @@ RULES = (
     "Check that the function asks for nothing else.",
     before="optax.adamw(1e-3, mask=decay_mask)\n",
     after="optax.adamw(1e-3, mask=lambda params: nnx.State(decay_mask(nnx.to_pure_dict(params))))\n",
+  ),
+  RulePage(
+    "L2N416", "training on several devices by pmap", "error",
+    "`jax.pmap` steps over a replicated training state keep a copy of everything for each device. NNX has `nnx.pmap`, but a program "
+    "that is written anew shards the batch instead, and statistics of BatchNorm are then those of the whole batch.",
+    "Train with `jax.jit` and a batch that is sharded over a mesh, then run the codemod.",
+    before='state = jax_utils.replicate(state)\nstep = jax.pmap(train_step, axis_name="batch")\n',
   ),
 )  # fmt: skip
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.codemod.remarks import layout_call
+from migrate.codemod.training.analysis import Analysis, Known, Place, Result
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
   Apply,
-  Form,
   Function,
   Grads,
   Held,
   Left,
+  Live,
   ModelClass,
   OptState,
   Part,
-  Plain,
   Self,
   Token,
   Train,
@@ -29,55 +28,6 @@ from migrate.codemod.training.values import (
   special,
 )
 from migrate.core.report import Finding
-
-Result = tuple[Value, Form]
-
-
-@dataclasses.dataclass(eq=False)
-class Analysis:
-  """What is known of a function once it was read.
-
-  Attributes:
-    signature: the kinds of its arguments.
-    tokens: models of its arguments, in order of appearance.
-    given: what its arguments stand for.
-    emits: argument -> what takes its place.
-    names: argument -> names of what takes its place.
-    places: argument -> positions of what takes its place.
-    value: what it returns.
-    fresh: models that it makes and returns.
-    changed: models that it updates.
-    pending: models whose changed statistics it returns.
-    done: whether it was read to its end.
-  """
-
-  signature: tuple[Any, ...]
-  tokens: list[Token]
-  given: dict[str, Value]
-  emits: dict[str, list[Form]] = dataclasses.field(default_factory=dict)
-  names: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-  places: dict[str, list[int]] = dataclasses.field(default_factory=dict)
-  value: Value = dataclasses.field(default_factory=Plain)
-  fresh: set[Token] = dataclasses.field(default_factory=set)
-  changed: set[Token] = dataclasses.field(default_factory=set)
-  pending: set[Token] = dataclasses.field(default_factory=set)
-  done: bool = False
-
-
-Place = tuple[str, int, int]
-
-
-@dataclasses.dataclass
-class Known:
-  """What an earlier reading of the program found, by place.
-
-  Attributes:
-    streams: construction of a module -> RNG streams that its calls are given.
-    optimizing: functions that use the optimizer of a training state; None before the first reading.
-  """
-
-  streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
-  optimizing: set[Place] | None = None
 
 
 class Base:
@@ -105,6 +55,12 @@ class Base:
     self.masks: set[Any] = set()  # owners whose optimizers have masks
     self.element_texts: dict[ast.expr, str] = {}
     self.followed: set[ast.AST] = set()  # attributes of which it is known what they are
+    self.state_fields: dict[str, list[str]] = {}  # TrainState class -> its fields that are no collections
+    self.second: dict[
+      tuple[Any, str], Place
+    ] = {}  # variable -> the statement that makes it a second name of parameters
+    self.copies: set[Place] = set(known.copies)
+    self.devices = ""  # a function of several devices that is being called
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
 
@@ -161,7 +117,7 @@ class Base:
     """Whether nothing was updated since."""
     if isinstance(value, Tup):
       return all(map(self.current, value.items))
-    if isinstance(value, (Train, Part, Variables, OptState)):
+    if isinstance(value, (Train, Part, Variables, OptState, Live)):
       return value.epoch == self.epochs.get(value.token, 0)
     return True
 
@@ -274,6 +230,8 @@ class Base:
     value, _ = self.eval(node)
     if isinstance(value, Function) and isinstance(node, ast.Lambda):
       self.read_plainly(value)
+    if special(value) and self.devices:
+      raise self.left(node, f"`{ast.unparse(node)[:60]}` is given to `{self.devices}`", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if special(value):
       what = type(next(v for v in [value] if True)).__name__
       raise self.left(node, f"`{ast.unparse(node)[:60]}` ({_WHAT.get(what, 'part of a model')}) goes where it can't be followed",
@@ -289,6 +247,22 @@ class Base:
 
   def rewrap(self, wrap: Any, analysis: Analysis, value: Value) -> None:
     """Writes a transform anew."""
+    raise NotImplementedError
+
+  def create(self, node: ast.Call, full: str) -> Result:
+    """`TrainState.create(...)`."""
+    raise NotImplementedError
+
+  def replaced(self, node: ast.Call, state: Train) -> Result:
+    """`state.replace(...)`."""
+    raise NotImplementedError
+
+  def apply_gradients(self, node: ast.Call, state: Train) -> Result:
+    """`state.apply_gradients(...)`."""
+    raise NotImplementedError
+
+  def field(self, node: ast.Attribute, state: Train) -> Result:
+    """What else a training state has."""
     raise NotImplementedError
 
   def scan(self, node: ast.Call) -> Result:

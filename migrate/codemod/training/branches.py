@@ -10,6 +10,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   Grads,
   Held,
+  Live,
   Mixed,
   OptState,
   Part,
@@ -119,15 +120,15 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
   """A value of one way, in the count of both: what was up to date still is."""
   if isinstance(value, Tup):
     return Tup(tuple(_brought(v, own, epochs) for v in value.items))
-  if isinstance(value, (Train, Part, Variables, OptState, Grads)):
+  if isinstance(value, (Train, Part, Variables, OptState, Grads, Live)):
     fresh = value.epoch == own.get(value.token, 0)
     return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
   return value
 
 
 def _either(a: Value, b: Value) -> Value:
-  if not special(a) and not special(b):
-    return PLAIN
   if isinstance(a, Held) and isinstance(b, Held) and dataclasses.replace(a, epoch=0) == dataclasses.replace(b, epoch=0):
     return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
+  if not any(special(v) or isinstance(v, Live) for v in (a, b)):
+    return PLAIN
   return Mixed()

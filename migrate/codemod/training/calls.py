@@ -8,7 +8,6 @@ import dataclasses
 from migrate.codemod.training.base import Base, Result
 from migrate.codemod.training.scans import SCAN
 from migrate.codemod.training.values import (
-  EFFECT,
   PLAIN,
   PLAINLY,
   Apply,
@@ -16,11 +15,13 @@ from migrate.codemod.training.values import (
   Function,
   Grads,
   Held,
+  Live,
   Part,
   Plain,
   Recipe,
   Self,
   Train,
+  Tree,
   Tup,
   Value,
   Variables,
@@ -36,13 +37,21 @@ TRANSFORMS = {
   "jax.grad": "grad",
   "jax.value_and_grad": "value_and_grad",
   "functools.partial": "partial",
+  "jax.pmap": "pmap",
+}
+DEVICES = {
+  f"{module}.{name}"
+  for module in ("flax.jax_utils", "flax.training.common_utils", "jax")
+  for name in ("replicate", "unreplicate", "pmap", "device_put_replicated", "device_put_sharded")
 }
 # pure functions of a tree of arrays, whatever its containers
 TREE = {
   "jax.tree.leaves", "jax.tree.map", "jax.tree.reduce", "jax.tree.all", "jax.tree_util.tree_leaves",
   "jax.tree_util.tree_map", "jax.tree_util.tree_reduce", "jax.tree_map", "jax.tree_leaves", "optax.global_norm",
-  "jax.block_until_ready", "jax.device_get",
+  "jax.block_until_ready", "jax.device_get", "optax.incremental_update", "jax.tree.structure",
 }  # fmt: skip
+# those of them that give a tree like the parameters where they are given one
+LIKE = {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "optax.incremental_update"}
 
 
 class Calls(Base):
@@ -50,6 +59,7 @@ class Calls(Base):
 
   def _call(self, node: ast.Call) -> Result:
     full = self.program.full(self.scope, node.func)
+    self.devices = ast.unparse(node.func) if full in DEVICES else ""
     if full in EXAMPLES:
       self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
       return PLAIN, PLAINLY
@@ -61,7 +71,7 @@ class Calls(Base):
       if found is not None:
         return found
     if self.program.train_state((full or "").removesuffix(".create")) is not None and (full or "").endswith(".create"):
-      return self._create(node, str(full))
+      return self.create(node, str(full))
     if full in FREEZE and len(node.args) == 1:
       value, form = self.eval(node.args[0])
       if special(value):
@@ -105,9 +115,9 @@ class Calls(Base):
     if isinstance(base, (Self, Held)):
       self.followed.add(func)
     if isinstance(base, Train) and func.attr == "apply_gradients":
-      return self._apply_gradients(node, base)
+      return self.apply_gradients(node, base)
     if isinstance(base, Train) and func.attr == "replace":
-      return self._replace(node, base)
+      return self.replaced(node, base)
     if isinstance(base, (Train, Recipe)):
       value, _ = self.eval(func)
       return self.apply(node, value) if isinstance(value, Apply) else None
@@ -121,7 +131,7 @@ class Calls(Base):
       return self._pop(node, func.value, node.args[0])
     if isinstance(base, (Variables, Part)) and func.attr in ("unfreeze", "copy") and not node.args:
       return base, form
-    if special(base):
+    if special(base) or isinstance(base, Tree) or (isinstance(base, Live) and base.tree):
       raise self.left(node, f"`.{func.attr}()` of part of a model", "write it with the NNX model")
     if isinstance(base, (Function, Self)):
       return None
@@ -159,77 +169,6 @@ class Calls(Base):
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     return not isinstance(target, (ast.Tuple, ast.List))
 
-  def _apply_gradients(self, node: ast.Call, state: Train) -> Result:
-    token = state.token
-    grads: ast.expr | None = None
-    changed = False
-    for keyword in node.keywords:
-      value, _ = self.eval(keyword.value)
-      if keyword.arg == "grads":
-        grads = keyword.value
-        if not isinstance(value, Grads) or value.token is not token:
-          raise self.left(node, "gradients that were not taken by the model's parameters here", "give what jax.grad returned")  # fmt: skip
-        if value.epoch != self.epoch(token):
-          raise self.left(node, "gradients of older parameters", "take the gradients again", "L2N403")
-      else:
-        changed = changed or self._puts_back(keyword, value, token)
-    if grads is None or node.args:
-      raise self.left(node, "apply_gradients without grads=", "give grads by name")
-    if token in self.pending and not changed:
-      pass  # the statistics may be put into the state by a later `replace`
-    text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {self.file.text(grads)})"
-    self.file.replace(node, text)
-    return Train(token, self.advance(token), state.whole), EFFECT
-
-  def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
-    """Whether a keyword puts what a call changed into the state."""
-    if isinstance(value, Changed) and value.token is token and value.collection in (keyword.arg, ""):
-      self.pending.discard(value.token)
-      return True
-    if isinstance(value, Part) and value.token is token and value.collection == keyword.arg and self.current(value):
-      return False
-    raise self.left(keyword.value, f"a new `{keyword.arg}` for a training state", "keep it beside the model")
-
-  def _replace(self, node: ast.Call, state: Train) -> Result:
-    if node.args:
-      raise self.left(node, "replace without names", "give fields by name")
-    for keyword in node.keywords:
-      value, _ = self.eval(keyword.value)
-      self._puts_back(keyword, value, state.token)
-    return state, None
-
-  # ---- the training state, optimizers
-
-  def _create(self, node: ast.Call, full: str) -> Result:
-    added = self.program.train_state(full.removesuffix(".create")) or []
-    held: Part | None = None
-    tx: ast.expr | None = None
-    for keyword in node.keywords:
-      value, form = self.eval(keyword.value)
-      if keyword.arg == "tx":
-        tx = keyword.value
-      elif keyword.arg == "params":
-        if not isinstance(value, Part) or value.collection != "params":
-          raise self.left(node, "a training state of something else than a model's parameters", "give what init returned under a name")  # fmt: skip
-        if form is not None:  # `init` is an argument: the model gets a name above
-          self.put_before(node, f"{self.model(value.token, node)} = {self.file.text(keyword.value)}")
-        held = value
-      elif keyword.arg == "apply_fn":
-        if special(value) and not isinstance(value, Apply):
-          raise self.left(node, "apply_fn that is no model's apply", "give model.apply")
-      elif not (isinstance(value, Part) and value.collection == keyword.arg):
-        raise self.left(node, f"`{keyword.arg}` in a training state", "keep it in a variable of its own", "L2N405")
-    if node.args or held is None or tx is None:
-      raise self.left(node, "a training state without params= and tx=", "give both by name")
-    strange = [a for a in added if a.startswith("<")]
-    if strange:
-      raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
-    token = held.token
-    token.optimized = True
-    text = f"{self.nnx()}.Optimizer({self.model(token, node)}, {self.file.text(tx)}, wrt=nnx.Param)"
-    self.file.replace(node, text)
-    return Train(token, self.epoch(token), held.whole), ("optimizer", token)
-
   # ---- transforms
 
   def _transformed(self, node: ast.Call, kind: str) -> Result | None:
@@ -265,6 +204,7 @@ class Calls(Base):
     if full is None or not isinstance(node.func, (ast.Name, ast.Attribute)):
       self.plain(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
     grads: Grads | None = None
+    tree: Held | None = None
     for argument in [*node.args, *(k.value for k in node.keywords)]:
       value, form = self.eval(argument)
       if isinstance(value, Grads):
@@ -273,6 +213,10 @@ class Calls(Base):
         grads = value
       elif isinstance(value, Function):
         self.read_plainly(value)
+      elif isinstance(value, Tree) or (isinstance(value, Live) and value.tree):
+        if (full or "jax").partition(".")[0] not in ("jax", "optax"):
+          raise self.left(node, f"a tree of parameters given to `{ast.unparse(node.func)}`", "give it nnx.to_pure_dict(tree), whose names are the NNX model's")  # fmt: skip
+        tree = value
       elif special(value):
         if full not in TREE or not isinstance(value, Part) or form is not None:
           self.plain(argument)
@@ -283,6 +227,9 @@ class Calls(Base):
         self.file.replace(
           argument, f"{self.nnx()}.state({self.model(value.token, argument)}, {kinds[value.collection]})"
         )
+        tree = value if value.collection == "params" else tree
+    if tree is not None and grads is None and full in LIKE:
+      return Tree(tree.token, whole=getattr(tree, "whole", False)), PLAINLY
     if grads is not None and full is not None and full.rpartition(".")[2] in ("map", "tree_map", "pmean", "psum"):
       return grads, PLAINLY
     return Plain(full or ""), PLAINLY

@@ -49,6 +49,8 @@ class Checkpoints(Base):
       value, form = self.eval(argument)
       if isinstance(value, Train) and form is None:
         found = value
+        if value.token.fields:
+          raise self.left(node, f"a checkpoint of a training state with {', '.join(value.token.fields)}", "keep them out of the state, or rewrite the saving by hand", "L2N405")  # fmt: skip
         if value.token in self.pending:
           raise self.left(node, "a checkpoint without the statistics that a call changed", "put them into the state first", "L2N404")  # fmt: skip
         text = self.state_text(value.token, argument)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Sequence
 
 from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.base import Base, Result
@@ -17,13 +18,16 @@ from migrate.codemod.training.values import (
   Function,
   Grads,
   Held,
+  Live,
   Mixed,
   OptState,
+  Others,
   Part,
   Plain,
   Recipe,
   Self,
   Train,
+  Tree,
   Tup,
   Value,
   Variables,
@@ -75,6 +79,10 @@ class Expressions(Base):
     """What a variable holds, if that may be used."""
     if value is None:
       return PLAIN, PLAINLY
+    if isinstance(value, Mixed) or not self.current(value):
+      for scope in self.scope.chain():
+        if (scope.node, ast.unparse(node)) in self.second:
+          self.copies.add(self.second[scope.node, ast.unparse(node)])
     if isinstance(value, Mixed):
       raise self.left(node, f"`{ast.unparse(node)}` is part of a model on one way here, and something else on another", "make it the same on every way")  # fmt: skip
     if not self.current(value):
@@ -111,6 +119,8 @@ class Expressions(Base):
       if node.attr == "step":
         self.file.replace(node, f"{self.optimizer(token, node)}.step[...]{self._as_signed(node)}")
         return PLAIN, PLAINLY
+      if node.attr in token.fields:
+        return self.field(node, value)
       if node.attr not in ("tx", "replace", "apply_gradients"):
         return Part(token, self.epoch(token), node.attr), None
       raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
@@ -145,7 +155,7 @@ class Expressions(Base):
       return dataclasses.replace(value, collection=key), None
     if isinstance(value, Tup) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
       return self._item(node, value, key % len(value.items))
-    if special(value) or isinstance(value, Grads):
+    if special(value) or isinstance(value, (Grads, Tree)) or (isinstance(value, Live) and value.tree):
       raise self.left(node, f"`{ast.unparse(node)[:60]}`: a single parameter by its Linen name", "take the attribute of the NNX model")  # fmt: skip
     self._children_of(node.slice)
     return PLAIN, PLAINLY
@@ -194,6 +204,9 @@ class Expressions(Base):
   def _dict(self, node: ast.Dict) -> Result:
     found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
     held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
+    trees = [v for _, v, _ in found if isinstance(v, Tree) or (isinstance(v, Live) and v.tree)]
+    if trees:
+      return self._others(node, trees, [(k, v) for k, v, _ in found])
     if any(special(v) and not isinstance(v, Held) for _, v, _ in found):
       raise self.left(node, "a dict with a model in a tuple in it", "give what is in the tuple by itself")
     if not held:
@@ -224,6 +237,17 @@ class Expressions(Base):
     if changed and first.token in self.pending:
       self.pending.discard(first.token)
     return Variables(first.token, self.epoch(first.token), inner, frozenset(parts)), None
+
+  def _others(self, node: ast.Dict, trees: Sequence[Held], found: list[tuple[ast.expr | None, Value]]) -> Result:
+    """The variables of a model, but for its parameters, which are a tree beside it."""
+    token = trees[0].token
+    for key, value in found:
+      name = key.value if isinstance(key, ast.Constant) else None
+      own = isinstance(value, Part) and value.token is token and value.collection == name and not value.inner
+      if not own and not (value is trees[0] and name == "params" and not getattr(value, "whole", False)):
+        raise self.left(node, f"`{ast.unparse(node)[:50]}`: variables that are not a model's own", "call the model that holds them", "L2N402")  # fmt: skip
+    tree = next(v for v, (_, value) in zip(node.values, found, strict=True) if value is trees[0])
+    return Others(token, self.epoch(token), text=self.file.text(tree)), None
 
   def _ifexp(self, node: ast.IfExp) -> Result:
     self.nested += 1

@@ -17,7 +17,6 @@ from migrate.codemod.training.values import (
   Apply,
   Form,
   Function,
-  Grads,
   Held,
   Left,
   Part,
@@ -52,7 +51,7 @@ class Functions(Parameters):
       if call is not None and self.program.full(function.outer, name) == PARTIAL and call.args:
         name = call.args[0]
       full = self.program.full(function.outer, name)
-      kind = GRADS.get(full or "", "jit" if full == "jax.jit" else "other")
+      kind = GRADS.get(full or "", {"jax.jit": "jit", "jax.pmap": "pmap"}.get(full or "", "other"))
       wraps.append(Wrap(kind, name, call, function.unit))
     return dataclasses.replace(function, wraps=tuple(wraps)) if wraps else function
 
@@ -71,6 +70,8 @@ class Functions(Parameters):
         raise self.left(node, f"arguments of {_name(function)} that can't be told apart", "give them one by one")
       given = {}
     held = any(map(special, given.values()))
+    if held and any(w.kind == "pmap" for w in function.wraps):
+      raise self.left(node, f"{_name(function)} is wrapped in jax.pmap", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if held and any(w.kind == "other" for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
@@ -171,7 +172,9 @@ class Functions(Parameters):
   ) -> tuple[Analysis, dict[Token, Token]]:
     """What is known of a function, read now if it was not; and which model here is which one there."""
     order: list[Token] = []
-    signature = tuple((n, sign(v, order)) for n, v in sorted(given.items()) if special(v) or isinstance(v, Grads))
+    signature = tuple(
+      (n, sign(v, order)) for n, v in sorted(given.items()) if any(isinstance(x, Held) for x in leaves(v))
+    )
     known = self.analysed.get(function.node)
     if known is not None and known.done and known.signature == signature and any(_inner(given)):
       if _inner(known.given) != _inner(given):
@@ -191,6 +194,7 @@ class Functions(Parameters):
           table[token] = dataclasses.replace(token, names=[])
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
+          new.fields |= old.fields
           new.streams |= old.streams
         self.pending |= {table.get(t, t) for t in known.pending}
         for token in known.changed:

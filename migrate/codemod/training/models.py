@@ -13,10 +13,13 @@ from migrate.codemod.training.values import (
   Apply,
   Changed,
   Function,
+  Live,
+  Others,
   Part,
   Plain,
   Recipe,
   Token,
+  Tree,
   Tup,
   Value,
   Variables,
@@ -205,6 +208,10 @@ class Models(Constructions):
     if not node.args:
       raise self.left(node, "apply without variables", "give the variables first")
     variables, form = self.eval(node.args[0])
+    if (isinstance(variables, Tree) or (isinstance(variables, Live) and variables.tree)) and variables.whole:
+      variables, form = Others(variables.token, text=self.file.text(node.args[0])), None
+    if isinstance(variables, Others):
+      return self._apply_others(node, token, variables)
     if not special(variables) or form is not None:
       raise self.left(node.args[0], f"`{ast.unparse(node.args[0])[:50]}`: variables that are not a model's own",
                       "call the model that holds them", "L2N402")  # fmt: skip
@@ -245,6 +252,29 @@ class Models(Constructions):
       return PLAIN, PLAINLY
     self.pending.add(held)
     return Tup((PLAIN, changed)), PLAINLY
+
+  def _apply_others(self, node: ast.Call, token: Token, variables: Others) -> Result:
+    """A call with parameters that are not the model's: of a model that has them, made for this call."""
+    held = variables.token
+    self._same_module(node, token, held)
+    texts, method = [], ""
+    for argument in node.args[1:]:
+      self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
+      texts.append(self.file.text(argument))
+    for keyword in node.keywords:
+      self.plain(keyword.value)
+      off = isinstance(keyword.value, ast.Constant) and not keyword.value.value
+      if keyword.arg in ("rngs", "mutable", "capture_intermediates") and not off:
+        raise self.left(node, f"parameters that are not the model's, with {keyword.arg}", "make a model that has them", "L2N402")  # fmt: skip
+      if keyword.arg == "method":
+        method = self._named_method(keyword.value)
+      elif keyword.arg not in ("rngs", "mutable", "capture_intermediates"):
+        value = self.file.text(keyword.value)
+        texts.append(f"{keyword.arg}={value}" if keyword.arg else f"**{value}")
+    nnx, model = self.nnx(), self.model(held, node)
+    other = f"{nnx}.merge({nnx}.graphdef({model}), {variables.text}, {nnx}.state({model}, {nnx}.Not({nnx}.Param)))"
+    self.file.replace(node, self.call_text(node, f"{other}.{method}" if method else other, texts))
+    return PLAIN, PLAINLY
 
   def _same_module(self, node: ast.Call, token: Token, held: Token) -> None:
     """A module made for one call must be the one whose variables it is given."""

@@ -19,12 +19,13 @@ from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
 from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
+from migrate.codemod.training.states import States
 from migrate.codemod.training.trainers import Trainers
 from migrate.codemod.training.values import Function, Left, ModelClass
 from migrate.core.report import Finding
 
 
-class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, Trainers, Calls):
+class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls):
   """Everything that is known about training programs."""
 
   def read(self) -> None:
@@ -104,6 +105,7 @@ def rewrite_training(
     found = Known(
       {reader.place(reader.made_in[m][0].file, m): s for m, s in reader.streams.items()},
       {reader.place(f, n) for f, n in reader.functions() if n in reader.optimizing},
+      set(reader.copies),
     )
     if found == known:
       break

@@ -15,10 +15,12 @@ from migrate.codemod.training.values import (
   Form,
   Function,
   Mixed,
+  Part,
   Recipe,
   Self,
   Token,
   Train,
+  Tree,
   Tup,
   Value,
   lower,
@@ -127,6 +129,15 @@ class Statements(Branches):
     self, node: ast.Assign | ast.AnnAssign, target: ast.expr, source: ast.expr, value: Value, form: Form
   ) -> None:
     """A statement that gives names to parts of a model."""
+    if isinstance(target, ast.Name) and isinstance(source, (ast.Name, ast.Attribute)) and isinstance(value, Part):
+      place = self.place(self.file, node)
+      if value.collection == "params" and not value.inner and form is None:
+        self.second[self.scope.node, target.id] = place
+        if place in self.known.copies:
+          text = f"jax.tree.map(jnp.copy, {self.nnx()}.state({self.model(value.token, node)}, nnx.Param))"
+          self.file.replace(source, text)
+          self.scope.values[target.id] = Tree(value.token, whole=value.whole)
+          return
     self._bind(target, value)
     if isinstance(value, Recipe) and not value.token.initialised:
       return  # the construction stays until `init` is met

@@ -46,6 +46,7 @@ class Token:
     inside: the statement of it.
     names: names that hold it, in order, for naming the model.
     streams: RNG streams that calls of the model are given.
+    fields: what else its training state has; True for a tree like the parameters.
   """
 
   cls: ModelClass
@@ -55,6 +56,7 @@ class Token:
   streams: set[str] = dataclasses.field(default_factory=set)
   initialised: bool = False
   optimized: bool = False
+  fields: dict[str, bool] = dataclasses.field(default_factory=dict)
 
 
 class Value:
@@ -146,6 +148,28 @@ class Grads(Held):
 
 
 @dataclasses.dataclass(frozen=True)
+class Tree(Held):
+  """A tree of arrays like the model's parameters, an `nnx.State` of its own; `whole` as for a Part."""
+
+  whole: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Live(Held):
+  """What a field of the training state holds now, a Tree where `tree` says so."""
+
+  tree: bool = False
+  whole: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Others(Held):
+  """Variables whose parameters are a Tree: `text` gives it."""
+
+  text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Restoring(Held):
   """Arguments of a checkpoint library that name what is to be restored; `whole` as for a Train."""
 
@@ -222,7 +246,7 @@ def leaves(value: Value) -> Iterator[Value]:
 
 def special(value: Value) -> bool:
   """Whether anything of a model is in it."""
-  return any(isinstance(v, Held) and not isinstance(v, Grads) for v in leaves(value))
+  return any(isinstance(v, Held) and not isinstance(v, (Grads, Tree, Live)) for v in leaves(value))
 
 
 def tokens(value: Value) -> list[Token]:
@@ -243,6 +267,7 @@ def sign(value: Value, order: list[Token]) -> Any:
       getattr(value, "method", ""),
       known,
       getattr(value, "whole", False),
+      tuple(value.token.fields) if isinstance(value, Train) else getattr(value, "tree", False),
     )
     return (type(value).__name__, order.index(value.token), *more)
   return "plain"

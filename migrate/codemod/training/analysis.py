@@ -1,0 +1,59 @@
+"""What is known of a training program's functions, and what one reading of it tells the next."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from migrate.codemod.training.values import Form, Plain, Token, Value
+
+Result = tuple[Value, Form]
+
+
+@dataclasses.dataclass(eq=False)
+class Analysis:
+  """What is known of a function once it was read.
+
+  Attributes:
+    signature: the kinds of its arguments.
+    tokens: models of its arguments, in order of appearance.
+    given: what its arguments stand for.
+    emits: argument -> what takes its place.
+    names: argument -> names of what takes its place.
+    places: argument -> positions of what takes its place.
+    value: what it returns.
+    fresh: models that it makes and returns.
+    changed: models that it updates.
+    pending: models whose changed statistics it returns.
+    done: whether it was read to its end.
+  """
+
+  signature: tuple[Any, ...]
+  tokens: list[Token]
+  given: dict[str, Value]
+  emits: dict[str, list[Form]] = dataclasses.field(default_factory=dict)
+  names: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+  places: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+  value: Value = dataclasses.field(default_factory=Plain)
+  fresh: set[Token] = dataclasses.field(default_factory=set)
+  changed: set[Token] = dataclasses.field(default_factory=set)
+  pending: set[Token] = dataclasses.field(default_factory=set)
+  done: bool = False
+
+
+Place = tuple[str, int, int]
+
+
+@dataclasses.dataclass
+class Known:
+  """What an earlier reading of the program found, by place.
+
+  Attributes:
+    streams: construction of a module -> RNG streams that its calls are given.
+    optimizing: functions that use the optimizer of a training state; None before the first reading.
+    copies: statements that give parameters a second name, which is used after an update.
+  """
+
+  streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
+  optimizing: set[Place] | None = None
+  copies: set[Place] = dataclasses.field(default_factory=set)

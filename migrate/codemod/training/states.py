@@ -1,0 +1,200 @@
+"""TrainState and its subclasses: a model and an optimizer, which keeps what else the state had."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+
+from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.program import TRAIN_STATE
+from migrate.codemod.training.values import (
+  EFFECT,
+  PLAINLY,
+  Apply,
+  Changed,
+  Grads,
+  Held,
+  Live,
+  Part,
+  Token,
+  Train,
+  Tree,
+  Tup,
+  Value,
+  special,
+)
+
+ARGUMENTS = {"model", "tx", "wrt", "self", "step", "opt_state", "update"}
+
+
+class States(Base):
+  """`TrainState.create(...)`, `state.replace(...)`, `state.apply_gradients(...)`."""
+
+  def create(self, node: ast.Call, full: str) -> Result:
+    """`TrainState.create(apply_fn=..., params=..., tx=..., more=...)`."""
+    cls = full.removesuffix(".create")
+    added = self.program.train_state(cls) or []
+    held: Part | None = None
+    tx: ast.expr | None = None
+    more: dict[str, tuple[ast.expr, Value]] = {}
+    kept: set[str] = set()
+    for keyword in node.keywords:
+      value, form = self.eval(keyword.value)
+      if keyword.arg == "tx":
+        tx = keyword.value
+      elif keyword.arg == "params":
+        if not isinstance(value, Part) or value.collection != "params":
+          raise self.left(node, "a training state of something else than a model's parameters", "give what init returned under a name")  # fmt: skip
+        if form is not None:  # `init` is an argument: the model gets a name above
+          self.put_before(node, f"{self.model(value.token, node)} = {self.file.text(keyword.value)}")
+        held = value
+      elif keyword.arg == "apply_fn":
+        if special(value) and not isinstance(value, Apply):
+          raise self.left(node, "apply_fn that is no model's apply", "give model.apply")
+      elif isinstance(value, Part) and value.collection == keyword.arg:
+        kept.add(value.collection)
+      elif keyword.arg in added and (not special(value) or (isinstance(value, Part) and value.collection == "params")):
+        more[keyword.arg] = keyword.value, value
+      else:
+        raise self.left(node, f"`{keyword.arg}` in a training state", "keep it in a variable of its own", "L2N405")
+    if node.args or held is None or tx is None:
+      raise self.left(node, "a training state without params= and tx=", "give both by name")
+    strange = [a for a in added if a.startswith("<") or a in ARGUMENTS]
+    if strange:
+      raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
+    token = held.token
+    token.optimized = True
+    options = [self.model(token, node), self.file.text(tx)]
+    options += [f"{name}={self._field(token, *given)}" for name, given in more.items()]
+    fields = [a for a in added if a not in kept]
+    token.fields = {n: isinstance(more[n][1], (Part, Tree)) if n in more else False for n in fields}
+    maker = f"{self.nnx()}.Optimizer"
+    if fields:
+      self._rewrite_class(node, cls, fields, kept)
+      maker = self.file.source.code(node.func).removesuffix(".create")
+    self.file.replace(node, f"{maker}({', '.join(options)}, wrt=nnx.Param)")
+    return Train(token, self.epoch(token), held.whole), ("optimizer", token)
+
+  def _field(self, token: Token, node: ast.expr, value: Value) -> str:
+    """What a field holds at first: parameters as they are now, or what was given."""
+    if not isinstance(value, Part):
+      return self.file.text(node)
+    if value.token is not token:
+      raise self.left(node, "parameters of another model in a training state", "keep them in a variable of their own", "L2N405")  # fmt: skip
+    return f"jax.tree.map(jnp.copy, {self.nnx()}.state({self.model(token, node)}, nnx.Param))"
+
+  def _rewrite_class(self, node: ast.Call, full: str, fields: list[str], kept: set[str]) -> None:
+    """A TrainState with more fields becomes an Optimizer with them."""
+    if self.state_fields.get(full) == fields:
+      self.link(self.here(), self.program.class_(full)[1])  # pyright: ignore
+      return
+    found = self.program.class_(full)
+    known = self.state_fields.setdefault(full, fields)
+    if found is None or known != fields:
+      raise self.left(node, "a training state whose fields are collections here and something else there", "write two classes", "L2N405")  # fmt: skip
+    file, cls = found
+    if len(cls.bases) != 1 or self.program.full(file.scope, cls.bases[0]) != TRAIN_STATE or cls.decorator_list or cls.keywords:  # fmt: skip
+      raise self.left(node, "a training state of a class with other bases or decorators", "derive it from TrainState alone", "L2N405")  # fmt: skip
+    lines, heads = [], []
+    for statement in cls.body:
+      if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+        continue
+      name = statement.target.id
+      if name in kept:
+        self.erase(statement, file)
+        continue
+      if isinstance(statement.value, ast.Call):
+        raise self.left(node, f"field `{name}` with {ast.unparse(statement.value)[:50]}", "keep it out of the state", "L2N405")  # fmt: skip
+      default = f"={file.source.code(statement.value)}" if statement.value is not None else ""
+      heads.append(f"{name}{default}")
+      lines.append(f"self.{name} = {name}")
+      data = f"{name}: nnx.Data[{file.source.code(statement.annotation)}]"
+      file.replace(statement, data)
+    indent = file.source.indent(cls.body[0])
+    body = [f"def __init__(self, model, tx, *, {', '.join(heads)}, wrt=nnx.Param):"]
+    body += [indent + line for line in ("super().__init__(model, tx, wrt=wrt)", *lines)]
+    last = cls.body[-1]
+    text = "\n".join(indent + line if line else "" for line in ["", *body])
+    if file.source.span(last) in file.erased:
+      raise self.left(node, f"a class whose last field is `{ast.unparse(last)}`, a collection", "put the collections first", "L2N405")  # fmt: skip
+    file.replace(last, f"{file.text(last)}\n{text}")
+    file.replace(cls.bases[0], "nnx.Optimizer")
+    file.imports.setdefault(cls, set()).add("from flax import nnx")
+    self.link(self.here(), cls)
+
+  # ---- what becomes of it
+
+  def field(self, node: ast.Attribute, state: Train) -> Result:
+    """`state.more`: an attribute of the optimizer."""
+    token = state.token
+    self.file.replace(node, f"{self.optimizer(token, node)}.{node.attr}")
+    return Live(token, self.epoch(token), tree=token.fields[node.attr], whole=state.whole), PLAINLY
+
+  def replaced(self, node: ast.Call, state: Train) -> Result:
+    """`state.replace(batch_stats=..., more=...)`."""
+    if node.args:
+      raise self.left(node, "replace without names", "give fields by name")
+    if self._put_fields(node, state.token):
+      return Train(state.token, self.epoch(state.token), state.whole), None
+    return state, None
+
+  def _put_fields(self, node: ast.Call, token: Token, but: tuple[str, ...] = ()) -> bool:
+    """Puts what a call names into the model or the optimizer; whether the state is a new one for it."""
+    new = False
+    for keyword in node.keywords:
+      if keyword.arg in but:
+        continue
+      value, _ = self.eval(keyword.value)
+      if keyword.arg in token.fields:
+        if special(value) and not (isinstance(value, Part) and value.token is token and value.collection == "params"):
+          raise self.left(keyword.value, f"part of a model in `{keyword.arg}`", "keep it in a variable", "L2N405")
+        if token.fields[keyword.arg] != isinstance(value, (Part, Tree, Live)) and token.fields[keyword.arg]:
+          raise self.left(keyword.value, f"`{keyword.arg}`, which held parameters, and now something else", "make it of the parameters", "L2N405")  # fmt: skip
+        text = self._field(token, keyword.value, value)
+        self.put_before(node, f"{self.optimizer(token, node)}.{keyword.arg} = {text}")
+        new = True
+      else:
+        self._puts_back(keyword, value, token)
+    if new:
+      self._renew(token)
+    return new
+
+  def _renew(self, token: Token) -> None:
+    """Old states are old, and so is what was read of them; what is in the model is not."""
+    old = self.epoch(token)
+    new = self.advance(token)
+
+    def renewed(value: Value) -> Value:
+      if isinstance(value, Tup):
+        return Tup(tuple(map(renewed, value.items)))
+      if isinstance(value, Held) and value.token is token and value.epoch == old and not isinstance(value, (Train, Live)):  # fmt: skip
+        return dataclasses.replace(value, epoch=new)
+      return value
+
+    for scope in self.scope.chain():
+      scope.values |= {n: renewed(v) for n, v in scope.values.items()}
+
+  def apply_gradients(self, node: ast.Call, state: Train) -> Result:
+    """`state.apply_gradients(grads=grads, batch_stats=..., more=...)`."""
+    token = state.token
+    grads = next((k.value for k in node.keywords if k.arg == "grads"), None)
+    if grads is None or node.args:
+      raise self.left(node, "apply_gradients without grads=", "give grads by name")
+    self._put_fields(node, token, ("grads",))
+    value, _ = self.eval(grads)
+    if not isinstance(value, Grads) or value.token is not token:
+      raise self.left(node, "gradients that were not taken by the model's parameters here", "give what jax.grad returned")  # fmt: skip
+    if value.epoch != self.epoch(token):
+      raise self.left(node, "gradients of older parameters", "take the gradients again", "L2N403")
+    text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {self.file.text(grads)})"
+    self.file.replace(node, text)
+    return Train(token, self.advance(token), state.whole), EFFECT
+
+  def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
+    """Whether a keyword puts what a call changed into the state."""
+    if isinstance(value, Changed) and value.token is token and value.collection in (keyword.arg, ""):
+      self.pending.discard(value.token)
+      return True
+    if isinstance(value, Part) and value.token is token and value.collection == keyword.arg and self.current(value):
+      return False
+    raise self.left(keyword.value, f"a new `{keyword.arg}` for a training state", "keep it beside the model")

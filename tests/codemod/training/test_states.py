@@ -1,0 +1,173 @@
+"""Training states with more in them, averages of parameters, and what only looks like them."""
+
+import pytest
+
+from tests.codemod.training.programs import left, rewritten
+from tests.codemod.training.running import DATA, check_same
+
+
+def test_key_in_the_state():
+  text = check_same(
+    """
+class State(train_state.TrainState):
+  key: jax.Array
+def create(key):
+  model = Plain(features=3)
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), key=jax.random.key(5))
+@jax.jit
+def step(state, x):
+  k = jax.random.fold_in(state.key, state.step)
+  x = x + jax.random.normal(k, x.shape)
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x)**2).mean())(state.params)
+  return state.apply_gradients(grads=grads), loss
+def main():
+  state = create(jax.random.key(0))
+  out = []
+  for x in data():
+    state, loss = step(state, x)
+    out.append(loss)
+  return out
+"""
+  )
+  assert "class State(nnx.Optimizer):\n  key: nnx.Data[jax.Array]\n" in text
+  assert "  return model, State(model, optax.adam(0.1), key=jax.random.key(5), wrt=nnx.Param)\n" in text
+  assert "jax.random.fold_in(optimizer.key, optimizer.step[...])" in text
+
+
+def test_metrics_in_the_state():
+  text = check_same(
+    """
+import flax
+@flax.struct.dataclass
+class Metrics:
+  total: jax.Array
+  count: jax.Array
+  @classmethod
+  def empty(cls):
+    return cls(jnp.zeros(()), jnp.zeros(()))
+  def merge(self, v):
+    return self.replace(total=self.total + v, count=self.count + 1)
+class State(train_state.TrainState):
+  metrics: Metrics
+def create(key):
+  model = Plain(features=3)
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), metrics=Metrics.empty())
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x)**2).mean())(state.params)
+  state = state.apply_gradients(grads=grads)
+  state = state.replace(metrics=state.metrics.merge(loss))
+  return state
+def main():
+  state = create(jax.random.key(0))
+  out = []
+  for x in data():
+    state = step(state, x)
+    out.append(state.metrics.total)
+    state = state.replace(metrics=Metrics.empty())
+  return out
+"""
+  )
+  assert "  optimizer.metrics = optimizer.metrics.merge(loss)\n" in text
+  assert "    optimizer.metrics = Metrics.empty()\n" in text
+
+
+def test_average_of_parameters_in_the_state():
+  text = check_same(
+    """
+class State(train_state.TrainState):
+  ema_params: Any
+def create(key):
+  model = Plain(features=3)
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), ema_params=params)
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x)**2).mean())(state.params)
+  state = state.apply_gradients(grads=grads)
+  ema = jax.tree.map(lambda e, p: 0.9 * e + 0.1 * p, state.ema_params, state.params)
+  return state.replace(ema_params=ema), loss
+def main():
+  state = create(jax.random.key(0))
+  out = []
+  for x in data():
+    state, loss = step(state, x)
+    out.append(loss)
+  return out, state.apply_fn({"params": state.ema_params}, data()[0])
+"""
+  )
+  assert "ema_params=jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))" in text
+
+
+def test_average_of_parameters_beside_the_state():
+  text = check_same(
+    """
+model = Plain(features=3)
+def main():
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  tx = optax.sgd(0.1)
+  opt_state = tx.init(params)
+  ema = params
+  @jax.jit
+  def step(params, opt_state, ema, x):
+    loss, grads = jax.value_and_grad(lambda p: (model.apply({"params": p}, x)**2).mean())(params)
+    updates, opt_state = tx.update(grads, opt_state, params)
+    params = optax.apply_updates(params, updates)
+    ema = optax.incremental_update(params, ema, 0.1)
+    return params, opt_state, ema, loss
+  out = []
+  for x in data():
+    params, opt_state, ema, loss = step(params, opt_state, ema, x)
+    out.append(loss)
+  return out, model.apply({"params": ema}, jnp.ones((2, 7)))
+"""
+  )
+  assert "  ema = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))\n" in text
+  assert "    ema = optax.incremental_update(nnx.state(model, nnx.Param), ema, 0.1)\n" in text
+
+
+CREATE = """
+class State(train_state.TrainState):
+  more: Any
+def create():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  return State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), more=1)
+def main():
+  state = create()
+"""
+
+
+@pytest.mark.parametrize(
+  ("code", "said"),
+  [
+    (CREATE + "  old = state\n  state = state.replace(more=2)\n  return old.more", "used after it was updated"),
+    (CREATE + "  old = state.more\n  state = state.replace(more=2)\n  return old", "used after it was updated"),
+    (CREATE + "  checkpoints.save_checkpoint('x', state, 1)", "a checkpoint of a training state with more"),
+    (CREATE + "  return state.apply_fn({'params': state.more}, data()[0])", "not a model's own"),
+    (CREATE.replace("more: Any", "more: Any = functools.partial(int)"), "field `more` with functools.partial(int)"),
+    (CREATE.replace("more: Any", "more: Any\n  def double(self):\n    return 2"), "a training state with <double>"),
+    (CREATE.replace("more: Any", "tx: Any").replace("more=1", "x=1"), "`x` in a training state"),
+    (CREATE.replace("TrainState)", "TrainState, Plain)"), "other bases or decorators"),
+    (CREATE + "  ema = jax.tree.map(jnp.copy, state.params)\n  return ema['out']", "a single parameter"),
+    (CREATE + "  ema = jax.tree.map(jnp.copy, state.params)\n  return list(ema.items())", "of part of a model"),
+    (CREATE + "  ema = jax.tree.map(jnp.copy, state.params)\n  return functools.reduce(ema)", "a tree of parameters given to"),
+    (CREATE + "  ema = jax.tree.map(jnp.copy, state.params)\n  return state.apply_fn({'params': ema}, data()[0], rngs={'dropout': 1})", "with rngs"),
+    ("import flax\n" + CREATE + "  state = flax.jax_utils.replicate(state)", "is given to `flax.jax_utils.replicate`"),
+  ],
+  ids=lambda v: v[:30] if "class" not in v else "main",
+)  # fmt: skip
+def test_what_is_not_certain_is_left(code, said):
+  result = rewritten(DATA + code)
+  assert any(said in text for text in left(result)), left(result)
+  assert result.texts == {}
+
+
+def test_pmapped_steps_are_left_with_their_own_finding():
+  result = rewritten(
+    CREATE.replace("def main", "@jax.pmap\ndef step(state):\n  return state\ndef main") + "  step(state)\n"
+  )
+  assert {f.rule for f in result.findings if f.severity == "error"} == {"L2N416"}
+  assert result.texts == {}
