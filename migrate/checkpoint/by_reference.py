@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from migrate.checkpoint.array_writer import ArrayWriter, not_written
 from migrate.checkpoint.orbax import MANIFEST, read_metadata
 from migrate.checkpoint.orbax_metadata import dotted, write_metadata
+from migrate.checkpoint.processes import Elsewhere, merge_shares
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.remote import Place
 from migrate.checkpoint.stored import KeyData, Stored, damaged, ordered
@@ -47,7 +48,13 @@ def why_not(stored: Stored, target: Place) -> str:
   return ""
 
 
-def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any]], copy: bool = False) -> None:
+def link_tree(
+  stored: Stored,
+  folder: FilePath,
+  leaves: Iterable[tuple[Path, Any]],
+  copy: bool = False,
+  others: Callable[[], Sequence[Place]] = tuple,
+) -> None:
   """Makes the checkpoint of `(path, Reference, array, number or None)` with the source's data files.
 
   Args:
@@ -55,6 +62,7 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
     folder: what to make, on the same file system where `copy` is not given.
     leaves: taken one by one; their first segments must not be those of the source's paths.
     copy: copy the data files instead of linking them.
+    others: waits for other processes, and tells where their arrays are.
 
   Raises:
     OSError: where the file system does not link.
@@ -70,6 +78,7 @@ def link_tree(stored: Stored, folder: FilePath, leaves: Iterable[tuple[Path, Any
   made: dict[Path, Any] = {}
   try:
     _write_new(writer, leaves, made, old, source)
+    merge_shares(writer, others())
     store = ts.KvStore.open(writer.base, context=writer.context).result()
     _write_joined(ts, store, made)
     with ts.Transaction() as transaction:
@@ -122,7 +131,8 @@ def _take_files(source: FilePath, folder: FilePath, copy: bool) -> None:
     else:
       shutil.copyfile(one, other)
 
-  shutil.copytree(source, folder, copy_function=take, ignore=shutil.ignore_patterns(MANIFEST_OF_OURS))
+  ignored = shutil.ignore_patterns(MANIFEST_OF_OURS)
+  shutil.copytree(source, folder, copy_function=take, ignore=ignored, dirs_exist_ok=True)
   if copy:
     with ThreadPoolExecutor(4) as threads:
       for _ in threads.map(_copy_synced, *zip(*data, strict=True)):
@@ -142,13 +152,15 @@ def _write_new(
   writer: ArrayWriter, leaves: Iterable[tuple[Path, Any]], made: dict[Path, Any], old: set[str], source: FilePath
 ) -> None:
   """Writes the arrays among the leaves; `made` gets every leaf, arrays as their dtype."""
-  for path, leaf in leaves:
+  for path, one in leaves:
+    leaf = one.leaf if isinstance(one, Elsewhere) else one
     if str(path[0]) in old:
       raise refuse(
         str(source), f"{path[0]} is a name on both sides", "other names at the top", "convert with copy=True"
       )
     number = isinstance(leaf, bool | int | float)
-    made[path] = leaf if leaf is None or number or isinstance(leaf, Reference | KeyData) else leaf.dtype
-    if leaf is not None and not isinstance(leaf, Reference):
+    kept = leaf is None or number or isinstance(leaf, Reference | KeyData)
+    made[path] = leaf if kept else getattr(leaf, "dtype", leaf)
+    if leaf is not None and not isinstance(one, Reference | Elsewhere):
       writer.add(dotted(path), np.asarray(leaf))
   writer.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,10 +18,13 @@ import numpy as np
 from migrate.checkpoint.array_writer import ArrayWriter
 from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, store_spec, write_orbax
 from migrate.checkpoint.orbax_metadata import dotted, note_keys, write_metadata
+from migrate.checkpoint.processes import Elsewhere, merge_shares
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.remote import COMMITTED, Place
 from migrate.checkpoint.stored import KeyData, Stored, damaged, listed, ordered
 from migrate.core.paths import Path
+
+_KEPT = (bool, int, float, Reference, KeyData)
 
 
 def may_copy(stored: Stored) -> bool:
@@ -30,7 +33,11 @@ def may_copy(stored: Stored) -> bool:
 
 
 def stream_tree(
-  folder: FilePath, leaves: Iterable[tuple[Path, Any]], stored: Stored, arrays_in: Place | None = None
+  folder: FilePath,
+  leaves: Iterable[tuple[Path, Any]],
+  stored: Stored,
+  arrays_in: Place | None = None,
+  others: Callable[[], Sequence[Place]] = tuple,
 ) -> None:
   """Makes the checkpoint of `(path, Reference, array, number or None)`.
 
@@ -39,6 +46,7 @@ def stream_tree(
     leaves: taken one by one.
     stored: the source.
     arrays_in: where the arrays go, if not into the folder: it then gets the metadata alone.
+    others: waits for other processes, and tells where their arrays are.
 
   Raises:
     MigrateError: where the source is damaged.
@@ -47,13 +55,17 @@ def stream_tree(
   folder.mkdir(exist_ok=True)
   writer = _Writer(arrays_in or folder, stored)
   made: dict[Path, Any] = {}
-  for path, leaf in leaves:
-    made[path] = leaf if leaf is None or isinstance(leaf, bool | int | float | Reference | KeyData) else leaf.dtype
+  for path, one in leaves:
+    leaf = one.leaf if isinstance(one, Elsewhere) else one
+    made[path] = leaf if leaf is None or isinstance(leaf, _KEPT) else getattr(leaf, "dtype", leaf)
+    if isinstance(one, Elsewhere):
+      continue
     if isinstance(leaf, Reference):
       writer.copy(dotted(path), leaf)
     elif leaf is not None:
       writer.add(dotted(path), np.asarray(leaf))
   writer.close()
+  merge_shares(writer, others())
   if stored.format == "orbax":
     _take_metadata(folder, stored.place, made)
   else:
@@ -61,6 +73,17 @@ def stream_tree(
     arrays = {p: v if isinstance(v, kept) else np.zeros((), getattr(v, "dtype", v)) for p, v in made.items()}
     _add_metadata(folder, arrays)
     note_keys(folder, {p: v for p, v in made.items() if isinstance(v, KeyData)})
+
+
+def stream_share(place: Place, leaves: Iterable[tuple[Path, Any]], stored: Stored) -> None:
+  """Writes the arrays that this process has of a checkpoint that the first process makes."""
+  writer = _Writer(place, stored)
+  for path, leaf in leaves:
+    if isinstance(leaf, Reference):
+      writer.copy(dotted(path), leaf)
+    else:
+      writer.add(dotted(path), np.asarray(leaf))
+  writer.close()
 
 
 class _Writer(ArrayWriter):

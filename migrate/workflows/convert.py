@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from migrate.checkpoint.atomic import check_destination, remove, whole_or_nothing
-from migrate.checkpoint.by_reference import is_ocdbt, link_tree, why_not
-from migrate.checkpoint.detect import open_checkpoint, write_checkpoint
-from migrate.checkpoint.references import Reference
-from migrate.checkpoint.remote import Place, RemotePath, place_of
+from migrate.checkpoint.atomic import check_destination
+from migrate.checkpoint.detect import open_checkpoint
+from migrate.checkpoint.processes import Processes
+from migrate.checkpoint.remote import RemotePath, place_of
 from migrate.checkpoint.stored import Stored
-from migrate.checkpoint.streaming import may_copy, stream_tree
-from migrate.checkpoint.upload import check_remote, uploaded
+from migrate.checkpoint.upload import check_remote
 from migrate.core.entries import Plan
-from migrate.core.paths import Path, key, pattern, show
+from migrate.core.paths import Path, key, pattern
 from migrate.core.report import refuse
 from migrate.workflows.convert_back import plan_back
-from migrate.workflows.convert_forward import Work, plan_forward
-from migrate.workflows.manifest import checksum as sum_of
-from migrate.workflows.manifest import manifest_path, write_manifest
-from migrate.workflows.mapping import mapping_to_json
+from migrate.workflows.convert_forward import plan_forward
+from migrate.workflows.convert_write import Job, write
 from migrate.workflows.random_leaves import check_policy
 
-# of the source's bytes, from which on its data files are copied as they are, with what nothing needs any more
-_MOSTLY = 0.9
 _SUFFIXES = {".npz": "npz", ".safetensors": "safetensors", ".msgpack": "msgpack"}
 
 
@@ -89,6 +81,8 @@ def convert(
 ) -> Converted:
   """Converts a checkpoint; see `convert_checkpoint` for what it makes of a Linen training state.
 
+  Under `jax.distributed`, call it in all processes alike: each reads and writes its share of the leaves.
+
   Args:
     src: a checkpoint of any format: Orbax (tree, step, or CheckpointManager root), msgpack, safetensors, npz.
     dst: what to make; may be None for a dry run.
@@ -117,6 +111,50 @@ def convert(
   Raises:
     MigrateError: naming everything that is wrong; nothing is then written.
   """
+  processes = Processes() if dry_run else Processes.here()
+  with processes.guarded():
+    return _convert(
+      processes,
+      src,
+      dst,
+      mapping,
+      model,
+      optimizer,
+      to,
+      format,
+      only,
+      item,
+      dry_run,
+      overwrite,
+      copy,
+      checksum,
+      allow_optimizer_change,
+      rng,
+      seed,
+      build,
+    )
+
+
+def _convert(
+  processes: Processes,
+  src: Any,
+  dst: Any,
+  mapping: Any,
+  model: Any,
+  optimizer: Any,
+  to: str,
+  format: str | None,
+  only: Sequence[str],
+  item: str | None,
+  dry_run: bool,
+  overwrite: bool,
+  copy: bool,
+  checksum: bool,
+  allow_optimizer_change: bool,
+  rng: str | None,
+  seed: int,
+  build: Callable[[], Any] | None,
+) -> Converted:
   started = time.perf_counter()
   check_policy(rng)
   source = place_of(src)
@@ -163,7 +201,9 @@ def convert(
     work.notes,
   )
   if target is not None:
-    done = _write(target, overwrite, form, work, done, stored, total, copy, checksum)
+    work = dataclasses.replace(work, processes=processes)
+    job = Job(str(source), target, overwrite, form, work, stored, total, copy, checksum)
+    done = dataclasses.replace(done, notes=(*done.notes, write(job, processes)))
   return dataclasses.replace(done, seconds=time.perf_counter() - started)
 
 
@@ -199,87 +239,3 @@ def _only(stored: Stored, only: Sequence[str]) -> Stored:
   if not kept:
     raise refuse(", ".join(only), "matches no leaf", "a pattern of leaves of the checkpoint", "see `linen2nnx inspect`")
   return dataclasses.replace(stored, leaves=kept, empty=tuple(p for p in stored.empty if wanted(p)))
-
-
-def _write(
-  target: Place,
-  overwrite: bool,
-  form: str,
-  work: Work,
-  done: Converted,
-  stored: Stored,
-  total: int,
-  copy: bool,
-  checked: bool,
-) -> Converted:
-  sums: dict[str, str] = {}
-  taken: dict[str, tuple[str, ...]] = {}
-  reason = "a copy was asked for" if copy else why_not(stored, target) if form == "orbax" else f"{form} is one file"
-  linked = not reason
-  beside = None if form == "orbax" else manifest_path(target)
-  remote = isinstance(target, RemotePath)
-  with uploaded(target) if remote else whole_or_nothing(target, overwrite) as temporary:
-    if linked:
-      reason = _link(temporary, stored, _noted(work.leaves(form, sums, linked=True), taken))
-      linked = not reason
-    if reason and form == "orbax":
-      taken.clear()
-      local = not remote and isinstance(stored.place, FilePath)
-      if local and is_ocdbt(stored) and work.shared_bytes() > _MOSTLY * total:
-        link_tree(stored, temporary, _noted(work.leaves(form, sums, linked=True), taken), copy=True)
-      else:
-        leaves = work.leaves(form, sums, linked=may_copy(stored) and not checked)
-        stream_tree(temporary, _noted(leaves, taken), stored, target if remote else None)
-    elif reason:
-      write_checkpoint(form, temporary, dict(work.leaves(form, sums)))
-    unread = dict.fromkeys(origin for origins in taken.values() for origin in origins)
-    if checked and unread:
-      sums |= _sums(stored, set(unread))
-    data = {
-      "source": done.source,
-      "direction": work.model.direction,
-      "destination_format": form,
-      "step": work.step,
-      "mapping": None if work.mapping is None else mapping_to_json(work.mapping),
-      "plan": {"model": work.model.to_json(), "optimizer": work.optimizer.to_json() if work.optimizer else None},
-      "layout": work.layout,
-      "sha256": sums,
-      "unread": [name for name in unread if name not in sums],
-      "references": {name: list(origins) for name, origins in taken.items()},
-      "linked": linked,
-    }
-    if beside is None:
-      write_manifest(manifest_path(temporary), data)
-  if beside is not None:
-    with whole_or_nothing(beside, True) as temporary:
-      write_manifest(temporary, data)
-  shared = f"{len(unread)} leaves share their data files with the source"
-  note = shared if linked else f"every leaf was written: {reason}"
-  return dataclasses.replace(done, notes=(*done.notes, note))
-
-
-def _sums(stored: Stored, names: set[str]) -> dict[str, str]:
-  """The checksums of leaves that the conversion itself had no need to read."""
-  leaves = {show(p): leaf for p, leaf in stored.leaves.items() if show(p) in names}
-  with ThreadPoolExecutor(4) as threads:  # reading and checksums release the interpreter lock
-    return dict(zip(leaves, threads.map(lambda leaf: sum_of(leaf.read()), leaves.values()), strict=True))
-
-
-def _noted(leaves: Iterable[tuple[Path, Any]], taken: dict[str, tuple[str, ...]]) -> Iterator[tuple[Path, Any]]:
-  """The leaves, `taken` getting the origins of each that is not read."""
-  for path, leaf in leaves:
-    if isinstance(leaf, Reference):
-      taken[show(path)] = leaf.origins
-    yield path, leaf
-
-
-def _link(folder: FilePath, stored: Stored, leaves: Iterable[tuple[Path, Any]]) -> str:
-  """Makes the checkpoint by reference; why not, where the file system does not link."""
-  try:
-    link_tree(stored, folder, leaves)
-  except OSError as error:
-    if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
-      raise
-    remove(folder)
-    return f"the file system does not link: {error.strerror}"
-  return ""

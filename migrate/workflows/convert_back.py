@@ -20,7 +20,7 @@ from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
 from migrate.core.report import refuse
 from migrate.core.training import TrainingState, is_nnx, split_nnx
-from migrate.core.translate import read, translate
+from migrate.core.translate import read
 from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.convert_forward import Work
 from migrate.workflows.manifest import plans_of, read_manifest
@@ -43,21 +43,21 @@ class BackWork(Work):
       if key(place) in numbers:
         value = np.asarray(self.read_reference(value) if isinstance(value, Reference) else value).item()
       yield place, value
-    for path in self.layout.get("empty", []):
+    for path in self.layout.get("empty", []) if self.processes.index == 0 else ():
       if tuple(path) not in done:
         yield tuple(path), None
 
   def standard(self, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the leaves as `params/...`, `opt_state/...`, `step`; `sums` gets the checksum of every leaf read."""
-    yield from translate(self.model, self.sources("model", self.state.variables, sums, self.model, linked))
+    yield from self.translated(self.model, self.sources("model", self.state.variables, sums, self.model, linked))
     if self.optimizer is None or self.state.opt_state is None:
       return
     moments = self.sources("optimizer/opt_state", self.state.opt_state, sums, self.optimizer, linked)
-    for path, value in translate(self.optimizer, moments):
+    for path, value in self.translated(self.optimizer, moments):
       if value is not NOTHING:
         yield ("opt_state", *(path if "origin" in self.layout else self._positions(path))), value
     kind = self.layout.get("step")
-    if kind is not None and self.step is not None:
+    if kind is not None and self.step is not None and self.processes.index == 0:
       yield ("step",), np.asarray(self.step).astype(numpy_dtype(kind["dtype"]))
 
   def read_reference(self, reference: Reference) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from migrate.checkpoint.processes import ALONE, Elsewhere, Processes, is_reference
 from migrate.checkpoint.references import NotStoredSoError, Reference, reference
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.arithmetic import CHANGE, open_question, optimizer_changes
@@ -44,28 +45,33 @@ class Work:
   numbers: frozenset[Path] = frozenset()
   live: Live | None = None
   random: Mapping[Path, np.ndarray] = dataclasses.field(default_factory=dict)
+  processes: Processes = ALONE
+  linked: bool = False
 
   def leaves(self, form: str, sums: dict[str, str], linked: bool = False) -> Iterator[tuple[Path, Any]]:
     """Yields the destination's leaves; `sums` gets the checksum of every leaf that is read.
 
-    Where `linked`, a leaf that is only renamed is given as a `Reference` instead of being read.
+    Where `linked`, a leaf that is only renamed is given as a `Reference` instead of being read. Of several processes each
+    gets its own leaves, and the first also those of the others, as `Elsewhere`.
     """
     end = ("value",) if form == "orbax" else ()
-    for path, value in translate(self.model, self.sources("", self.state.variables, sums, self.model, linked)):
+    for path, value in self.translated(self.model, self.sources("", self.state.variables, sums, self.model, linked)):
       yield ("model", *map(str, path), *end), value
-    if self.live is not None:
+    if self.live is not None and self.processes.index == 0:
       variables = set(self.live.variables)
       for path, value in self.live.values().items():
         yield ("model", *map(str, path), *(end if path in variables else ())), value
-    for path, value in self.random.items():
+    for path, value in self.random.items() if self.processes.index == 0 else ():
       yield ("model", *map(str, path), *end), value
     if self.optimizer is None or self.state.opt_state is None:
       return
     model = {key(t.path) for e in self.model.entries for t in e.targets}
     moments = self.sources("opt_state", self.state.opt_state, sums, self.optimizer, linked)
-    for path, value in translate(self.optimizer, moments):
+    for path, value in self.translated(self.optimizer, moments):
       name = key(path)
       yield ("optimizer", "opt_state", *(with_value(name, model) if end else name)), None if value is NOTHING else value
+    if self.processes.index:
+      return
     for leaf in (t for e in self.optimizer.entries if e.fate == "fresh" and self.live is not None for t in e.targets):
       name = key(leaf.path)
       value = None if leaf.spec == NOTHING else np.zeros(leaf.spec.shape, numpy_dtype(leaf.spec.dtype))
@@ -73,6 +79,28 @@ class Work:
     if self.state.step is not None:
       Summed(self.state.step, "step", sums).read()
     yield ("optimizer", "step", *end), np.asarray(self.step, dtype=np.uint32)
+
+  def translated(self, plan: Plan, leaves: Mapping[Path, Any]) -> Iterator[tuple[Path, Any]]:
+    """The plan applied to the leaves, as far as this process does it."""
+    if self.processes.count == 1:
+      yield from translate(plan, leaves)
+      return
+    flat = {key(path): leaf for path, leaf in leaves.items()}
+    tied = {t.path for e in plan.entries if e.fate == "tie" for t in (*e.targets, *e.sources)}
+    sources = [[flat.get(key(s.path)) for s in e.sources] for e in plan.entries]
+    sizes = [
+      0
+      if tied & {t.path for t in e.targets} or e.fate not in ("same", "move") or (self.linked and is_reference(found))
+      else sum(getattr(leaf, "nbytes", 0) for leaf in found)
+      for e, found in zip(plan.entries, sources, strict=True)
+    ]
+    owners = self.processes.owners(sizes)
+    mine = tuple(e for e, owner in zip(plan.entries, owners, strict=True) if owner == self.processes.index)
+    yield from translate(dataclasses.replace(plan, entries=mine), leaves)
+    for entry, owner, found in zip(plan.entries, owners, sources, strict=True) if self.processes.index == 0 else ():
+      if owner:
+        made = run_ops(entry.ops, found) if is_reference(found) else [numpy_dtype(t.spec.dtype) for t in entry.targets]
+        yield from ((t.path, Elsewhere(one)) for t, one in zip(entry.targets, made, strict=True))
 
   def shared_bytes(self) -> int:
     """The size in memory of the leaves that need not be read."""
