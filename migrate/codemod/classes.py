@@ -99,7 +99,7 @@ def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block
   found: list[Stmt | Block] = []
   for item in block:
     if isinstance(item, Block):
-      found.append(Block([(h, _guarded(b, optional)) for h, b in item.parts], item.comments, item.loop))
+      found.append(dataclasses.replace(item, parts=[(h, _guarded(b, optional)) for h, b in item.parts]))
     elif (
       item.partial
       and not names_in(item.text()) & optional

@@ -105,9 +105,9 @@ class Compound:
     self.block = outer
     truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
     if truths == {True}:  # the other way was never taken: nothing is known of it
-      after_else = {**after_else, **_seen_only(after_body, after_else)}
+      after_else = {**after_else, **seen_only(after_body, after_else)}
     elif truths == {False}:
-      after_body = {**after_body, **_seen_only(after_else, after_body)}
+      after_body = {**after_body, **seen_only(after_else, after_body)}
     self.env = self._merge(after_body, after_else, taken, other, static is not None)
     if static is not None:
       parts: list[Any] = [(lambda: f"if {static}:", taken)]
@@ -178,8 +178,9 @@ class Compound:
           common = [c for c in p if c in q]
           if not common and p and q and static:
             fresh = self.size_name(name, axis, len(x.dims))
-            left.append(Stmt(lambda f=fresh, e=p[0]: f"{f} = {e}", frozenset({fresh})))
-            right.append(Stmt(lambda f=fresh, e=q[0]: f"{f} = {e}", frozenset({fresh})))
+            for branch, size in ((left, p[0]), (right, q[0])):
+              if size != fresh:
+                branch.append(Stmt(lambda f=fresh, e=size: f"{f} = {e}", frozenset({fresh})))
             merged[fresh] = Local("static")
             common = [fresh]
           dims.append(common)
@@ -375,7 +376,7 @@ class Compound:
     return name
 
 
-def _seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:
+def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}

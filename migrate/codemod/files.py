@@ -19,6 +19,7 @@ from migrate.codemod.source import Source
 from migrate.codemod.static import CallField, NotStatic
 from migrate.codemod.unit import Unit
 from migrate.core.report import Finding, MigrateError
+from migrate.trace.facts import Activation
 from migrate.trace.instrument import Position
 
 
@@ -138,8 +139,9 @@ def _children_first(project: Project) -> list[ClassInfo]:
       for activation, _, module in made:
         owner = type(activation.module) if activation.module is not None else None
         owner, made_class = project.plain(owner) if owner else None, project.plain(type(module))
-        if owner in needs and made_class in needs and made_class is not owner:
-          needs[owner].append(made_class)
+        for cls in [owner, *_writers(project, owner, activation)] if owner in needs and made_class in needs else ():
+          if made_class is not cls:
+            needs[cls].append(made_class)
   made = {c for classes in needs.values() for c in classes}
   for owner, classes in project.named.items():  # what no example makes comes before what speaks of it
     needs[owner] += [c for c in classes if c is not owner and c not in made]
@@ -157,6 +159,12 @@ def _children_first(project: Project) -> list[ClassInfo]:
   for cls in needs:
     visit(cls)
   return [project.classes[c] for c in done]
+
+
+def _writers(project: Project, owner: type, activation: Activation) -> list[type]:
+  """The base whose body has the method that ran."""
+  bases = [b for b in owner.__mro__[1:] if b in project.classes and project.classes[b].file == activation.file]
+  return [b for b in bases if activation.qualname.startswith(f"{b.__qualname__}.")]
 
 
 def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]) -> None:

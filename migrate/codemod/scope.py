@@ -54,6 +54,7 @@ class Block:
   parts: list[tuple[Callable[[], str], list[Stmt | Block]]]
   comments: tuple[str, ...] = ()
   loop: bool = False
+  exact: bool = False  # an empty part keeps the ones after it from being reached: the cases of a `match`
 
 
 def prune(
@@ -84,7 +85,7 @@ def prune(
       parts.append((header, inner))
       entry |= after
     if any(body for _, body in parts):
-      kept.append(Block(parts, item.comments, item.loop))
+      kept.append(dataclasses.replace(item, parts=parts))
       live = entry
       for header, _ in item.parts:
         live |= header_names(header())
@@ -98,6 +99,10 @@ def header_names(header: str) -> set[str]:
     return set()
   if text.startswith("elif "):
     text = text[2:]
+  if text.startswith("match "):
+    text = f"{text}\n case _:"
+  elif text.startswith("case "):
+    text = f"match 0:\n {text}"
   try:
     tree = ast.parse(text + " pass")
   except SyntaxError:
@@ -118,7 +123,7 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
       continue
     first = True
     for header, body in item.parts:
-      if not body and not first:
+      if not body and not first and not item.exact:
         continue
       head = header()
       if not body and len(item.parts) > 1 and head.startswith("if ") and item.parts[1][0]() == "else:":

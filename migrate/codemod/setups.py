@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
+from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
 from migrate.codemod.scope import Local
 from migrate.codemod.unit import Unit
@@ -91,6 +92,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
       if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
         unit.env.setdefault(name.id, Local("static", None))
     return _setup_compound(unit, node)
+  if isinstance(node, ast.Match):
+    return setup_match(unit, node, lambda body: setup_block(unit, body))
   if isinstance(node, ast.FunctionDef):
     unit.env[node.name] = Local("static", None)
     if (factory := unit.factory_at(node, source)) is not None:
@@ -343,7 +346,6 @@ def _setup_compound(unit: Unit, node: Any) -> str:
   stop = source.span(first)[0] if inline else source.offset(source.lead(first), 0)
   text += source.between(at, stop)
   unit.setup_loops += isinstance(node, ast.For | ast.While)
-  body = setup_block(unit, node.body)
   body = setup_block(unit, node.body)
   if isinstance(node, ast.For | ast.While):
     unit.setup_loops -= 1

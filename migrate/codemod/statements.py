@@ -70,6 +70,8 @@ class Statements:
     """One statement for the method, or None where nothing of it is left."""
     if isinstance(node, ast.If):
       return self._if(node)
+    if isinstance(node, ast.Match):
+      return self._match(node)
     if isinstance(node, ast.For | ast.While):
       return self._loop(node)
     if isinstance(node, ast.With):

@@ -20,6 +20,7 @@ from migrate.codemod.host_arrays import host_attributes
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
+from migrate.codemod.matches import Matches
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.partials import Partials
 from migrate.codemod.pipelines import Pipelines
@@ -59,6 +60,7 @@ class Unit(
   Statements,
   Assignments,
   Compound,
+  Matches,
   Comprehensions,
   Rounds,
   Variables,

@@ -64,3 +64,38 @@ def test_subclass_that_only_changes_defaults(tmp_path):
       features: Sequence[int] = (5, 2)
     """
   port_and_check(tmp_path, source, "Model(), x(2, 11)", held_out=["Model((3,)), x(2, 2)"])
+
+
+def test_class_that_only_a_subclass_hands_to_its_base_is_known_when_the_base_is_written(tmp_path):
+  source = """
+    class Narrow(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(x)
+
+
+    class Block(nn.Module):
+      skip: Any = Narrow
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(7)(x)) + self.skip()(x)
+
+
+    class Wide(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(7)(nn.tanh(x))
+
+
+    class WideBlock(Block):
+      skip: Any = Wide
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return WideBlock()(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "self.skip(in_features, rngs=rngs)" in ported.text
