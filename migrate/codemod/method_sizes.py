@@ -60,14 +60,16 @@ class MethodSizes:
       return None
     given = {n: self.dims(v) for n, v in _given(node, definition).items() if METHOD_TOKEN.search(str(known))}
 
-    def inside(text: str) -> list[str]:
+    def inside(text: str, seen: frozenset[str] = frozenset()) -> list[str]:
       match = METHOD_TOKEN.search(text)
       if match is None:
         return [text]
+      if match.group(0) in seen:
+        return []  # the method calls itself with what it was given
       dims = given.get(match.group(1))
       axis = int(match.group(3))
       found = dims[-axis] if dims and axis <= len(dims) else []
-      return [t for f in found[:1] for t in inside(text.replace(match.group(0), f))]
+      return [t for f in found[:1] for t in inside(text.replace(match.group(0), f), seen | {match.group(0)})]
 
     return [[t for c in axis for t in inside(c) if self.available(t)] for axis in known]
 

@@ -116,7 +116,7 @@ class Services:
     seen = self.events(node)
     if all(e.activation.extra for e in seen) and (seen or collection != "params"):
       return self._late_variable(node, collection, hint, maker, arguments, named)
-    attr = self.iterator or self.attribute(hint, prefer=True)
+    attr = self.iterator or self._same_variable(collection, constant) or self.attribute(hint, prefer=True)
     self.readable.add(attr)
     kind = self.variable_type(collection)
     self.record_variable(collection, name, attr, node)
@@ -144,6 +144,12 @@ class Services:
       return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
     self.env_variable(node)
     return reference
+
+  def _same_variable(self: Unit, collection: str, name: Any) -> str | None:
+    """The attribute of a variable of that name in another branch: Linen lets an instance have only one of them."""
+    attr = self.variable_attrs.get(str(name)) if name is not None else None
+    known = [v for v in self.variable_sites if v.attr == attr and v.collection == collection]
+    return attr if known and not self.helpers else None
 
   def _only_name(self: Unit, name: ast.expr) -> str:
     """The name that an expression had in every run, or nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from typing import Any
 
@@ -13,6 +14,7 @@ from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
 from migrate.codemod.scope import Local
+from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
 
 
@@ -42,6 +44,8 @@ def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
     text = _setup_statement(unit, statement)
     if text is not None:
       out += lead + text
+    out += "".join(f"{unit.source.indent(statement)}{line}\n" for line in unit.after_setup)
+    unit.after_setup.clear()
   return out
 
 
@@ -255,7 +259,12 @@ def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call
       return unit.static(node)
     return unit.compose(node, write)
 
-  unit.derived[attr] = unit.compose(value, write)
+  text = unit.compose(value, write)
+  for name in sorted(names_in(f"({text})") & {n for n, v in unit.env.items() if v.kind == "static"}):
+    own = unit.attribute(name)  # methods need it too
+    unit.after_setup.append(f"self.{own} = {name}")
+    text = re.sub(rf"(?<![\w.]){name}\b", f"self.{own}", text)
+  unit.derived[attr] = text
   return made
 
 

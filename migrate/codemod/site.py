@@ -63,11 +63,13 @@ class Chain:
     name: the local of `__init__` that carries it.
     first: what it is at first.
     step: what it is after each layer.
+    values: what it was for every layer.
   """
 
   name: str
   first: str
   step: str
+  values: list[Any]
 
 
 @dataclasses.dataclass(eq=False)

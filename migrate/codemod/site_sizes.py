@@ -147,7 +147,7 @@ class SiteSizes:
   def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
     """In a list of layers, the size that the layer before gives."""
     if not site.listed or not site.made or site.chain is not None:
-      return site.chain.name if site.chain is not None else None
+      return site.chain.name if site.chain is not None and site.chain.values == values else None
     by_owner: dict[int, list[tuple[Any, Any]]] = {}
     told = site.around.made if site.around is not None and len(site.around.made) == len(site.made) else site.made
     for (activation, _, module), value in zip(told, values, strict=True):
@@ -168,7 +168,7 @@ class SiteSizes:
     if start is None:
       head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
       start = self.hoist(head, "in_features", [v for _, _, v in firsts])
-    site.chain = Chain(name, start, step)
+    site.chain = Chain(name, start, step, values)
     self.bound_names = self.bound_names | {name}
     return name
 

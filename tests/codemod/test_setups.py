@@ -240,3 +240,41 @@ def test_layer_of_a_checkpointed_class_reads_its_size_through_a_local_of_setup(t
     """
   ported = port_and_check(tmp_path, source, "Model(Config()), x(2, 6)", held_out=["Model(Config(4, 9)), x(2, 4)"])
   assert "self.down = nnx.Linear(self.config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text
+
+
+def test_parameter_computed_with_a_local_of_setup(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 5
+
+      def setup(self):
+        factor = self.width * 3
+        self.kernel = factor * self.param("kernel", nn.initializers.normal(), (self.width, self.width))
+
+      def __call__(self, x):
+        return x @ self.kernel
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 3)"])
+  assert "factor = factor" in ported.text
+
+
+def test_one_parameter_made_in_either_branch_is_one_attribute(tmp_path):
+  source = """
+    class Model(nn.Module):
+      wide: bool
+      shared: bool = True
+
+      def setup(self):
+        if self.wide:
+          M = self.param("M", nn.initializers.normal(), (5, 7))
+          self.kernels = M
+        else:
+          if self.shared:
+            M = self.param("M", nn.initializers.normal(), (5, 3))
+            self.kernels = M
+
+      def __call__(self, x):
+        return x @ self.kernels
+    """
+  ported = port_and_check(tmp_path, source, "Model(True), x(2, 5)", "Model(False), x(2, 5)")
+  assert "M_1" not in ported.text
