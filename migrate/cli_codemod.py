@@ -37,6 +37,8 @@ def add_codemod(commands: Any) -> None:
   )
   codemod.add_argument("--include", action="append", default=[], metavar="PACKAGE", help="rewrite modules of this package too (repeatable)")  # fmt: skip
   codemod.add_argument("--exact", action="store_true", help="write what is bitwise equal, also where stock NNX is within noise")  # fmt: skip
+  codemod.add_argument("--markdown", action="store_true", help="rewrite the Python fences of Markdown pages too")
+  codemod.add_argument("--doctests", action="store_true", help="rewrite the doctests of docstrings too")
   codemod.add_argument("--checkpoint", metavar="SRC", help="Orbax checkpoint of the Linen training state")
   codemod.add_argument("--checkpoint-out", metavar="DST", help="where the NNX checkpoint goes")
   codemod.add_argument("--overwrite", action="store_true", help="replace DST where it exists")
@@ -70,6 +72,8 @@ def run_codemod(options: argparse.Namespace) -> int:
       ignore=tuple(r for text in options.ignore for r in text.split(",")),
       include=tuple(options.include),
       exact=options.exact,
+      markdown=options.markdown,
+      docstrings=options.doctests,
       checkpoint=options.checkpoint,
       checkpoint_out=options.checkpoint_out,
       overwrite=options.overwrite,

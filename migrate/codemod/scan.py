@@ -11,6 +11,7 @@ from pathlib import Path
 
 from migrate.codemod.imports import Names
 from migrate.codemod.notebooks import Notebook
+from migrate.codemod.snippets import Page
 
 SKIP = re.compile(r"#\s*linen2nnx:\s*skip\b")
 TRAINING = re.compile(rb"train_state|\.apply_gradients\(|\.init\(|\.apply\(")
@@ -64,8 +65,14 @@ def scan(path: str) -> Scan:
     data = file.read_bytes()
   except OSError as error:
     return Scan(path, module, error=error.strerror or str(error))
-  if b"flax" not in data:
+  if b"flax" not in data and not (path.endswith(".md") and TRAINING.search(data)):
     return Scan(path, module)
+  if path.endswith(".md"):
+    try:
+      raw = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+      return Scan(path, module, error=f"can't be read: {error}")
+    return dataclasses.replace(scan_text(path, module, Page(raw).text.encode()), raw=raw)
   if path.endswith(".ipynb"):
     try:
       raw = data.decode("utf-8")

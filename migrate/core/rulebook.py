@@ -268,6 +268,14 @@ RULES = (
     "Train with `jax.jit` and a batch that is sharded over a mesh, then run the codemod.",
     before='state = jax_utils.replicate(state)\nstep = jax.pmap(train_step, axis_name="batch")\n',
   ),
+  RulePage(
+    "L2N417", "outputs of doctests", "eye",
+    "With `--doctests`, the examples of docstrings are rewritten. The outputs below them stay as they are, and an NNX model may show "
+    "something else: other initial values, a State in the place of a dict.",
+    "Run the doctests and correct what differs.",
+    before='>>> variables = model.init(jax.random.key(0), x)\n>>> model.apply(variables, x).shape\n(2, 5)\n',
+    after='>>> model = Net(in_features=x.shape[-1], features=5, rngs=nnx.Rngs(jax.random.key(0)))\n>>> model(x).shape\n(2, 5)\n',
+  ),
 )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import migrate
 from migrate.codemod.notebooks import Notebook
-from migrate.codemod.scan import Scan, linen_classes, scan
+from migrate.codemod.scan import Scan, linen_classes, scan, scan_text
+from migrate.codemod.snippets import Doctest, Page, doctests
 from migrate.core.report import Finding, refuse
 from migrate.example import Example
-from migrate.workflows.codemod_files import gather, write_whole
+from migrate.workflows.codemod_files import KINDS, gather, write_whole
 from migrate.workflows.codemod_notebooks import notebooks_as_modules
 
 Progress = Callable[..., None]
@@ -96,6 +97,8 @@ def codemod(
   ignore: Sequence[str] = (),
   include: Sequence[str] = (),
   exact: bool = False,
+  markdown: bool = False,
+  docstrings: bool = False,
   checkpoint: str | Path | None = None,
   checkpoint_out: str | Path | None = None,
   overwrite: bool = False,
@@ -112,6 +115,8 @@ def codemod(
     ignore: rule ids, or their beginnings, not to use.
     include: packages to rewrite, as for `migrate.port`.
     exact: as for `migrate.port`.
+    markdown: rewrite the Python fences of Markdown pages too.
+    docstrings: rewrite the doctests of docstrings too.
     checkpoint: Orbax checkpoint of the Linen training state.
     checkpoint_out: where the NNX checkpoint goes.
     overwrite: replace `checkpoint_out` where it exists.
@@ -125,7 +130,7 @@ def codemod(
   """
   say = progress or (lambda *_: None)
   started = time.monotonic()
-  files = gather(paths)
+  files = gather(paths, (*KINDS, ".md") if markdown else KINDS)
   say(f"read {len(files)} files")
   scans = _scan_all(files, jobs)
   ignored = _ignored(select, ignore)
@@ -135,6 +140,8 @@ def codemod(
   ]
   linen = linen_classes(about)
   texts = {s.path: s.text or "" for s in about}
+  tests = _doctests(about) if docstrings else {}
+  linen |= linen_classes([s for found in tests.values() for s, _ in found])
   new: dict[str, str] = {}
   report = CodemodReport([], findings, len(scans), len(about))
   ported: dict[str, Any] = {}
@@ -157,10 +164,14 @@ def codemod(
     from migrate.codemod.training.reader import rewrite_training
 
     say("training code")
-    done = rewrite_training([(s.path, s.module, texts[s.path]) for s in about], ported, ignored, _skips(about))
+    more = [s for found in tests.values() for s, _ in found]
+    program = [(s.path, s.module, texts.get(s.path, s.text or "")) for s in about]
+    program += [(s.path, s.module, s.text or "") for s in more]
+    done = rewrite_training(program, ported, ignored, _skips(about))
     paths_of = {s.module: s.path for s in about}
-    texts |= {paths_of[m]: t for m, t in done.texts.items()}
+    texts |= {paths_of[m]: t for m, t in done.texts.items() if m in paths_of}
     findings += done.findings
+    findings += _put_doctests(tests, texts, done.texts)
   changes = [_change(s, texts[s.path]) for s in about if texts[s.path] != s.text]
   changes += [Change(Path(p), _existing(p), t) for p, t in new.items() if _existing(p) != t]
   report.changes = sorted(changes, key=lambda c: str(c.path))
@@ -175,8 +186,37 @@ def codemod(
 
 def _change(one: Scan, text: str) -> Change:
   if one.raw:
+    if one.path.endswith(".md"):
+      return Change(Path(one.path), one.raw, Page(one.raw).put(text))
     return Change(Path(one.path), one.raw, Notebook(one.raw).put(text), (one.text or "", text))
   return Change(Path(one.path), one.text, text)
+
+
+def _doctests(about: Iterable[Scan]) -> dict[str, list[tuple[Scan, Doctest]]]:
+  """The doctests of every file, each as a file of its own."""
+  found: dict[str, list[tuple[Scan, Doctest]]] = {}
+  for one in about:
+    if not one.raw and ">>>" in (one.text or ""):
+      for i, test in enumerate(doctests(one.text or "", one.module)):
+        scanned = scan_text(one.path, f"{one.module}__doctest{i}", test.text.encode())
+        if scanned.text is not None:
+          found.setdefault(one.path, []).append((scanned, test))
+  return found
+
+
+def _put_doctests(
+  tests: dict[str, list[tuple[Scan, Doctest]]], texts: dict[str, str], done: dict[str, str]
+) -> list[Finding]:
+  """Puts rewritten examples where they were."""
+  findings = []
+  for path, found in tests.items():
+    for one, test in found:
+      if one.module in done and test.block in texts[path]:
+        texts[path] = texts[path].replace(test.block, test.put(done[one.module], texts[path]))
+        at = f"{path}:{test.line}"
+        said = "examples of a docstring are rewritten, and what they show is as it was"
+        findings.append(Finding(at, said, "outputs of the NNX model", "run the examples and look at them", "eye", "L2N417"))  # fmt: skip
+  return findings
 
 
 def _scan_all(files: Sequence[str], jobs: int) -> list[Scan]:

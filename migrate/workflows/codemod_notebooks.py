@@ -56,7 +56,7 @@ def notebooks_as_modules(examples: Sequence[Example], about: Iterable[Scan]) -> 
     shown: list[Example] = []
     for example in examples:
       location, _, function = example.rpartition(":") if isinstance(example, str) else ("", "", "")
-      if location.endswith(".ipynb"):
+      if location.endswith((".ipynb", ".md")):
         path = Path(location).resolve()
         if path not in known:
           raise refuse(str(example), "a notebook that is not among the files", "one of the paths", "give its path too")

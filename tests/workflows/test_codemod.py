@@ -239,3 +239,62 @@ def test_any_program_at_all_is_rewritten_to_one_that_parses_law(text):
 
 def test_public_name():
   assert callable(migrate.codemod)
+
+
+GUIDE = """# Guide
+
+Apply it:
+
+```python
+import jax
+import jax.numpy as jnp
+from {models} import Net
+
+model = Net(5)
+variables = model.init(jax.random.key(0), jnp.ones((1, 7)))
+y = model.apply(variables, jnp.ones((2, 7)))
+```
+
+```sh
+python train.py
+```
+"""
+USE = '''
+import jax
+import jax.numpy as jnp
+from flax.core import freeze
+from {models} import Net
+
+
+def use():
+  """How it is used.
+
+  >>> model = Net(5)
+  >>> variables = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  >>> model.apply(variables, jnp.ones((2, 7))).shape
+  (2, 5)
+  """
+  return freeze
+'''
+
+
+def test_documentation_is_rewritten_on_request(program, capsys):
+  folder, models, _ = program
+  guide, use = folder / "GUIDE.md", folder / "use.py"
+  guide.write_text(GUIDE.format(models=models.stem))
+  use.write_text(USE.format(models=models.stem))
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert not {c.path for c in report.changes} & {guide, use}, "only on request"
+  assert main(["codemod", str(folder), "--example", f"{models}:example", "--markdown", "--doctests", "--write"]) == 0
+  before = GUIDE.format(models=models.stem)
+  called = "model = Net(in_features=7, features=5, rngs=nnx.Rngs(jax.random.key(0)))\n{}y = model(jnp.ones((2, 7)))\n"
+  start, end = before.index("model = Net"), before.index("```\n\n```sh")
+  above = before[:start].replace("import jax\n", "from flax import nnx\nimport jax\n")
+  assert guide.read_text() == above + called.format("") + before[end:]
+  text = use.read_text()
+  assert (
+    "  >>> from flax import nnx\n  >>> model = Net(in_features=7, features=5, rngs=nnx.Rngs(jax.random.key(0)))\n"
+    in text
+  )
+  assert "  >>> model(jnp.ones((2, 7))).shape\n  (2, 5)\n" in text
+  assert "L2N417" in capsys.readouterr().err
