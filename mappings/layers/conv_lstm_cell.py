@@ -23,6 +23,7 @@ MAPPING = LayerMapping(
   positional=("features", "kernel_size", "strides", "padding", "use_bias", "dtype", "param_dtype", "carry_init"),
   call_positional=("carry", "inputs"),
   method_code=(("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))"),),
+  carry="({zeros}, {zeros})",
   example=lambda: (
     Sample({"features": 2, "kernel_size": (3, 3)}, (floats(2, 5, 7, 3),)),
     Sample({"features": 2, "kernel_size": (3,), "use_bias": False}, (floats(2, 7, 3),), name="no bias"),

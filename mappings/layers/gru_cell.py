@@ -27,6 +27,7 @@ MAPPING = LayerMapping(
               "param_dtype", "carry_init"),
   call_positional=("carry", "inputs"),
   method_code=(("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))"),),
+  carry="{zeros}",
   note="a trained model on stock nnx.GRUCell would be 13% off, without an error",
   example=lambda: (Sample({"features": 5}, (floats(3, 7),)),),
 )  # fmt: skip

@@ -30,5 +30,6 @@ MAPPING = LayerMapping(
               "param_dtype", "carry_init"),
   call_positional=("carry", "inputs"),
   method_code=(("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))"),),
+  carry="({zeros}, {zeros})",
   example=lambda: (Sample({"features": 5}, (floats(3, 7),)),),
 )  # fmt: skip

@@ -29,6 +29,7 @@ MAPPING = LayerMapping(
               "activation_bias_init", "dtype", "param_dtype", "carry_init", "reset_gate"),
   call_positional=("carry", "inputs"),
   method_code=(("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))"),),
+  carry="{zeros}",
   example=lambda: (
     Sample({"features": 5}, (floats(3, 7),)),
     Sample({"features": 5, "reset_gate": False}, (floats(3, 7),), name="no reset gate"),

@@ -41,6 +41,7 @@ MAPPING = LayerMapping(
   positional=_POSITIONAL,
   call_positional=("carry", "inputs"),
   method_code=_CARRY,
+  carry="({zeros}, {zeros})",
   note="stock nnx.OptimizedLSTMCell fuses the gates into one parameter: another initial distribution, and another "
   "arithmetic in optimizers that look at whole tensors (LAMB, LARS, adafactor, muon)",
   example=_samples,
@@ -75,6 +76,7 @@ _STOCK = LayerMapping(
   positional=_POSITIONAL,
   call_positional=("carry", "inputs"),
   method_code=_CARRY,
+  carry="({zeros}, {zeros})",
   example=_samples,
 )
 

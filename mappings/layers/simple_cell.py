@@ -27,6 +27,7 @@ MAPPING = LayerMapping(
               "carry_init", "residual"),
   call_positional=("carry", "inputs"),
   method_code=(("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))"),),
+  carry="{zeros}",
   example=lambda: (
     Sample({"features": 5}, (floats(3, 7),)),
     Sample({"features": 5, "residual": True}, (floats(3, 7),), name="residual"),

@@ -1,6 +1,6 @@
 """Several instances of a class side by side, as `nn.vmap` of a class gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ _TYPES: dict[str, Any] = {
 
 
 def vmap(
-  target: type,
+  target: Callable[..., Any],
   variable_axes: Mapping[str, int | None] = {},
   split_rngs: Mapping[str, bool] = {},
   in_axes: Any = 0,
@@ -26,7 +26,7 @@ def vmap(
   """A class whose instances hold `axis_size` modules of `target`, stacked, and call them all at once.
 
   Args:
-    target: the NNX class.
+    target: the NNX class, or a `functools.partial` of it.
     variable_axes: collection -> axis along which its variables are stacked; None or absent shares them.
     split_rngs: streams that differ between the instances.
     in_axes: as `jax.vmap`, over the positional call arguments.
@@ -39,7 +39,6 @@ def vmap(
     """`target`, side by side."""
 
     def __init__(self, *args: Any, rngs: nnx.Rngs, axis_size: int | None = axis_size, **kwargs: Any):
-      assert axis_size is not None, "give axis_size"
       self.axis_size = axis_size
 
       def make(rngs: nnx.Rngs) -> Any:
@@ -50,6 +49,7 @@ def vmap(
         self.stacked = make(rngs)
         self.axes = split
         return
+      assert axis_size is not None, "give axis_size"
       self.axes = axes
       forked = rngs.split(axis_size)
       self.stacked = nnx.vmap(make, in_axes=0, out_axes=axes)(forked)
@@ -68,5 +68,5 @@ def vmap(
       run = nnx.vmap(call, in_axes=axes_in, out_axes=out_axes, axis_size=self.axis_size)
       return run(self.stacked, *[args[i] for i in traced])
 
-  Stacked.__name__ = f"Vmap{target.__name__}"
+  Stacked.__name__ = f"Vmap{getattr(target, 'func', target).__name__}"
   return Stacked

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.closures import lambda_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
@@ -73,6 +74,9 @@ class Assignments:
     events = self.events(value)
     if isinstance(value, ast.Lambda) and self.assigned[name] == 1 and self._local_factory(name, value):
       return ""
+    closure = lambda_closure(self, node, name, value) if isinstance(value, ast.Lambda) else None
+    if closure is not None:
+      return closure
     if self.creates(value):
       assert isinstance(value, ast.Call)
       site = self.make(value, self.suggest(value) if any(k.arg == "name" for k in value.keywords) else name)

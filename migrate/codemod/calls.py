@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.carries import free_carry
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
@@ -153,6 +154,9 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
+    carry = free_carry(self, node)
+    if carry is not None:
+      return carry
     helper = self.helper_called(node)
     if helper is not None:
       return self.run_helper(node, helper)

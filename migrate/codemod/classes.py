@@ -12,6 +12,7 @@ from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
+from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render
@@ -220,6 +221,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   if isinstance(anchor, ast.FunctionDef) and any("property" in ast.unparse(d) for d in anchor.decorator_list):
     anchor = first_method
   kept = keeps_dataclass(unit)
+  hiding = hiding_fields(unit)
   for statement in body:
     lead = "".join(source.lines[source.lead(statement) - 1 : source.first_line(statement) - 1])
     if kept and (statement in field_nodes or _is_kw_only(statement)):
@@ -228,6 +230,12 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
       if statement is field_nodes[-1]:
         added = [*inherited, *sizes]
         out += init_fields(unit, added, {s.name: size_type(s) for s in added}, indent)
+      skipped_first = False
+      continue
+    if statement in field_nodes and isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) in hiding:
+      unit.env, unit.parameters, unit.self_name = {}, set(), ""
+      text = unit.compose(statement, unit.text) + ("" if statement.value is not None else " = None")
+      out += lead + unit.own_lines(statement, text)
       skipped_first = False
       continue
     if statement in field_nodes or _is_kw_only(statement):
@@ -293,7 +301,13 @@ def _class_header(unit: Unit) -> str:
   at = start
   for base in sorted([*node.bases, *[k.value for k in node.keywords]], key=lambda b: source.span(b)[0]):
     a, b = source.span(base)
-    text += source.between(at, a) + unit.text(base)
+    between = source.between(at, a)
+    if base in node.bases and len(node.bases) > 1 and is_empty_protocol(unit, base):
+      text += between.rstrip().removesuffix(",")  # the comma before it, or the one after
+      between = source.between(b, stop)
+      at = b + len(between) - len(between.lstrip(", ")) if base is node.bases[0] else b
+      continue
+    text += between + unit.text(base)
     at = b
   text += source.between(at, stop)
   if _maps_arguments(unit):

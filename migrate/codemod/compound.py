@@ -49,9 +49,8 @@ class Compound:
   def _header(self: Unit, node: ast.stmt, body: list[ast.stmt]) -> str:
     """From the statement's own indentation to the end of the header's last line."""
     start = self.source.offset(node.lineno, 0)
-    stop = self.source.offset(self.source.lead(body[0]), 0)
-    if body[0].lineno == node.lineno:
-      stop = self.source.span(body[0])[0]
+    inline = self.source.shares_line(body[0])
+    stop = self.source.span(body[0])[0] if inline else self.source.offset(self.source.lead(body[0]), 0)
     text, at = "", start
     inner: list[ast.AST] = []
     if isinstance(node, ast.If | ast.While):
@@ -79,10 +78,8 @@ class Compound:
   def _if(self: Unit, node: ast.If, chained: bool = False) -> str | None:
     static = self.static_test(node.test)
     start = self.source.offset(node.lineno, 0)
-    stop = self.source.offset(self.source.lead(node.body[0]), 0)
-    inline = node.body[0].lineno == (node.test.end_lineno or node.lineno)
-    if inline:
-      stop = self.source.span(node.body[0])[0]
+    inline = self.source.shares_line(node.body[0])
+    stop = self.source.span(node.body[0])[0] if inline else self.source.offset(self.source.lead(node.body[0]), 0)
     a, b = self.source.span(node.test)
     head = self.source.between(start, a) + self.text(node.test) + self.source.between(b, stop)
     outer, entry = self.block, dict(self.env)
@@ -91,14 +88,17 @@ class Compound:
     self.block = taken
     self.conditions.append(static is not None)
     self._conditional(1)
+    self.guards.append(static or "True")
     body = self._branch(node.body, inline)
     after_body = self.env
     self.env, self._dims = {n: dataclasses.replace(v) for n, v in entry.items()}, entry_dims
     other: list[Stmt | Block] = []
     self.block = other
     tail: str | None = ""
+    self.guards[-1] = _negated(static) if static is not None else "True"
     if node.orelse:
       tail = self._else(node)
+    self.guards.pop()
     after_else = self.env
     self._conditional(-1)
     self.conditions.pop()
@@ -374,6 +374,10 @@ class Compound:
     name = f"{attr}_layer" if attr in self.env or attr in self.parameters else attr
     loop.zipped.append((name, attr))
     return name
+
+
+def _negated(test: str) -> str:
+  return f"not {test}" if _plain(test) else f"not ({test})"
 
 
 def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:

@@ -9,48 +9,17 @@ that the caller hands them. A method that runs once in an instance keeps plain a
 from __future__ import annotations
 
 import ast
-import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.closures import Helper, forget_closure, note_closure
 from migrate.codemod.compound import Loop
-from migrate.codemod.imports import Names
-from migrate.codemod.scope import Local, Stmt
+from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.source import Source, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
-
-
-@dataclasses.dataclass(eq=False)
-class Helper:
-  """A function that makes layers.
-
-  Attributes:
-    kind: `closure`, `method` or `function`.
-    node: its definition.
-    source: its file.
-    qualname: as the trace knows it.
-    layers: the attribute with its layers; empty where it keeps plain attributes.
-    text: its new body, once it has been read.
-    takes_layers: whether its callers hand it the iterator.
-    names: module-level names of its file.
-    imports: import statements that its text needs.
-    templates: template files that its text needs.
-  """
-
-  kind: str
-  node: ast.FunctionDef
-  source: Source
-  qualname: str
-  layers: str = ""
-  text: str = ""
-  busy: bool = False
-  takes_layers: bool = False
-  names: Names | None = None
-  imports: set[str] = dataclasses.field(default_factory=set)
-  templates: set[str] = dataclasses.field(default_factory=set)
 
 
 class Inlining:
@@ -139,10 +108,9 @@ class Inlining:
     if self._local_factory(node.name, node):
       return ""
     if self.makes_layers(node, self.source):
-      helper = Helper("closure", node, self.source, node.name)
-      self.helpers[node.name] = helper
-      self.env[node.name] = Local("closure", node, target=helper)
-      return f"CLOSURE__{node.name}__\n"
+      note_closure(self, node.name, Helper("closure", node, self.source, node.name))
+      return f"CLOSURE__{node.name}_{node.lineno}__\n"
+    forget_closure(self, node.name, node)
     saved, before = dict(self.env), self.parameters
     names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -225,15 +193,22 @@ class Inlining:
     if helper.busy:
       self.leave(node, f"{helper.qualname} calls itself and makes layers")
       return self.compose(node, self.text)
+    for other in helper.others:
+      self.run_helper(node, other)
     once = (helper.kind == "method" or self._takes_self(node, helper)) and self._runs_once(helper) and not self.loops
     inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
     if not once and not inside and not helper.layers:
-      helper.layers = self.attribute(f"{helper.node.name.strip('_')}_layers")
+      helper.layers = self.attribute(f"{helper.qualname.rpartition('.')[2].strip('_')}_layers")
       self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
       self.need_import("from flax import nnx")
     helper.takes_layers = not once
     self.returned = None
+    guards = [g for g in helper.guards if g != "True" and g not in self.guards]
+    outer, self.block = self.block, [] if guards else self.block
     self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
+    if guards and self.block:
+      outer.append(Block([(lambda: f"if {' and '.join(guards)}:", self.block)]))
+    self.block = outer
     if self.returned is not None:
       self._dims[node] = self.returned
       for name in {n for axis in self.returned for c in axis for n in names_in(c)} - {self.self_name} - self.parameters:
@@ -331,7 +306,11 @@ class Inlining:
     loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if layers else self.loops
     fresh_sites, self.sites = self.sites, {} if layers else self.sites
     try:
-      helper.text = self.body(definition.body)
+      if isinstance(definition, ast.Lambda):
+        helper.text = self.text(definition.body)
+        self.returned = self.dims(definition.body)
+      else:
+        helper.text = self.body(definition.body)
     finally:
       helper.busy = False
       helper.imports |= self.imports

@@ -88,12 +88,8 @@ class _Watch:
     stock = type(module).__module__.startswith("flax.nnx") or getattr(type(module), "_linen2nnx_layer", False)
     name = type(module).__name__
     path = module.__dict__.get(_TAG)
-    if (
-      not self._inside
-      and path is not None
-      and path not in self._seen
-      and not module.__dict__.keys() & {"stacked", "scanned"}
-    ):
+    transform = type(module).__qualname__.endswith((".<locals>.Stacked", ".<locals>.Scanned"))
+    if not self._inside and path is not None and path not in self._seen and not transform:
       self._seen.add(path)
       self.visits.append(Visit(path, name, None, type(module), module))
     closes = stock and name not in self.containers and not name.startswith(("Vmap", "Scan"))

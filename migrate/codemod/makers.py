@@ -326,7 +326,7 @@ class MakerUnit(Unit):
       return f"lambda {', '.join(rows)}: {body}" if rows else f"lambda: {body}"
     indent = source.indent(node)
     first = node.body[0]
-    inline = first.lineno == node.lineno
+    inline = source.shares_line(first)
     returns = f" -> {self._annotation(node.returns)}" if node.returns is not None else ""
     head = "".join(f"{indent}@{self.text(d)}\n" for d in node.decorator_list)
     line = f"{indent}def {node.name}({', '.join(rows)}){returns}:"

@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from typing import Any
 
+from migrate.codemod.closures import place_closures
 from migrate.codemod.dead import drop_dead
 from migrate.codemod.inheritance import all_fields
-from migrate.codemod.names import spell
+from migrate.codemod.interfaces import asks_for_nothing
+from migrate.codemod.lifted import lifted
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
-from migrate.codemod.transforms import DECORATORS
 from migrate.codemod.unit import Unit
 
 
@@ -35,7 +36,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   unit.no_sites = False
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = method_header(unit, node, extra)
-  body = _place_closures(unit, body)
+  body = place_closures(unit, body)
   if name_iterators := sorted(unit.method_iterators):
     indent = unit.source.indent(node.body[0])
     begins = "".join(f"{indent}{a} = iter(self.{a})\n" for a in name_iterators)
@@ -48,7 +49,13 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   body = drop_dead(body, _only_static(unit), node)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
-  return header + body
+  if header.endswith("\n"):
+    return header + body
+  lines = body.strip().split("\n")
+  if len(lines) == 1:
+    return header + lines[0] + "\n"
+  indent = unit.source.indent(node) + unit.step
+  return "\n".join([header.rstrip(), *(indent + line.strip() for line in lines)]) + "\n"
 
 
 def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
@@ -59,7 +66,7 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   header = method_header(unit, node, [])
   if helper.takes_layers:
     header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
-  return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
+  return header + drop_dead(place_closures(unit, helper.text), _only_static(unit), node)
 
 
 def helper_function(unit: Unit, helper: Any) -> str:
@@ -74,24 +81,7 @@ def helper_function(unit: Unit, helper: Any) -> str:
   unit.imports = imports
   if helper.takes_layers:
     header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
-  return header + drop_dead(_place_closures(unit, helper.text), _only_static(unit), node)
-
-
-def _place_closures(unit: Unit, body: str) -> str:
-  """Layer-making functions inside a method, with the body that takes its layers from the iterator."""
-  for helper in unit.helpers.values():
-    if helper.kind != "closure":
-      continue
-    mark = f"CLOSURE__{helper.node.name}__\n"
-    if mark not in body:
-      continue
-    first, source = helper.node.body[0], helper.source
-    start = source.offset(helper.node.lineno, 0)
-    stop = source.offset(source.lead(first), 0) if first.lineno != helper.node.lineno else source.span(first)[0]
-    header = source.between(start, stop)
-    text = helper.text or f"{source.indent(first)}pass\n"
-    body = body.replace(mark, header + text)
-  return body
+  return header + drop_dead(place_closures(unit, helper.text), _only_static(unit), node)
 
 
 def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
@@ -141,9 +131,11 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   lines: list[str] = []
   for decorator in node.decorator_list:
     full = unit.resolve(decorator if not isinstance(decorator, ast.Call) else decorator.func)
-    lifted = _lifted(unit, decorator)
-    if lifted is not None:
-      lines.append(f"{source.indent(node)}@{lifted}\n")
+    if asks_for_nothing(unit, node, decorator):
+      continue
+    lift = lifted(unit, node, decorator)
+    if lift is not None:
+      lines.append(f"{source.indent(node)}@{lift}\n")
       continue
     if full is not None and full.startswith("flax.linen."):
       short = full.rpartition(".")[2]
@@ -155,7 +147,7 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
     )
   start = source.offset(node.lineno, 0)
   body = node.body[0]
-  inline = body.lineno == node.lineno
+  inline = source.shares_line(body)
   stop = source.span(body)[0] if inline else source.offset(source.lead(body), 0)
   text, at = "", start
   annotations = [a.annotation for a in ast.walk(node.args) if isinstance(a, ast.arg) and a.annotation is not None]
@@ -173,42 +165,6 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   if extra:
     text = add_parameters(unit, node, text, extra)
   return "".join(lines) + text
-
-
-def _lifted(unit: Unit, decorator: ast.expr) -> str | None:
-  """`@nn.jit`, `@partial(nn.remat, ...)` as NNX lifts a method; None for other decorators."""
-  target, keywords = decorator, []
-  if isinstance(decorator, ast.Call):
-    target, keywords = decorator.func, decorator.keywords
-    if unit.resolve(target) == "functools.partial" and len(decorator.args) == 1:
-      target = decorator.args[0]
-    elif decorator.args:
-      return None
-  full = unit.resolve(target)
-  if full not in DECORATORS:
-    return None
-  name, known = DECORATORS[full]
-  if name.startswith("template:"):
-    function = unit.template(name)
-  else:
-    function, statement = spell(name)
-    unit.need_import(statement)
-  given = []
-  for keyword in keywords:
-    if keyword.arg is None or keyword.arg not in known:
-      continue
-    value: ast.expr = keyword.value
-    if keyword.arg in ("static_argnums", "static_argnames"):
-      whole = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
-      kept = [unit.text(v) for v in whole if not (isinstance(v, ast.Constant) and v.value in (0, unit.self_name))]
-      if kept:  # the module itself is an argument in NNX, whatever Linen was told
-        given.append(f"{keyword.arg}=({', '.join(kept)}{',' if len(kept) == 1 else ''})")
-      continue
-    given.append(f"{keyword.arg}={unit.text(value)}")
-  if not given:
-    return function
-  unit.need_import("import functools")
-  return f"functools.partial({function}, {', '.join(given)})"
 
 
 def add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:

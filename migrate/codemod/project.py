@@ -161,8 +161,9 @@ class Project:
     return None
 
   def stock_base(self, cls: type) -> type | None:
-    """The layer of Linen's that a class of the project extends."""
-    return next((b for b in cls.__mro__[1:] if self.record(b) is not None), None) if cls in self.classes else None
+    """The layer of Linen's that a class of the project extends, if it is more than an interface."""
+    bases = cls.__mro__[1:] if cls in self.classes else ()
+    return next((b for b in bases if (record := self.record(b)) is not None and (record.args or record.leaves)), None)
 
   def made_by(self, cls: type) -> LayerMapping | None:
     """The record by which a class is constructed: its own, or that of the layer it extends."""

@@ -351,7 +351,7 @@ def _setup_compound(unit: Unit, node: Any) -> str:
     text += source.between(at, a) + unit.static(child)
     at = b
   first = node.body[0]
-  inline = first.lineno == (heads[-1].end_lineno if heads else node.lineno)
+  inline = source.shares_line(first)
   stop = source.span(first)[0] if inline else source.offset(source.lead(first), 0)
   text += source.between(at, stop)
   unit.setup_loops += isinstance(node, ast.For | ast.While)

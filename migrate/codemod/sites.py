@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.carries import made_for_carry
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
@@ -47,7 +48,7 @@ class Sites:
 
   def creates(self: Unit, node: ast.AST) -> bool:
     """Whether this expression makes a module."""
-    if not isinstance(node, ast.Call) or self.no_sites:
+    if not isinstance(node, ast.Call) or self.no_sites or made_for_carry(self, node):
       return False
     if self.factory_of(node) is not None:
       return all(isinstance(e.value, nn.Module) for e in self.events(node))

@@ -72,6 +72,10 @@ class Source:
       number -= 1
     return number
 
+  def shares_line(self, statement: ast.stmt) -> bool:
+    """Whether something stands before a statement on its line: the colon of a header, another statement."""
+    return bool(self.between(self.offset(statement.lineno, 0), self.span(statement)[0]).strip())
+
   def comments_above(self, statement: ast.stmt) -> list[str]:
     """Comment lines directly above a statement, without indentation."""
     found = [self.line(n).strip() for n in range(self.lead(statement), self.first_line(statement))]

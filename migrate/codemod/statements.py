@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
+from migrate.codemod.carries import only_for_carry
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.sizes import TOKEN, closed
@@ -30,6 +31,8 @@ class Statements:
       self.pending_comments = self.source.comments_above(statement)
       before = len(self.todo)
       text = self.statement(statement)
+      if only_for_carry(self, statement) and lead.strip():
+        out.append(lead)
       if text is None:
         continue
       own = list(dict.fromkeys(self.todo[before:]))
@@ -81,6 +84,8 @@ class Statements:
       return self._nested(node)
     if isinstance(node, ast.Try):
       return self._plain_compound(node)
+    if only_for_carry(self, node):
+      return None
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
       return self._assign(node)
     if isinstance(node, ast.Return):

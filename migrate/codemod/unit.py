@@ -94,6 +94,7 @@ class Unit(
     self.readable: set[str] = {f for f in self.field_names if f not in self.call_fields}
     self.loops: list[Loop] = []
     self.conditions: list[bool] = []
+    self.guards: list[str] = []  # the same conditions as `__init__` evaluates them
     self.sites: dict[ast.AST, Site] = {}
     self.inner_sites: list[Site] = []
     self.setup_sites: list[Site] = []

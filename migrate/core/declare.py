@@ -214,6 +214,8 @@ class LayerMapping:
     call_code: ((linen call argument, template over `{value}`), ...) where the value changes form too.
     method_code: ((method, template), ...) for methods whose call changes, over `{layer}` and Linen's parameter names:
       `("initialize_carry", "{layer}.initialize_carry({input_shape}, nnx.Rngs({rng}))")`.
+    carry: for a recurrent cell, its initial carry over `{zeros}`, an array of the hidden size: what a cell that is made
+      for nothing but `initialize_carry` gives.
     takes_rngs: False where the NNX constructor wants no `rngs` for its parameters.
     example: makes the `Sample`s for `migrate.verify.conformance`.
   """
@@ -242,6 +244,7 @@ class LayerMapping:
   call_keywords: tuple[str, ...] = ()
   call_code: tuple[tuple[str, str], ...] = ()
   method_code: tuple[tuple[str, str], ...] = ()
+  carry: str = ""
   takes_rngs: bool = True
 
   def choose(self, fields: Mapping[str, Any]) -> LayerMapping:

@@ -84,3 +84,24 @@ def test_subclass_without_a_constructor_of_its_own(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "def __init__" not in ported.text.partition("class Model")[0]
+
+
+def test_cell_of_a_users_own(tmp_path):
+  source = """
+    class Cell(nn.RNNCellBase):
+      features: int
+
+      @nn.compact
+      def __call__(self, carry, x):
+        carry = nn.tanh(nn.Dense(self.features)(x) + nn.Dense(self.features, use_bias=False)(carry))
+        return carry, carry
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        cell = Cell(6)
+        carry, _ = cell(jnp.zeros((x.shape[0], 6)), x)
+        return cell(carry, x)[1]
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
+  assert "class Cell(nnx.RNNCellBase):" in ported.text

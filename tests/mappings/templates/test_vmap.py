@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,3 +93,16 @@ def test_size_that_nobody_gives_is_refused():
 
 def test_name_says_what_it_is():
   assert vmap(Head, **CASES["ensemble"]).__name__ == "VmapHead"
+
+
+def test_partial_of_a_class():
+  class Wide(nnx.Module):
+    def __init__(self, width, *, rngs):
+      self.dense = nnx.Linear(3, width, rngs=rngs)
+
+    def __call__(self, x):
+      return self.dense(x)
+
+  cls = vmap(functools.partial(Wide, width=5), in_axes=0)
+  assert cls.__name__ == "VmapWide"
+  assert cls(rngs=nnx.Rngs(0))(X).shape == (2, 5)

@@ -1,0 +1,104 @@
+"""Initial carries of recurrent cells that are made for nothing else: `nn.GRUCell(8).initialize_carry(key, shape)`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from migrate.core.declare import LayerMapping
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+def free_carry(unit: Unit, node: ast.Call) -> str | None:
+  """The carry itself, which is zeros: an NNX cell would make parameters. None for any other call.
+
+  Args:
+    unit: the class being rewritten.
+    node: a call.
+  """
+  function = node.func
+  if not isinstance(function, ast.Attribute) or function.attr != "initialize_carry" or len(node.args) > 2:
+    return None
+  made: ast.AST | None = function.value
+  if isinstance(made, ast.Name):
+    made = _made_for_carry(unit, made)
+  record = _cell(unit, made)
+  if record is None or not isinstance(made, ast.Call):
+    return None
+  if any(isinstance(a, ast.Starred) for a in [*node.args, *made.args]):
+    return None
+  fields = dict(zip(record.positional, made.args, strict=False)) | {k.arg: k.value for k in made.keywords}
+  given = dict(zip(("rng", "input_shape"), node.args, strict=False)) | {k.arg: k.value for k in node.keywords}
+  features, shape = fields.get("features"), given.get("input_shape")
+  if features is None or shape is None or "carry_init" in fields or None in fields or None in given:
+    return None
+  if isinstance(shape, ast.Tuple) and shape.elts and not any(isinstance(e, ast.Starred) for e in shape.elts):
+    sizes = [unit.text(e) for e in [*shape.elts[:-1], features]]
+  else:
+    whole = unit.text(shape)
+    sizes = [f"*{whole if _is_atom(shape) else f'({whole})'}[:-1]", unit.text(features)]
+  arguments = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+  if "param_dtype" in fields:
+    arguments += f", {unit.text(fields['param_dtype'])}"
+  return unit.template(record.carry.replace("{zeros}", f"jnp.zeros({arguments})"))
+
+
+def made_for_carry(unit: Unit, node: ast.Call) -> bool:
+  """Whether a construction is the cell of such a carry: `nn.GRUCell(8)` of `nn.GRUCell(8).initialize_carry(...)`."""
+  attribute = unit.source.parents.get(node)
+  call = unit.source.parents.get(attribute) if isinstance(attribute, ast.Attribute) else None
+  return isinstance(call, ast.Call) and call.func is attribute and free_carry(unit, call) is not None
+
+
+def only_for_carry(unit: Unit, statement: ast.stmt) -> bool:
+  """Whether a statement names a cell of which nothing but `initialize_carry` is asked."""
+  if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+    return False
+  target = statement.targets[0]
+  if not isinstance(target, ast.Name) or _cell(unit, statement.value) is None:
+    return False
+  uses = _uses(unit, target)
+  return bool(uses) and all(free_carry(unit, call) is not None for call in uses)
+
+
+def _cell(unit: Unit, made: ast.AST | None) -> LayerMapping | None:
+  full = unit.resolve(made.func) if isinstance(made, ast.Call) else None
+  record = unit.project.layers.get(full) if full is not None else None
+  return record if record is not None and record.carry else None
+
+
+def _made_for_carry(unit: Unit, name: ast.Name) -> ast.AST | None:
+  """What a local stands for, where it is assigned once and only its `initialize_carry` is called."""
+  function = next((n for n in unit.source.enclosing(name) if isinstance(n, ast.FunctionDef)), None)
+  made = [
+    n.value
+    for n in (ast.walk(function) if function is not None else ())
+    if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name.id for t in n.targets)
+  ]
+  return made[0] if len(made) == 1 and _uses(unit, name) else None
+
+
+def _uses(unit: Unit, name: ast.Name) -> list[ast.Call]:
+  """Calls of `name.initialize_carry`; none where the name is used in any other way, or bound twice."""
+  function = next((n for n in unit.source.enclosing(name) if isinstance(n, ast.FunctionDef)), None)
+  found: list[ast.Call] = []
+  stores = 0
+  for node in ast.walk(function) if function is not None else ():
+    if not isinstance(node, ast.Name) or node.id != name.id:
+      continue
+    stores += isinstance(node.ctx, ast.Store)
+    if isinstance(node.ctx, ast.Load):
+      attribute = unit.source.parents.get(node)
+      call = unit.source.parents.get(attribute) if attribute is not None else None
+      if not isinstance(attribute, ast.Attribute) or attribute.attr != "initialize_carry":
+        return []
+      if not isinstance(call, ast.Call) or call.func is not attribute:
+        return []
+      found.append(call)
+  return found if stores == 1 else []
+
+
+def _is_atom(node: ast.AST) -> bool:
+  return isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call)

@@ -1,0 +1,112 @@
+"""Functions inside a method that make layers where they are called: `norm = lambda x: nn.LayerNorm()(x)`."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.imports import Names
+from migrate.codemod.scope import Local
+from migrate.codemod.source import Source
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+@dataclasses.dataclass(eq=False)
+class Helper:
+  """A function that makes layers.
+
+  Attributes:
+    kind: `closure`, `method` or `function`.
+    node: its definition.
+    source: its file.
+    qualname: as the trace knows it.
+    layers: the attribute with its layers; empty where it keeps plain attributes.
+    text: its new body, once it has been read.
+    takes_layers: whether its callers hand it the iterator.
+    names: module-level names of its file.
+    imports: import statements that its text needs.
+    templates: template files that its text needs.
+    guards: the conditions under which a closure is defined, as `__init__` evaluates them.
+    others: closures of the same name under other conditions.
+  """
+
+  kind: str
+  node: Any
+  source: Source
+  qualname: str
+  layers: str = ""
+  text: str = ""
+  busy: bool = False
+  takes_layers: bool = False
+  names: Names | None = None
+  imports: set[str] = dataclasses.field(default_factory=set)
+  templates: set[str] = dataclasses.field(default_factory=set)
+  guards: tuple[str, ...] = ()
+  others: list[Helper] = dataclasses.field(default_factory=list)
+
+
+def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda) -> str | None:
+  """The assignment of such a lambda; None where it makes no layers. Its new body is known once it has been called."""
+  if unit.loops or unit.in_setup or unit.function_depth or not _makes(unit, value):
+    forget_closure(unit, name, value)
+    return None
+  note_closure(unit, name, Helper("closure", value, unit.source, name))
+  start, at = unit.source.span(statement)[0], unit.source.span(value)[0]
+  head = unit.source.between(at, unit.source.span(value.body)[0])
+  return unit.own_lines(statement, unit.source.between(start, at) + head + _mark(value))
+
+
+def note_closure(unit: Unit, name: str, helper: Helper) -> None:
+  """Remembers a layer-making function of this method, with the conditions under which it is defined."""
+  helper.guards = tuple(unit.guards)
+  before = unit.helpers.get(name)
+  if before is not None and before.kind == "closure" and _method(unit, before.node) is _method(unit, helper.node):
+    helper.others = [*before.others, before] if helper.guards and before.guards else []
+  unit.helpers[name] = helper
+  unit.env[name] = Local("closure", helper.node, target=helper)
+
+
+def forget_closure(unit: Unit, name: str, value: ast.AST) -> None:
+  """A name that another method gave to such a function is free again."""
+  before = unit.helpers.get(name)
+  if before is not None and before.kind == "closure" and _method(unit, before.node) is not _method(unit, value):
+    del unit.helpers[name]
+
+
+def place_closures(unit: Unit, body: str) -> str:
+  """The method with the bodies of these functions, which take their layers from an iterator."""
+  for helper in [h for found in unit.helpers.values() for h in [*found.others, found]]:
+    if helper.kind != "closure":
+      continue
+    if isinstance(helper.node, ast.Lambda):
+      body = body.replace(_mark(helper.node), helper.text or unit.source.code(helper.node.body))
+      continue
+    mark = f"CLOSURE__{helper.node.name}_{helper.node.lineno}__\n"
+    if mark not in body:
+      continue
+    first, source = helper.node.body[0], helper.source
+    start = source.offset(helper.node.lineno, 0)
+    stop = source.span(first)[0] if source.shares_line(first) else source.offset(source.lead(first), 0)
+    header = source.between(start, stop)
+    text = helper.text or f"{source.indent(first)}pass\n"
+    body = body.replace(mark, header + text)
+  return body
+
+
+def _mark(node: ast.Lambda) -> str:
+  return f"CLOSURE__{node.lineno}_{node.col_offset}__"
+
+
+def _makes(unit: Unit, value: ast.Lambda) -> bool:
+  """Whether a lambda makes layers, or would where an example came to it."""
+  if unit.makes_layers(value, unit.source):
+    return True
+  calls = [n for n in ast.walk(value.body) if isinstance(n, ast.Call)]
+  return bool(unit.guards) and any(unit.untraced_layer(c) is not None and unit.creates(c) for c in calls)
+
+
+def _method(unit: Unit, node: ast.AST) -> ast.AST | None:
+  return next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)

@@ -1,0 +1,147 @@
+"""Methods under a lifted transform of Linen's: the decorator as NNX has it."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from migrate.codemod.names import spell
+from migrate.codemod.source import layout_call
+from migrate.codemod.transforms import DECORATORS
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+_LOOPS = {f"flax.linen.{home}{name}": name for home in ("", "transforms.") for name in ("scan", "vmap")}
+_KINDS = {
+  "params": "nnx.Param",
+  "batch_stats": "nnx.BatchStat",
+  "cache": "nnx.Cache",
+  "intermediates": "nnx.Intermediate",
+}
+_PASSED = {"scan": ("length", "reverse", "unroll"), "vmap": ("axis_size", "axis_name", "spmd_axis_name")}
+
+
+def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None:
+  """`@nn.jit`, `@partial(nn.remat, ...)`, `@partial(nn.scan, ...)` for NNX; None for other decorators.
+
+  Args:
+    unit: the class of the method.
+    node: the method.
+    decorator: one of its decorators.
+  """
+  target, keywords = decorator, []
+  if isinstance(decorator, ast.Call):
+    target, keywords = decorator.func, decorator.keywords
+    if unit.resolve(target) == "functools.partial" and len(decorator.args) == 1:
+      target = decorator.args[0]
+    elif decorator.args:
+      return None
+  full = unit.resolve(target)
+  given: list[str] | None
+  if full in _LOOPS:
+    function = f"nnx.{_LOOPS[full]}"
+    given = _loop(unit, node, _LOOPS[full], {k.arg: k.value for k in keywords})
+    if given is None:
+      return None
+    unit.need_import("from flax import nnx")
+  elif full in DECORATORS:
+    name, known = DECORATORS[full]
+    if name.startswith("template:"):
+      function = unit.template(name)
+    else:
+      function, statement = spell(name)
+      unit.need_import(statement)
+    given = _same(unit, keywords, known)
+  else:
+    return None
+  if not given:
+    return function
+  partial = "functools.partial"
+  if isinstance(decorator, ast.Call) and unit.resolve(decorator.func) == partial:
+    partial = unit.text(decorator.func)
+  else:
+    unit.need_import("import functools")
+  return layout_call(partial, [function, *given], unit.source.indent(node), 99)
+
+
+def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> list[str]:
+  """Arguments that mean the same; the module itself is an argument in NNX, whatever Linen was told."""
+  given = []
+  for keyword in keywords:
+    if keyword.arg is None or keyword.arg not in known:
+      continue
+    value: ast.expr = keyword.value
+    if keyword.arg in ("static_argnums", "static_argnames"):
+      whole = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+      kept = [unit.text(v) for v in whole if not (isinstance(v, ast.Constant) and v.value in (0, unit.self_name))]
+      if kept:
+        given.append(f"{keyword.arg}=({', '.join(kept)}{',' if len(kept) == 1 else ''})")
+      continue
+    given.append(f"{keyword.arg}={unit.text(value)}")
+  return given
+
+
+def _loop(unit: Unit, node: ast.FunctionDef, name: str, given: dict[str | None, ast.expr]) -> list[str] | None:
+  """Arguments of `nnx.scan` and `nnx.vmap` over a method whose module is one for all steps; None where it is not."""
+  stacked = _literal(given.get("variable_axes"), {})
+  shared, carried = _literal(given.get("variable_broadcast"), ()), _literal(given.get("variable_carry"), ())
+  streams = _literal(given.get("split_rngs"), {})
+  if None in (stacked, shared, carried, streams) or None in given or node.args.vararg or node.args.kwonlyargs:
+    return None
+  if not isinstance(stacked, dict) or any(axis is not None for axis in stacked.values()):
+    return None  # variables of their own for every step are made in `__init__`, which a decorator does not reach
+  axes: dict[str, str] = {}
+  for collection in [carried] if isinstance(carried, str) else list(carried or ()):
+    if collection not in _KINDS:
+      return None
+    axes[_KINDS[collection]] = "nnx.Carry"
+  if isinstance(streams, dict) and any(s != "params" for s in streams) and _draws(unit):
+    if name == "vmap":
+      return None
+    axes["nnx.RngState"] = "nnx.Carry"
+  module = f"nnx.StateAxes({{{', '.join(f'{k}: {a}' for k, a in axes.items())}, ...: None}})" if axes else "None"
+  before = [module, "nnx.Carry"] if name == "scan" else [module]
+  inputs = len(node.args.posonlyargs) + len(node.args.args) - len(before)
+  each = given.get("in_axes")
+  if isinstance(each, ast.Tuple | ast.List):
+    rows = [_axis(unit, e) for e in each.elts]
+  else:
+    rows = [_axis(unit, each)] * inputs
+  if len(rows) != inputs:
+    return None
+  out = _axis(unit, given.get("out_axes"))
+  found = [f"in_axes=({', '.join([*before, *rows])}{',' if len(before) + len(rows) == 1 else ''})"]
+  found.append(f"out_axes=(nnx.Carry, {out})" if name == "scan" else f"out_axes={out}")
+  return found + [f"{k}={unit.text(given[k])}" for k in _PASSED[name] if k in given]
+
+
+def _draws(unit: Unit) -> bool:
+  """Whether an instance, or anything in one, may draw random numbers in a call."""
+  for fact in unit.project.facts:
+    inside = [c.path for c in fact.calls if isinstance(c.module, unit.info.cls)]
+    for call in fact.calls:
+      if any(call.path[: len(path)] == path for path in inside):
+        record, info = unit.project.record(type(call.module)), unit.project.info(type(call.module))
+        if (record is not None and record.rngs) or (info is not None and "make_rng" in info.source.code(info.node)):
+          return True
+  return False
+
+
+def _axis(unit: Unit, node: ast.expr | None) -> str:
+  if node is None:
+    return "0"
+  return (
+    "None" if unit.resolve(node) in ("flax.linen.broadcast", "flax.linen.transforms.broadcast") else unit.text(node)
+  )
+
+
+def _literal(node: ast.expr | None, default: object) -> object | None:
+  """A value written out, or the default where there is none; None where it can't be read."""
+  if node is None:
+    return default
+  try:
+    found = ast.literal_eval(node)
+  except (ValueError, TypeError, SyntaxError):
+    return None
+  return default if found in (False, None) else found

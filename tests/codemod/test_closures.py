@@ -1,0 +1,70 @@
+"""Functions inside a method that make layers where they are called."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+ENCODER = """
+  class Encoder(nn.Module):
+    width: int = 6
+    depth: int = 2
+    normalized: bool = True
+
+    @nn.compact
+    def __call__(self, x):
+      if self.normalized:
+        normalize = lambda x: nn.LayerNorm()(x)
+      else:
+        normalize = lambda x: x
+      for i in range(self.depth):
+        x = nn.Dense(self.width)(x)
+        x = normalize(x)
+        x = nn.relu(x)
+      return nn.Dense(3)(x)
+  """
+
+
+def test_lambda_under_a_condition(tmp_path):
+  held_out = ["Encoder(5, 3), x(2, 4)", "Encoder(normalized=False), x(2, 4)"]
+  ported = port_and_check(tmp_path, ENCODER, "Encoder(), x(2, 5)", held_out=held_out)
+  assert "normalize = lambda x: next(normalize_layers)(x)" in ported.text
+  assert "normalize = lambda x: x\n" in ported.text
+  assert "      if self.normalized:\n" in ported.text
+
+
+def test_lambda_that_the_example_does_not_reach(tmp_path):
+  held_out = ["Encoder(5, 3), x(2, 4)", "Encoder(normalized=False), x(2, 4)"]
+  ported = port_and_check(tmp_path, ENCODER, "Encoder(normalized=False), x(2, 5)", held_out=held_out)
+  assert "self.normalize_layers.append(nnx.LayerNorm(self.width, rngs=rngs))" in ported.text
+
+
+def test_a_choice_of_layers(tmp_path):
+  source = """
+    class Model(nn.Module):
+      norm: str = "layer"
+
+      @nn.compact
+      def __call__(self, x):
+        if self.norm == "layer":
+          norm = lambda x: nn.LayerNorm()(x)
+        else:
+          norm = lambda x: nn.RMSNorm()(x)
+        x = norm(nn.Dense(6)(x))
+        x = norm(nn.Dense(7)(x))
+        return nn.Dense(2)(x)
+    """
+  examples = ["Model(), x(2, 5)", "Model('rms'), x(2, 5)"]
+  ported = port_and_check(tmp_path, source, *examples, held_out=["Model('rms'), x(3, 4)"])
+  assert ported.text.count("norm = lambda x: next(norm") == 2
+
+
+def test_plain_lambda(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        head = lambda x: nn.Dense(3, name="head")(nn.tanh(x))
+        return head(nn.Dense(4)(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "head = lambda x: next(head_layers)(nnx.tanh(x))" in ported.text

@@ -1,0 +1,82 @@
+"""Methods decorated with lifted transforms."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+SCAN = '@functools.partial(nn.scan, variable_broadcast="params", in_axes={axes}, out_axes={axes}, split_rngs={{"params": False}})'
+
+
+def test_scanned_cell_with_its_carry(tmp_path):
+  source = f'''
+    class Scanned(nn.Module):
+      width: int
+
+      {SCAN.format(axes=0)}
+      @nn.compact
+      def __call__(self, carry, x):
+        """One step, from nothing where an episode ended."""
+        inputs, resets = x
+        carry = jnp.where(resets[:, None], self.initialize_carry(inputs.shape[0], self.width), carry)
+        return nn.GRUCell(features=self.width)(carry, inputs)
+
+      @staticmethod
+      def initialize_carry(batch_size, width):
+        # the key does not matter
+        cell = nn.GRUCell(features=width)
+        return cell.initialize_carry(jax.random.PRNGKey(0), (batch_size, width))
+
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, carry, obs, dones):
+        x = nn.relu(nn.Dense(5)(obs))
+        carry, x = Scanned(self.width)(carry, (x, dones))
+        return carry, nn.Dense(2)(x)
+    '''
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(3, 6), x(4, 3, 7), x(4, 3)", held_out=["Model(8), x(2, 8), x(5, 2, 6), x(5, 2)"]
+  )
+  assert "@functools.partial(nnx.scan, in_axes=(None, nnx.Carry, 0), out_axes=(nnx.Carry, 0))" in ported.text
+  assert "    return jnp.zeros((batch_size, width))\n" in ported.text
+  assert "    cell = " not in ported.text
+
+
+def test_scanned_method_of_a_module_with_setup(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.cell = nn.SimpleCell(6)
+        self.drop = nn.Dropout(0.5)
+
+      def __call__(self, xs, train=False):
+        carry = nn.SimpleCell(6, parent=None).initialize_carry(jax.random.key(0), xs[:, 0].shape)
+        return self.steps(carry, xs, jnp.broadcast_to(jnp.bool_(train), xs.shape[:2]))[1]
+
+      @functools.partial(nn.transforms.scan, variable_broadcast="params", in_axes=1, out_axes=1, length=4,
+                         split_rngs={"params": False, "dropout": True})
+      def steps(self, carry, x, train):
+        carry, y = self.cell(carry, x)
+        return carry, self.drop(y, deterministic=True)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(3, 4, 7)", held_out=["Model(), x(2, 4, 5)"])
+  assert "(nnx.StateAxes({nnx.RngState: nnx.Carry, ...: None}), nnx.Carry, 1, 1)" in ported.text
+  assert "carry = jnp.zeros((*xs[:, 0].shape[:-1], 6))" in ported.text
+
+
+def test_mapped_method(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.head = nn.Dense(3)
+
+      def __call__(self, x, bias):
+        return self.each(x, bias)
+
+      @functools.partial(nn.vmap, variable_axes={"params": None}, split_rngs={"params": False}, in_axes=(0, None), out_axes=1)
+      def each(self, x, bias):
+        return self.head(x) + bias
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 2, 5), x(3)", held_out=["Model(), x(6, 2, 4), x(3)"])
+  assert "@functools.partial(nnx.vmap, in_axes=(None, 0, None), out_axes=1)" in ported.text
