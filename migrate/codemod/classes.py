@@ -79,7 +79,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     for h in unit.helpers.values()
     if h.kind == "function" and h.text
   ]
-  taking = [(h.kind, h.node.name) for h in unit.helpers.values() if h.text and (h.takes_layers or h.kind == "closure")]
+  named = [h for h in unit.helpers.values() if h.text and not isinstance(h.node, ast.Lambda)]
+  taking = [(h.kind, h.node.name) for h in named if h.takes_layers or h.kind == "closure"]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
   text = pieces[""]
   for function in functions:

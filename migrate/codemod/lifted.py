@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import spell
-from migrate.codemod.source import layout_call
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.transforms import DECORATORS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _axis(unit: Unit, node: ast.expr | None) -> str:
   )
 
 
-def _literal(node: ast.expr | None, default: object) -> object | None:
+def _literal(node: ast.expr | None, default: Any) -> Any:
   """A value written out, or the default where there is none; None where it can't be read."""
   if node is None:
     return default
