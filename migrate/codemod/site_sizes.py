@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 class SiteSizes:
   """Choosing sizes, mixed into `Unit`."""
 
+  def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
+    """A name for an array's size: `x_features` for the last axis."""
+    what = (
+      "features"
+      if axis == rank - 1
+      else {1: "height", 2: "width"}.get(axis, f"dim{axis}")
+      if rank == 4
+      else f"dim{axis}"
+    )
+    return f"{local.rstrip('_')}_{what}"
+
   def settle(self: Unit, site: Site, call: ast.Call | None) -> None:
     """Chooses expressions for the sizes that are still open, from the call where there is one."""
     for need in site.needs:

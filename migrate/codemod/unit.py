@@ -375,17 +375,6 @@ class Unit(
     self.used.add(name)
     return name
 
-  def size_name(self, local: str, axis: int, rank: int) -> str:
-    """A name for an array's size: `x_features` for the last axis."""
-    what = (
-      "features"
-      if axis == rank - 1
-      else {1: "height", 2: "width"}.get(axis, f"dim{axis}")
-      if rank == 4
-      else f"dim{axis}"
-    )
-    return f"{local.rstrip('_')}_{what}"
-
   def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
     """Axes of one array of a tuple that an expression gives."""
     picked = [Event(e.activation, e.order, e.value[index]) for e in events]
