@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -25,7 +26,7 @@ def detect(path: str | os.PathLike[str]) -> str:
       raise refuse(str(path), "one file in an object store", "an Orbax checkpoint, or a local file", do)
     return "orbax"
   if place.is_dir():
-    return "msgpack" if (place / "checkpoint").is_file() and not (place / "_METADATA").is_file() else "orbax"
+    return "msgpack" if _last_file(place) else "orbax"
   try:
     with place.open("rb") as file:
       head = file.read(16)
@@ -38,6 +39,17 @@ def detect(path: str | os.PathLike[str]) -> str:
   if head and (0x80 <= head[0] <= 0x8F or head[0] in (0xDE, 0xDF)):
     return "msgpack"
   raise refuse(str(path), "of no known format", ", ".join(FORMATS), "give the checkpoint's folder or file")
+
+
+def _last_file(folder: FilePath) -> FilePath | None:
+  """The latest of the files that `flax.training.checkpoints` writes into a folder, which has no folders beside them."""
+  if not folder.is_dir():
+    return None
+  steps = {p: re.fullmatch(r".*_([0-9]+)(?:\.0)?", p.name) for p in folder.iterdir()}
+  files = {p: int(match[1]) for p, match in steps.items() if match and p.is_file() and p.suffix in ("", ".0")}
+  if not files or any(p.is_dir() for p in steps):
+    return None
+  return max(files, key=lambda p: files[p])
 
 
 def open_checkpoint(path: str | os.PathLike[str], item: str | None = None) -> Stored:
@@ -57,7 +69,7 @@ def _open(path: str | os.PathLike[str], item: str | None) -> Stored:
   if form == "msgpack":
     from migrate.checkpoint.msgpack import open_msgpack
 
-    return open_msgpack(place / "checkpoint" if place.is_dir() else place)
+    return open_msgpack(_last_file(place) or place)
   if form == "safetensors":
     from migrate.checkpoint.safetensors import open_safetensors
 

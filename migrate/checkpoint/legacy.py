@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from migrate.checkpoint.prelinen import linen_names, split_name
+from migrate.checkpoint.prelinen import linen_names, split_name, surely_old
 from migrate.checkpoint.stored import Stored, StoredLeaf
 from migrate.core.paths import Path
 
+_RENAMED = "names from before Linen, read as Linen's"
 _FIELDS = {"grad_ema": "mu", "grad_sq_ema": "nu", "momentum": "trace"}
 
 
@@ -36,7 +37,7 @@ def modernise(stored: Stored) -> Stored:
   """The tree with today's names; others stay as they are."""
   root = _root(stored)
   if root is None:
-    return stored
+    return _with_linen_names(stored)
   size = len(root)
   target, state = (*root, "target"), (*root, "state")
   nested = all(p[size + 1] == "params" for p in stored.leaves if p[: size + 1] == target)
@@ -63,8 +64,25 @@ def modernise(stored: Stored) -> Stored:
   if any(p[:3] == ("opt_state", 0, "mu") for p in leaves):
     leaves[("opt_state", 0, "count")] = leaves[("step",)]
   numbers = frozenset({("step",)} if (*state, "step") in stored.numbers else ())
-  note = "flax.optim, read as Optax state" + (", names from before Linen, read as Linen's" if rename else "")
+  note = "flax.optim, read as Optax state" + (f", {_RENAMED}" if rename else "")
   return dataclasses.replace(stored, leaves=leaves, empty=(), numbers=numbers, note=note)
+
+
+def _with_linen_names(stored: Stored) -> Stored:
+  """Parameters alone whose names are surely from before Linen, under Linen's. Orbax is younger than these."""
+  top = {str(p[0]) for p in stored.leaves}
+  if stored.format not in ("msgpack", "npz") or ("params" in top and len(top) > 1) or top & {"opt_state", "model"}:
+    return stored
+  size = 1 if top == {"params"} else 0
+  paths = [p[size:] for p in stored.leaves]
+  rename = linen_names(paths) if surely_old(paths) else None
+  if rename is None:
+    return stored
+  leaves = {(*p[:size], *rename(p[size:])): leaf for p, leaf in stored.leaves.items()}
+  numbers = frozenset((*p[:size], *rename(p[size:])) for p in stored.numbers)
+  return dataclasses.replace(
+    stored, leaves=leaves, empty=(), numbers=numbers, note=f"{stored.note}; {_RENAMED}".lstrip("; ")
+  )
 
 
 def _collection(path: Path) -> Path:

@@ -6,6 +6,7 @@ Read without flax, from the bytes alone: every size is checked before it is beli
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,10 +19,15 @@ from migrate.core.report import MigrateError
 
 _CHUNKED = "__msgpack_chunked_array__"
 _DEPTH = 64
+_BESIDE = "PLACEHOLDER://"
 
 
-def open_msgpack(path: str | FilePath) -> Stored:
+def open_msgpack(path: str | FilePath, beside: Callable[[str], StoredLeaf] | None = None) -> Stored:
   """The tree of a file, its arrays views of the file's bytes.
+
+  Args:
+    path: the file.
+    beside: gives an array that the file only names (`PLACEHOLDER://name`, as Orbax wrote before it had metadata).
 
   Raises:
     MigrateError: where it is no such file, or a damaged one.
@@ -51,10 +57,17 @@ def open_msgpack(path: str | FilePath) -> Stored:
     raise damaged(place, f"not msgpack: {type(error).__name__} {error!s:.100}", "a flax msgpack file") from error
   if not isinstance(tree, dict):
     raise damaged(place, f"holds a {type(tree).__name__}", "a tree of arrays")
-  leaves: dict[Path, StoredLeaf] = {}
+  leaves: dict[Path, Any] = {}
   empty: list[Path] = []
   numbers: set[Path] = set()
   _walk(place, tree, (), leaves, empty, numbers)
+  for path, leaf in leaves.items():
+    if isinstance(leaf, str):
+      if beside is None:
+        raise damaged(
+          f"{place}: {'/'.join(map(str, path))}", "an array beside the file", "its folder, as Orbax wrote it"
+        )
+      leaves[path] = beside(leaf)
   number = place.name.rpartition("_")[2]
   step = int(number) if number.isascii() and number.isdecimal() else None
   return Stored("msgpack", place, leaves, tuple(empty), step, frozenset(numbers))
@@ -84,6 +97,8 @@ def _walk(place: FilePath, node: Any, path: Path, leaves: dict, empty: list, num
     leaves[path] = _leaf(path, array)
   elif isinstance(node, np.ndarray):
     leaves[path] = _leaf(path, node)
+  elif isinstance(node, str) and node.startswith(_BESIDE):
+    leaves[path] = node[len(_BESIDE) :]
   else:
     raise damaged(f"{place}: {'/'.join(map(str, path))}", f"{type(node).__name__} {node!r:.60}", "arrays and numbers")
 

@@ -1,69 +1,32 @@
 """Orbax checkpoints: leaves by path from metadata alone (without importing Orbax), trees written by Orbax itself.
 
-What one save may be: a folder with `_METADATA` (StandardCheckpointer, PyTreeCheckpointer), a CheckpointManager step
-(`default` or one named item inside), or a CheckpointManager root (the latest step is taken).
+What one save may be, `orbax_folder` tells.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
+from migrate.checkpoint.orbax_folder import AGGREGATE, METADATA, find_folder, find_parts, step_of
 from migrate.checkpoint.plausible import check_plausible, odd_sizes
 from migrate.checkpoint.references import may_be_cut, sound
-from migrate.checkpoint.remote import Place, kvstore, place_of
+from migrate.checkpoint.remote import Place, kvstore
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, show
 from migrate.core.report import refuse
 
-METADATA, MANIFEST = "_METADATA", "manifest.ocdbt"
+MANIFEST = "manifest.ocdbt"
 _EMPTY = {"None", "Dict", "List", "Tuple", "NamedTuple"}
-
-
-def find_folder(path: str | Place, item: str | None = None) -> tuple[Place, int | None]:
-  """The folder that holds the tree, and the step where the path is of a CheckpointManager.
-
-  Raises:
-    MigrateError: where there is none, or several and `item` does not name one.
-  """
-  root = place_of(path)
-  if not root.is_dir():
-    raise refuse(str(path), "no such folder", "an Orbax checkpoint", "give the folder that holds it")
-  if _is_tree(root):
-    step = root.name if root.name.isdecimal() else root.parent.name
-    return root, int(step) if step.isdecimal() else None
-  folders: list[Any] = [p for p in root.iterdir() if p.is_dir()]
-  steps = sorted((p for p in folders if _step(p) is not None), key=lambda p: _step(p) or 0)
-  if steps and not any(_is_tree(p) for p in folders if p not in steps):
-    folder, _ = find_folder(steps[-1], item)
-    return folder, _step(steps[-1])
-  items = sorted(p for p in folders if _is_tree(p))
-  if item is not None:
-    items = [p for p in items if p.name == item]
-  elif len(items) > 1 and any(p.name in ("default", "state") for p in items):
-    items = [p for p in items if p.name in ("default", "state")][:1]
-  if len(items) != 1:
-    found = f"items {', '.join(p.name for p in items)}" if items else f"no {METADATA} in it or below"
-    do = "give the folder that Orbax wrote; a checkpoint that was cut off has no metadata"
-    raise refuse(str(path), found, "one tree of arrays", "name one with --item" if items else do)
-  return items[0], _step(root)
-
-
-def _is_tree(folder: Place) -> bool:
-  return (folder / METADATA).is_file()
-
-
-def _step(folder: Place) -> int | None:
-  number = folder.name.rpartition("_")[2]
-  return int(number) if number.isascii() and number.isdecimal() else None
 
 
 def open_tree(path: str | Place, item: str | None = None) -> Stored:
@@ -72,7 +35,12 @@ def open_tree(path: str | Place, item: str | None = None) -> Stored:
   Raises:
     MigrateError: where it is no checkpoint, or a damaged one.
   """
+  parts = find_parts(path) if item is None else []
+  if parts:
+    return _joined(parts)
   folder, step = find_folder(path, item)
+  if not (folder / METADATA).is_file():
+    return dataclasses.replace(_open_aggregate(folder), step=step)
   metadata = read_metadata(folder)
   store = Store(folder, bool(metadata.get("use_zarr3")))
   kinds = list(_entries(folder, metadata))
@@ -95,6 +63,50 @@ def open_tree(path: str | Place, item: str | None = None) -> Stored:
   typed = _typed_keys(folder)
   keys = {p: typed[leaf.name] for p, leaf in leaves.items() if leaf.name in typed}
   return Stored("orbax", folder, leaves, empty, step, numbers, note, keys)
+
+
+def _joined(parts: Sequence[Place]) -> Stored:
+  """The items of one step as one tree, each below its name, which it may have at its own top already."""
+  leaves: dict[Path, StoredLeaf] = {}
+  empty: list[Path] = []
+  numbers: list[Path] = []
+  keys: dict[Path, str] = {}
+  for part in parts:
+    one = open_tree(part)
+    own = all(p[0] == part.name for p in one.leaves)
+
+    def named(path: Path, own: bool = own, name: str = part.name) -> Path:
+      return path if own else (name, *path)
+
+    leaves |= {named(p): dataclasses.replace(leaf, layout=None) for p, leaf in one.leaves.items()}
+    empty += map(named, one.empty)
+    numbers += map(named, one.numbers)
+    keys |= {named(p): kind for p, kind in one.keys.items()}
+  step, note = step_of(parts[0].parent), f"Orbax, items {', '.join(p.name for p in parts)}"
+  return Stored("composite", parts[0].parent, leaves, tuple(empty), step, frozenset(numbers), note, keys)
+
+
+def _open_aggregate(folder: Place) -> Stored:
+  """The tree of a checkpoint from before `_METADATA`: a msgpack file that names the arrays beside it."""
+  from migrate.checkpoint.msgpack import open_msgpack
+
+  if not isinstance(folder, FilePath):
+    do = "copy it to a local disk with the store's own tool, and give its path"
+    raise refuse(str(folder), f"a checkpoint without {METADATA} in an object store", "one with it", do)
+  found: list[Store] = []
+
+  def beside(name: str) -> StoredLeaf:
+    store = found[0] if found else Store(folder, False)
+    (shape, dtype, _), *_ = store.infos([name])
+    found.append(store)
+    return StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name)
+
+  stored = open_msgpack(folder / AGGREGATE, beside)
+  for leaf in stored.leaves.values():
+    if isinstance(leaf.load, _Load) and odd_sizes({leaf.name: leaf.nbytes}, folder):
+      found[0].open(leaf.name)
+  note = f"Orbax from before {METADATA}, {len(found)} arrays beside it" if found else stored.note
+  return dataclasses.replace(stored, place=folder if found else stored.place, note=note)
 
 
 def _typed_keys(folder: Place) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from migrate.checkpoint.orbax import METADATA
+from migrate.checkpoint.orbax_folder import METADATA
 from migrate.checkpoint.references import Reference
 from migrate.checkpoint.stored import KeyData
 from migrate.core.paths import Path

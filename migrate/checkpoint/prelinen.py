@@ -42,6 +42,25 @@ def linen_names(paths: Collection[Path]) -> Callable[[Path], Path] | None:
   return lambda path: tuple(renamed.get(path[: i + 1], s) for i, s in enumerate(path))
 
 
+def surely_old(paths: Collection[Path]) -> bool:
+  """Whether one module has children of several classes that were counted together, from 0 on.
+
+  With that a single class that begins at 1 is not enough: what came before it may have no parameters in Linen either.
+  """
+  parents: dict[Path, set[tuple[int, str]]] = {}
+  for path in paths:
+    for end in range(len(path) - 1):
+      match = _AUTOMATIC.fullmatch(str(path[end]))
+      if match is not None:
+        parents.setdefault(path[:end], set()).add((int(match[2]), match[1]))
+  for found in parents.values():
+    numbers, classes = {n for n, _ in found}, {c for _, c in found}
+    if len(numbers) == len(found) > 2 and 0 in numbers and len(classes) > 1:
+      if any(_first(found, c) for c in classes):
+        return True
+  return False
+
+
 def _first(found: set[tuple[int, str]], cls: str) -> int:
   return min(n for n, c in found if c == cls)
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from migrate.checkpoint.array_writer import ArrayWriter
-from migrate.checkpoint.orbax import MANIFEST, METADATA, read_metadata, store_spec, write_orbax
+from migrate.checkpoint.orbax import MANIFEST, read_metadata, store_spec, write_orbax
+from migrate.checkpoint.orbax_folder import METADATA
 from migrate.checkpoint.orbax_metadata import dotted, note_keys, write_metadata
 from migrate.checkpoint.processes import Elsewhere, merge_shares
 from migrate.checkpoint.references import Reference

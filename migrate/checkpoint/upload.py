@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
-from migrate.checkpoint.orbax import METADATA
+from migrate.checkpoint.orbax_folder import METADATA
 from migrate.checkpoint.remote import COMMITTED, Place, RemotePath
 from migrate.core.report import refuse
 

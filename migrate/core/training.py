@@ -11,6 +11,8 @@ from migrate.core.report import refuse
 from migrate.core.tree import NOTHING
 
 COLLECTIONS = ("params", "batch_stats", "cache", "intermediates", "perturbations")
+# names that are no module's at the top of a checkpoint
+_NOT_MODULES = {*COLLECTIONS, "opt_state", "step", "target", "state", "model_state", "model", "optimizer", "variables"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +104,8 @@ def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Tra
 
   `params` may be nested once (`params/Dense_0/...`) or twice (`params/params/Dense_0/...`, with other collections
   beside the inner one). What is neither `params`, `opt_state` nor `step` is a collection of its own name.
-  Partitioning boxes (`kernel/value` where `value` is alone) are taken off.
+  Partitioning boxes (`kernel/value` where `value` is alone) are taken off. A tree that is nothing but parameters, with
+  modules at its top, is read as `params/...`.
 
   Args:
     leaves: `{path: leaf}`.
@@ -111,6 +114,11 @@ def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Tra
   Raises:
     MigrateError: where there are no parameters.
   """
+  if is_bare(leaves):
+    bare = split_linen({("params", *p): leaf for p, leaf in leaves.items()})
+    names = {("params", *p): p for p in leaves}
+    origin = {name: names.get(bare.place(name), name) for name in bare.variables}
+    return TrainingState(bare.variables, None, None, origin)
   if not any(p[0] == "params" for p in leaves):
     names = ", ".join(sorted({str(p[0]) for p in leaves})[:8]) or "nothing"
     do = "give the item that holds the parameters"
@@ -144,6 +152,11 @@ def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Tra
         origin[name] = path
   has_optimizer = any(p[0] == "opt_state" for p in (*leaves, *empty))
   return TrainingState(variables, opt_state if has_optimizer else None, step, origin)
+
+
+def is_bare(leaves: Collection[Path]) -> bool:
+  """Whether these are parameters alone, their modules at the top."""
+  return bool(leaves) and not any("params" in p or p[0] in _NOT_MODULES or type(p[0]) is int for p in leaves)
 
 
 def _boxes(paths: list[Path]) -> dict[Path, Path]:

@@ -20,7 +20,7 @@ from migrate.core.paths import Path, key, show
 from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
 from migrate.core.report import Finding, MigrateError, refuse
-from migrate.core.training import TrainingState, is_nnx, split_linen, with_value
+from migrate.core.training import TrainingState, is_bare, is_nnx, split_linen, with_value
 from migrate.core.translate import read, translate
 from migrate.core.tree import NOTHING, spec_of
 from migrate.workflows.manifest import Summed
@@ -181,7 +181,8 @@ def plan_forward(
     do = "say what becomes of random state: --rng carry, reseed or drop"
     raise plan_error([dataclasses.replace(f, do=do) if f.where in names else f for f in error.findings]) from error
   step, notes = saved_step(state, stored.step)
-  notes = (*notes, *changes)
+  bare = ("the checkpoint holds parameters alone: they are read as params/...",) if is_bare(stored.leaves) else ()
+  notes = (*bare, *notes, *changes)
   live = None
   if build is not None and not partial:
     from migrate.workflows.live import live_leaves, live_notes

@@ -25,6 +25,14 @@ def test_folder_with_a_msgpack_file(tmp_path):
   assert list(open_checkpoint(tmp_path).leaves) == [("a",)]
 
 
+def test_folder_of_checkpoints_takes_the_latest(tmp_path):
+  for step in (9, 10):
+    write_checkpoint("msgpack", tmp_path / f"checkpoint_{step}", {("step",): np.array(step)})
+  (tmp_path / "notes.txt").write_text("mine")
+  stored = open_checkpoint(tmp_path)
+  assert (stored.step, int(stored.leaves[("step",)].read())) == (10, 10)
+
+
 @pytest.mark.parametrize("data", [b"", b"hello, this is text", b"\x80\x04pickle"])
 def test_what_is_of_no_format(tmp_path, data):
   (tmp_path / "x").write_bytes(data)

@@ -13,7 +13,8 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 
-from migrate.checkpoint.orbax import find_folder, open_tree, write_orbax
+from migrate.checkpoint.detect import open_checkpoint
+from migrate.checkpoint.orbax import open_tree, write_orbax
 from migrate.core.report import MigrateError
 from tests.checkpoint.small import mangled, one_screen
 
@@ -69,17 +70,74 @@ def test_metadata_needs_neither_orbax_nor_jax(saved):
   assert done.stdout.strip() == "8 []"
 
 
-def test_items_must_be_named_where_there_are_several(saved):
-  with pytest.raises(MigrateError, match="items a, b"):
-    open_tree(saved / "items" / "1")
-  assert open_tree(saved / "items", "b").place.name == "b"
+def test_items_that_are_parts_of_a_state_are_one_tree(tmp_path):
+  import migrate
+
+  params = {"w": np.arange(4, dtype=np.float32)}
+  moments = optax.adam(1e-3).init(params)
+  with ocp.CheckpointManager(tmp_path / "items") as manager:
+    parts = {
+      "params": ocp.args.StandardSave(params),
+      "opt_state": ocp.args.StandardSave(moments),
+      "batch_stats": ocp.args.StandardSave({"batch_stats": {"mean": np.ones(2)}}),
+      "notes": ocp.args.JsonSave({"a": 1}),
+    }
+    manager.save(4, args=ocp.args.Composite(**parts))
+  stored = open_tree(tmp_path / "items")
+  assert (stored.format, stored.step) == ("composite", 4)
+  assert ("batch_stats", "mean") in stored.leaves
+  done = migrate.convert(tmp_path / "items", tmp_path / "nnx")
+  assert done.step == 4
+  assert migrate.verify_checkpoint(tmp_path / "nnx", tmp_path / "items").proven
+  with ocp.StandardCheckpointer() as c:
+    found = c.restore(tmp_path / "nnx")
+  assert found["optimizer"]["opt_state"]["0"]["mu"]["w"]["value"].shape == (4,)
+  migrate.convert(tmp_path / "nnx", tmp_path / "back", to="linen")
+  assert ("opt_state", 0, "mu", "w") in open_tree(tmp_path / "back").leaves
+  only = migrate.convert(tmp_path / "items", tmp_path / "params", item="params", dry_run=True)
+  assert only.optimizer is None
 
 
-def test_what_is_no_checkpoint(tmp_path):
-  with pytest.raises(MigrateError, match="no such folder"):
-    find_folder(tmp_path / "none")
-  with pytest.raises(MigrateError, match="no _METADATA"):
-    find_folder(tmp_path)
+def old_layout(folder, tree):
+  """What Orbax wrote before `_METADATA`: a folder an array, and a msgpack file that names them."""
+  import shutil
+
+  from flax import serialization
+
+  ocp.PyTreeCheckpointer(use_ocdbt=False).save(folder, tree)
+  for name in ("_METADATA", "_sharding", "_CHECKPOINT_METADATA"):
+    (folder / name).unlink(missing_ok=True)
+  shutil.rmtree(folder / "array_metadatas", ignore_errors=True)
+
+  def named(node, path):
+    if isinstance(node, dict):
+      return {k: named(v, (*path, k)) for k, v in node.items()}
+    return f"PLACEHOLDER://{'.'.join(path)}" if isinstance(node, np.ndarray) else node
+
+  (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(named(tree, ())))
+
+
+def test_from_before_metadata(tmp_path):
+  kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
+  for step in (9, 10):
+    old_layout(tmp_path / f"checkpoint_{step}", {"step": step, "params": {"Dense_0": {"kernel": kernel}}})
+  stored = open_checkpoint(tmp_path)
+  assert stored.step == 10
+  assert "before _METADATA" in stored.note
+  np.testing.assert_array_equal(stored.leaves[("params", "Dense_0", "kernel")].read(), kernel)
+  assert int(stored.leaves[("step",)].read()) == 10
+
+
+@pytest.mark.parametrize("name", ["../x", "none"])
+def test_arrays_that_are_not_beside_the_file(tmp_path, name):
+  from flax import serialization
+
+  data = serialization.msgpack_serialize({"params": {"w": f"PLACEHOLDER://{name}"}})
+  (tmp_path / "checkpoint").write_bytes(data)
+  with pytest.raises(MigrateError):
+    open_checkpoint(tmp_path)
+  with pytest.raises(MigrateError, match="its folder"):
+    open_checkpoint(tmp_path / "checkpoint")
 
 
 def test_written_tree_is_read_back(tmp_path):

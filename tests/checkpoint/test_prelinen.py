@@ -10,7 +10,9 @@ from flax import linen as nn
 from flax import serialization
 
 from migrate.checkpoint.detect import open_checkpoint
-from migrate.checkpoint.prelinen import linen_names, split_name
+from migrate.checkpoint.prelinen import linen_names, split_name, surely_old
+from migrate.workflows.convert import convert
+from migrate.workflows.verify_checkpoint import verify_checkpoint
 
 
 def paths(*texts):
@@ -59,6 +61,26 @@ def test_each_class_is_counted_by_itself_in_numeric_order():
 )
 def test_linens_names_stay(found):
   assert linen_names(found) is None
+
+
+def test_bare_parameters_are_renamed_where_it_is_sure(tmp_path):
+  assert surely_old(OLD)
+  assert not surely_old(NEW)
+  for found in (["LayerNorm_1/scale"], ["Dense_0/kernel", "Block_1/x/y"], ["A_1/k", "B_2/k", "C_3/k"]):
+    assert not surely_old(paths(*found))
+  old = {"/".join(p): np.full(2, float(i)) for i, p in enumerate(OLD)}
+  np.savez(tmp_path / "old.npz", **old)
+  stored = open_checkpoint(tmp_path / "old.npz")
+  assert "names from before Linen" in stored.note
+  for i, path in enumerate(NEW):
+    assert stored.leaves[path].read()[0] == i
+  (tmp_path / "x").write_bytes(serialization.msgpack_serialize({"params": {"/".join(p): 1 for p in NEW}}))
+  assert open_checkpoint(tmp_path / "x").note == ""
+  done = convert(tmp_path / "old.npz", tmp_path / "nnx")
+  assert any("parameters alone" in note for note in done.notes)
+  convert(tmp_path / "nnx", tmp_path / "back.npz", to="linen")
+  assert ("Block_0", "LayerNorm_1", "scale") in open_checkpoint(tmp_path / "back.npz").leaves
+  assert verify_checkpoint(tmp_path / "nnx", tmp_path / "old.npz").proven
 
 
 def test_keys_of_the_old_collection_are_paths():

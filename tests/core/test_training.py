@@ -97,3 +97,21 @@ def test_with_an_optimizer_its_step_tells():
 def test_a_variable_called_value_in_a_pure_dict():
   leaves = {("model", "scale", "value"): 1, ("model", "dense", "kernel"): 2, ("model", "dense", "bias"): 3}
   assert set(split_nnx(leaves).variables) == {("scale", "value"), ("dense", "kernel"), ("dense", "bias")}
+
+
+def test_bare_parameters_are_params():
+  leaves = {("Dense_0", "kernel"): 1, ("embed",): 2, ("head", "kernel", "value"): 3}
+  state = split_linen(leaves)
+  assert state.variables == {
+    ("params", "Dense_0", "kernel"): 1,
+    ("params", "embed"): 2,
+    ("params", "head", "kernel"): 3,
+  }
+  assert [state.place(p) for p in state.variables] == list(leaves)
+  assert state.opt_state is None
+
+
+@pytest.mark.parametrize("top", ["opt_state", "target", "batch_stats", "model"])
+def test_what_is_not_bare_is_refused(top):
+  with pytest.raises(MigrateError, match="at its top"):
+    split_linen({(top, "x"): 1, ("Dense_0", "kernel"): 2})
