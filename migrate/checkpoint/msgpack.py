@@ -61,13 +61,12 @@ def open_msgpack(path: str | FilePath, beside: Callable[[str], StoredLeaf] | Non
   empty: list[Path] = []
   numbers: set[Path] = set()
   _walk(place, tree, (), leaves, empty, numbers)
-  for path, leaf in leaves.items():
+  for at, leaf in leaves.items():
     if isinstance(leaf, str):
       if beside is None:
-        raise damaged(
-          f"{place}: {'/'.join(map(str, path))}", "an array beside the file", "its folder, as Orbax wrote it"
-        )
-      leaves[path] = beside(leaf)
+        where = f"{place}: {'/'.join(map(str, at))}"
+        raise damaged(where, "an array beside the file", "its folder, as Orbax wrote it")
+      leaves[at] = beside(leaf)
   number = place.name.rpartition("_")[2]
   step = int(number) if number.isascii() and number.isdecimal() else None
   return Stored("msgpack", place, leaves, tuple(empty), step, frozenset(numbers))

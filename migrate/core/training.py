@@ -116,8 +116,8 @@ def split_linen(leaves: Mapping[Path, Any], empty: Collection[Path] = ()) -> Tra
   """
   if is_bare(leaves):
     bare = split_linen({("params", *p): leaf for p, leaf in leaves.items()})
-    names = {("params", *p): p for p in leaves}
-    origin = {name: names.get(bare.place(name), name) for name in bare.variables}
+    places: dict[Path, Path] = {("params", *p): p for p in leaves}
+    origin = {name: places.get(bare.place(name), name) for name in bare.variables}
     return TrainingState(bare.variables, None, None, origin)
   if not any(p[0] == "params" for p in leaves):
     names = ", ".join(sorted({str(p[0]) for p in leaves})[:8]) or "nothing"
