@@ -33,6 +33,7 @@ from migrate.trace.facts import Facts
 from migrate.trace.run import trace as run_trace
 from migrate.trace.run import trace_variants
 from migrate.verify.linen_draws import linen_draws
+from migrate.workflows.constants import with_constants
 from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
@@ -51,6 +52,7 @@ class Draft:
   failures: dict[str, tuple[Finding, ...]] = dataclasses.field(default_factory=dict)
 
 
+@with_constants
 def port(
   examples: Sequence[str | Callable[[], Example]] | str | Callable[[], Example],
   out: str | Path,

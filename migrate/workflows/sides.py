@@ -108,9 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     side.add_argument("--modules", type=int)
   options = parser.parse_args(argv)
   from migrate.verify.records import save_failure
+  from migrate.workflows.constants import with_constants
 
   try:
-    (_linen_process if options.side == "linen" else _nnx_process)(options)
+    (with_constants(_linen_process) if options.side == "linen" else _nnx_process)(options)
   except MigrateError as error:
     save_failure(options.folder, error)
     return 3
@@ -154,6 +155,7 @@ def _nnx_process(options: argparse.Namespace) -> None:
   from migrate.verify.nnx_side import build_model, record_nnx
   from migrate.verify.records import load_linen, save_nnx
   from migrate.workflows.bridge import StateBridge
+  from migrate.workflows.constants import with_constants
   from migrate.workflows.mapping import load_mapping
 
   settings = store.load_json(_await(options.folder / "settings.json"))
@@ -163,21 +165,17 @@ def _nnx_process(options: argparse.Namespace) -> None:
     # which imports from the same library, may need too; under an overlay the example itself can't be built
     with contextlib.suppress(Exception):
       ExampleSpec.parse(options.spec).build()
-  if options.layout == "extract":
-    # the original package stays beside the ported one, and may need what the example sets up first
-    with contextlib.suppress(Exception):
-      ExampleSpec.parse(options.spec).build()
   imports.enter_ported(Path(options.ported), options.layout)
   build = imports.load_build(Path(options.ported), options.build)
   imports.apply_config(settings["config"])
   bridge = StateBridge(load_mapping(Path(options.mapping)))
-  model = build_model(build, settings["streams"], options.name)
+  model = with_constants(build_model)(build, settings["streams"], options.name)
   if options.modules is not None:
     _nnx_modules(options, model, bridge)
     return
   _await(options.folder / "linen.json")
   linen = load_linen(options.folder, arguments=True)
-  save_nnx(options.folder, record_nnx(linen, model, bridge, where=options.name))
+  save_nnx(options.folder, with_constants(record_nnx)(linen, model, bridge, where=options.name))
 
 
 def _linen_modules(options: argparse.Namespace, example: Any) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from migrate.example import Example, ExampleSpec
 from migrate.trace.facts import Facts
 from migrate.trace.run import trace as run_trace
+from migrate.workflows.constants import with_constants
 
 
+@with_constants
 def trace(example: Example | Callable[[], Example] | str, *, include: Sequence[str] = ()) -> Facts:
   """Traces an example abstractly; no parameter is allocated.
 
