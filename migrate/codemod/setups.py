@@ -9,6 +9,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
@@ -177,6 +178,8 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     elif not events and unit.untraced and _lists_layers(unit, value):
       unit.need_import("from flax import nnx")
       return f"nnx.List({text})"
+    if isinstance(value, ast.List | ast.ListComp) and are_lists([e.value for e in events]):
+      return as_tuple(text)
   return text
 
 

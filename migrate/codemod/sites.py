@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.carries import made_for_carry
+from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
@@ -210,7 +211,11 @@ class Sites:
         continue
       events = self.events(value)
       try:
-        site.arguments[field] = self.static(value, bound)
+        text = self.static(value, bound)
+        nested = [v for e in events if isinstance(e.value, list | tuple) for v in e.value]
+        if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
+          text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
+        site.arguments[field] = text
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)

@@ -1,0 +1,43 @@
+"""Lists given to modules: Linen keeps every attribute's lists as tuples, NNX keeps what it is given."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from migrate.codemod.project import has_array, holds_modules
+
+
+def are_lists(values: Sequence[Any]) -> bool:
+  """Whether all of the recorded values are lists of plain values."""
+  return bool(values) and all(isinstance(v, list) and not has_array(v) and not holds_modules(v) for v in values)
+
+
+def as_tuple(text: str) -> str:
+  """An expression for a list, as one for a tuple, lists inside a literal too."""
+  try:
+    tree = ast.parse(f"({text}\n)", mode="eval").body
+  except SyntaxError:
+    return text
+  if isinstance(tree, ast.ListComp):
+    return f"tuple({text.strip()[1:-1]})"
+  if not isinstance(tree, ast.List | ast.Tuple):
+    return f"tuple({text})"
+  data = f"({text}\n)".encode()
+  starts = [0]
+  for line in data.splitlines(keepends=True):
+    starts.append(starts[-1] + len(line))
+  edits: list[tuple[int, bytes]] = []
+  queue: list[ast.expr] = [tree]
+  while queue:
+    node = queue.pop()
+    queue += [e for e in node.elts if isinstance(e, ast.List | ast.Tuple)] if isinstance(node, ast.List | ast.Tuple) else []
+    if isinstance(node, ast.List):
+      start = starts[node.lineno - 1] + node.col_offset
+      stop = starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
+      single = len(node.elts) == 1 and not data[start + 1 : stop - 1].rstrip().endswith(b",")
+      edits += [(start, b"("), (stop - 1, b",)" if single else b")")]
+  for at, new in sorted(edits, reverse=True):
+    data = data[:at] + new + data[at + 1 :]
+  return data.decode()[1:-2]
