@@ -32,7 +32,9 @@ def as_tuple(text: str) -> str:
   queue: list[ast.expr] = [tree]
   while queue:
     node = queue.pop()
-    queue += [e for e in node.elts if isinstance(e, ast.List | ast.Tuple)] if isinstance(node, ast.List | ast.Tuple) else []
+    queue += (
+      [e for e in node.elts if isinstance(e, ast.List | ast.Tuple)] if isinstance(node, ast.List | ast.Tuple) else []
+    )
     if isinstance(node, ast.List):
       start = starts[node.lineno - 1] + node.col_offset
       stop = starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
