@@ -1,10 +1,11 @@
-"""Makes docs/support.md and docs/rules from the declarations. `make docs` writes them; a test fails where one differs.
+"""Makes docs/support.md and docs/rules from the declarations, docs/gallery.md from the modules in docs/gallery. `make docs` writes them; a test fails where one differs.
 
 python docs/generate.py [--check]
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,24 @@ RULES_HEAD = """# Rules
 
 Made from `migrate/core/rulebook.py` by `make docs`. Findings of every command carry one of these ids;
 `linen2nnx codemod --select` and `--ignore` take them, or their beginnings (`L2N4` is all of training code).
+"""
+GALLERY = (
+  "sizes",
+  "flags",
+  "shared",
+  "parameters",
+  "cache",
+  "sequential",
+  "partials",
+  "recurrent",
+  "scanned",
+  "training",
+)
+GALLERY_HEAD = """# Gallery
+
+What `linen2nnx codemod` makes of ten modules. The modules are in [gallery/linen](gallery/linen), what came of them in
+[gallery/nnx](gallery/nnx): nothing there was written by hand, and each port was proven `identical` to its Linen module on
+random variables. A test runs them again; this page is made from them by `make docs`.
 """
 HEAD = """# What is supported
 
@@ -104,9 +123,31 @@ def rules_page() -> str:
   return "\n".join(lines).rstrip() + "\n"
 
 
+def gallery_page() -> str:
+  """Modules before and after, from docs/gallery."""
+  lines = [GALLERY_HEAD]
+  for name in GALLERY:
+    said, before = _without_docstring(DOCS / "gallery" / "linen" / f"{name}.py")
+    _, after = _without_docstring(DOCS / "gallery" / "nnx" / f"{name}.py")
+    title, _, text = said.strip().partition("\n")
+    lines += [f"## {title.rstrip('.')}", "", text.strip(), "", "Linen:", "", "```py", before, "```", "", "NNX:", ""]
+    lines += ["```py", after, "```", ""]
+  return "\n".join(lines).rstrip() + "\n"
+
+
+def _without_docstring(path: Path) -> tuple[str, str]:
+  text = path.read_text(encoding="utf-8")
+  first = ast.parse(text).body[0]
+  return ast.get_docstring(ast.parse(text)) or "", "\n".join(text.splitlines()[first.end_lineno :]).strip()
+
+
 def pages() -> dict[Path, str]:
   """Every generated page."""
-  found = {DOCS / "support.md": page(), DOCS / "rules" / "README.md": rules_page()}
+  found = {
+    DOCS / "support.md": page(),
+    DOCS / "gallery.md": gallery_page(),
+    DOCS / "rules" / "README.md": rules_page(),
+  }
   return found | {DOCS / "rules" / f"{one.id}.md": rule_page(one) for one in RULES}
 
 

@@ -164,8 +164,9 @@ RULES = (
            "Run side by side, the two models call different layers.", "Compare the rewritten source there with the original."),
   RulePage(
     "L2N400", "training code whose model is not NNX yet", "eye",
-    "Training code is rewritten together with its model. No module class was rewritten in this run.",
-    "Give an example of the model with `--example`.",
+    "Training code is rewritten together with its model. No module class was rewritten in this run, or nothing in the files calls "
+    "the function with a training state.",
+    "Give an example of the model with `--example`, and the files that call the function.",
     before=(
       "def create(key):\n  model = Net(features=3)\n  variables = model.init(key, jnp.ones((1, 7)))\n"
       '  return TrainState.create(apply_fn=model.apply, params=variables["params"], tx=tx)\n'

@@ -144,6 +144,7 @@ def _finish(reader: Reader, ignored: Callable[[str], bool], skipped: Mapping[str
       result.findings.append(
         Finding(file.path, said, "Python", "report this as a fault of linen2nnx", "error", "L2N408")
       )
+  result.findings += _not_called(reader)
   for owner, finding in reader.findings:
     if finding.severity == "error" or reader.root(owner) not in bad:
       if finding not in result.findings:
@@ -155,6 +156,23 @@ def _finish(reader: Reader, ignored: Callable[[str], bool], skipped: Mapping[str
   for module, text in _without_states(reader, texts).items():
     result.texts[module] = text
   return result
+
+
+def _not_called(reader: Reader) -> list[Finding]:
+  """Uses of a training state of which no caller shows whose it is."""
+  known = {owner for owner, f in reader.findings if f.severity == "error"}
+  found = []
+  for file in reader.program.files.values() if reader.modelled else ():
+    for node in ast.walk(file.source.tree):
+      if (
+        isinstance(node, ast.Attribute) and node.attr in ("apply_fn", "apply_gradients") and node not in reader.followed
+      ):
+        owner = file.owner(node)
+        if owner not in known and not isinstance(owner, ast.ClassDef):
+          known.add(owner)
+          said = f"training code left as it was: no caller shows which model `{ast.unparse(node.value)}` holds"
+          found.append(Finding(f"{file.path}:{node.lineno}", said, "a call in one of the files", "give the files that call it too", "eye", "L2N400"))  # fmt: skip
+  return found
 
 
 def _owners(reader: Reader, file: File, bad: set[Any]) -> list[Any]:
@@ -240,7 +258,13 @@ def _functions(file: File) -> list[ast.FunctionDef]:
 
 
 def _mentioned(file: File) -> set[str]:
-  names = {n.id for n in ast.walk(file.source.tree) if isinstance(n, ast.Name)}
-  return names | {
-    (dotted(n) or "").rpartition(".")[2] for n in ast.walk(file.source.tree) if isinstance(n, ast.Attribute)
-  }
+  """Names that code of a file uses and does not give to anything of its own."""
+  names: set[str] = set()
+  for statement in file.source.tree.body:
+    used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+      used -= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+      used -= {n.arg for n in ast.walk(statement) if isinstance(n, ast.arg)}
+    names |= used
+  attributes = [n for n in ast.walk(file.source.tree) if isinstance(n, ast.Attribute)]
+  return names | {(dotted(n) or "").rpartition(".")[2] for n in attributes}

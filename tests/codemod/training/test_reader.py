@@ -238,3 +238,20 @@ def main(key, x):
   text = rewrite_training([("train.py", "train", HEADER + code)], stacked).texts["train"]
   assert 'nnx.reseed(model, dropout=key, policy="match_shape")\n  return model(x)' in text
   assert "Plain(in_features=x.shape[-1], features=3, rngs=nnx.Rngs(params=key, dropout=key))" in text
+
+
+def test_argument_with_the_name_of_a_function_does_not_change_the_order():
+  main = MAIN.replace("def main(batches)", "def train(batches)")
+  result = rewritten("def other(train):\n  return not train\n" + CREATE + STEP + main)
+  assert left(result) == []
+  assert "    loss = step(model, optimizer, batch)\n" in result.texts["train"]
+
+
+def test_function_that_nothing_calls_says_so():
+  result = rewritten(
+    CREATE + STEP + MAIN + "def evaluate(state, x):\n  return state.apply_fn({'params': state.params}, x)\n"
+  )
+  assert "def evaluate(state, x):\n  return state.apply_fn(" in result.texts["train"]
+  (said,) = [f for f in result.findings if f.rule == "L2N400"]
+  assert "no caller shows which model `state` holds" in said.found
+  assert not [f for f in rewritten(CREATE + STEP + MAIN).findings if f.rule == "L2N400"]

@@ -1,0 +1,44 @@
+"""Recurrent layers.
+
+`nn.RNN` and `nn.Bidirectional` have NNX counterparts; cells are told both sizes.
+"""
+
+from recurrent_layers.lstm import OptimizedLSTMCell
+from flax import nnx
+
+
+class Tagger(nnx.Module):
+  def __init__(
+      self,
+      dense_in_features: int,
+      vocabulary: int = 29,
+      hidden: int = 7,
+      tags: int = 5,
+      *,
+      rngs: nnx.Rngs,
+  ):
+    self.vocabulary = vocabulary
+    self.hidden = hidden
+    self.tags = tags
+    self.embed = nnx.Embed(self.vocabulary, self.hidden, rngs=rngs)
+    self.forward = nnx.RNN(
+        OptimizedLSTMCell(
+            in_features=self.hidden,
+            hidden_features=self.hidden,
+            rngs=rngs,
+        ),
+    )
+    self.backward = nnx.RNN(
+        OptimizedLSTMCell(
+            in_features=self.hidden,
+            hidden_features=self.hidden,
+            rngs=rngs,
+        ),
+    )
+    self.bidirectional = nnx.Bidirectional(self.forward, self.backward)
+    self.dense = nnx.Linear(dense_in_features, self.tags, rngs=rngs)
+
+  def __call__(self, ids, lengths):
+    x = self.embed(ids)
+    x = self.bidirectional(x, seq_lengths=lengths)
+    return self.dense(x)
