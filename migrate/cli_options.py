@@ -53,7 +53,7 @@ def check_missing(option: str, path: str | None) -> None:
 def check_free(option: str, path: str | None, overwrite: bool) -> None:
   """Refuses to write where something is, unless it may be replaced."""
   if path and not overwrite and not _is_remote(path) and Path(path).exists():
-    raise wrong(option, f"{path} exists", "a new folder", "name another, or add --overwrite to replace it")
+    raise wrong(option, f"{path} exists", "a name that is free", "name another, or add --overwrite to replace it")
 
 
 def check_suffix(path: str | None) -> None:

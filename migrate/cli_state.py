@@ -242,10 +242,20 @@ def transformation(text: str) -> Any:
 
 def abstract_model(build: Callable[[], Any], text: str) -> Any:
   """The NNX model by shapes alone. Raises MigrateError where the factory raises."""
+  from flax import nnx
+
   from migrate.workflows.live import abstract
 
+  def checked() -> Any:
+    made = build()
+    if not isinstance(made, nnx.Module):
+      raise refuse(text, f"made {type(made).__name__}", "an NNX model", "return the model itself")
+    return made
+
   try:
-    return abstract(build)
+    return abstract(checked)
+  except MigrateError:
+    raise
   except Exception as error:
     said = f"the factory raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     raise refuse(text, said, "an NNX model", "call the function by itself and mend it") from error

@@ -51,7 +51,7 @@ def show_findings(findings: Iterable[Finding | Mapping[str, Any]], out: Console,
     title = Text(f"{where}  {finding.rule}".strip())
     out.print(Panel(body, title=title or None, title_align="left", border_style=BORDERS.get(finding.severity, "red")))
   if len(known) > limit:
-    out.print(f"... and {len(known) - limit} more findings in the report")
+    out.print(f"... and {len(known) - limit} more findings: --json FILE has all of them")
 
 
 def shortened(where: str) -> str:

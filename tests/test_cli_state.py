@@ -209,3 +209,33 @@ def test_updates_that_would_change_are_refused_unless_allowed(folder, capsys):
   assert "allowed: params/a + params/b: scale_by_trust_ratio looks at whole tensors" in text(capsys.readouterr().out)
   assert cli.main([*argv, "--optimizer", "fused.py:MAPPING"]) == 1
   assert "no function MAPPING" in text(capsys.readouterr().err)
+
+
+def test_what_is_no_model_is_refused(folder, capsys):
+  (folder / "fresh.py").write_text("def model():\n  return {'a': 1}\n")
+  assert cli.main(["plan", "linen", "--mapping", "my_mapping.py", "--model", "fresh.py:model"]) == 1
+  assert "made dict" in text(capsys.readouterr().err)
+
+
+def test_an_item_of_what_has_none_is_refused(folder, capsys):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--item", "x"]) == 1
+  assert "has no item x" in text(capsys.readouterr().err)
+  assert not (folder / "nnx").exists()
+
+
+def test_a_misfit_is_told_once_not_of_its_moments_too(folder, capsys):
+  params = {"Dense_0": {"kernel": np.ones((3, 5), "float32"), "bias": np.ones(5, "float32")}}
+  with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(folder / "state", {"params": params, "opt_state": [{"mu": params}], "step": 3})
+  assert cli.main(["plan", "state", "--mapping", "my_mapping.py", "--model", "my_model.py:wide"]) == 1
+  shown = text(capsys.readouterr().err)
+  assert "wanted: float32[3, 7]" in shown
+  assert "optimizer state" not in shown
+
+
+def test_the_way_back_looks_at_the_models_sizes(folder, capsys):
+  assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py"]) == 0
+  model = ["--mapping", "my_mapping.py", "--model", "my_model.py:wide"]
+  assert cli.main(["convert", "nnx", "back", "--to", "linen", *model]) == 1
+  assert "float32[3, 7], as in the model" in text(capsys.readouterr().err)
+  assert not (folder / "back").exists()

@@ -128,3 +128,11 @@ def test_guesses_exit_1_and_say_so(tmp_path, capsys):
   assert "NOT SETTLED" in text
   assert "# guess: Dense_#" in text
   assert "guess: Dense_#" in capsys.readouterr().out
+
+
+def test_a_factory_that_fails_is_named(place, capsys):
+  (place / "failing.py").write_text("def model(rngs):\n  raise RuntimeError('no config')\n")
+  assert cli.main(["suggest", str(place / "ckpt.npz"), "--model", f"{place / 'failing.py'}:model"]) == 1
+  shown = " ".join(capsys.readouterr().err.replace("│", " ").split())
+  assert "the factory raised RuntimeError: no config" in shown
+  assert "fault of linen2nnx" not in shown

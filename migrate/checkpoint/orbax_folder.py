@@ -26,6 +26,9 @@ def find_folder(path: str | Place, item: str | None = None) -> tuple[Place, int 
   if not root.is_dir():
     raise refuse(str(path), "no such folder", "an Orbax checkpoint", "give the folder that holds it")
   if is_tree(root):
+    if item is not None and item != root.name:
+      do = "leave --item out, or give the folder above"
+      raise refuse(str(path), f"is one tree, and has no item {item}", "a checkpoint with items", do)
     step = root.name if root.name.isdecimal() else root.parent.name
     return root, int(step) if step.isdecimal() else None
   folder, items = _items(root)
@@ -34,7 +37,7 @@ def find_folder(path: str | Place, item: str | None = None) -> tuple[Place, int 
   elif len(items) > 1 and any(p.name in _WHOLE for p in items):
     items = [p for p in items if p.name in _WHOLE][:1]
   if is_tree(folder):
-    return folder, step_of(folder)
+    return find_folder(folder, item)[0], step_of(folder)
   if len(items) != 1:
     found = f"items {', '.join(p.name for p in items)}" if items else f"no {METADATA} in it or below"
     do = "give the folder that Orbax wrote; a checkpoint that was cut off has no metadata"

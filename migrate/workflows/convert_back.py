@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path, key, show
 from migrate.core.per_tensor import transformation_of
 from migrate.core.plan import make_plan
-from migrate.core.report import refuse
+from migrate.core.report import Finding, refuse
 from migrate.core.training import TrainingState, is_nnx, split_nnx
 from migrate.core.translate import read
-from migrate.core.tree import NOTHING, spec_of
+from migrate.core.tree import NOTHING, Spec, spec_of
 from migrate.workflows.convert_forward import Work
 from migrate.workflows.manifest import plans_of, read_manifest
 from migrate.workflows.mapping import load_mapping
@@ -141,8 +141,11 @@ def _derived(stored: Stored, state: TrainingState, mapping: Any, model: Any) -> 
   collections = {}
   if model is not None:
     from migrate.workflows.state import collection_name, variable_leaves
+    from migrate.workflows.state import specs as specs_of
 
-    collections = {p: collection_name(type(v)) for p, v in variable_leaves(model).items()}
+    variables = variable_leaves(model)
+    _check_model(specs, specs_of(variables))
+    collections = {p: collection_name(type(v)) for p, v in variables.items()}
   known = {key(p) for p in collections}
   source = derive_source(specs, mapping, collections)
   plan = make_plan(source, specs, mapping)
@@ -158,6 +161,19 @@ def _derived(stored: Stored, state: TrainingState, mapping: Any, model: Any) -> 
   if state.opt_state is None:
     return plan, None, mapping
   return plan, _optimizer_back(plan, state.opt_state), mapping
+
+
+def _check_model(found: Mapping[Path, Spec], wanted: Mapping[Path, Spec]) -> None:
+  """Refuses a model of other sizes than the checkpoint's."""
+  by_key = {key(p): spec for p, spec in wanted.items()}
+  do = "build the model with the sizes of the checkpoint, or use the right checkpoint"
+  findings = [
+    Finding(show(p), str(spec), f"{by_key[key(p)]}, as in the model", do)
+    for p, spec in found.items()
+    if key(p) in by_key and by_key[key(p)] != spec
+  ]
+  if findings:
+    raise plan_error(findings)
 
 
 def _optimizer_back(plan: Plan, opt_state: dict[Path, Any]) -> Plan:

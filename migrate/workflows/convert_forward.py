@@ -284,7 +284,8 @@ def plan_state(
   optimizer_plan = None
   if state.opt_state is not None:
     optimizer_plan = lift(plan, state.opt_state, optimizer_specs, strict=False, new=new)
-    findings += optimizer_plan.findings
+    # a parameter without a place leaves its moments without one: told once, of the parameter
+    findings += () if findings else optimizer_plan.findings
     changes = optimizer_changes(plan, state.opt_state, transformation)
     findings += [f for f in changes if f.rule != CHANGE or not allow_change]
     notes = tuple(f"allowed: {f.where}: {f.found}" for f in changes)

@@ -14,7 +14,7 @@ from migrate.checkpoint.detect import open_checkpoint
 from migrate.core.declare import ModelMapping
 from migrate.core.paths import Path, key, show
 from migrate.core.plan import make_plan
-from migrate.core.report import Finding, refuse
+from migrate.core.report import Finding, MigrateError, refuse
 from migrate.core.training import is_nnx, split_linen
 from migrate.core.tree import Spec, spec_of
 from migrate.example import Example, ExampleSpec
@@ -229,7 +229,13 @@ def _target(model: Any, build: Callable[..., Any] | None) -> Model:
     seen.append(model_of(made))
     return made
 
-  abstract(noted)
+  try:
+    abstract(noted)
+  except MigrateError:
+    raise
+  except Exception as error:
+    said = f"the factory raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    raise refuse("model", said, "an NNX model", "call the function by itself and mend it") from error
   return seen[-1]
 
 
