@@ -19,7 +19,7 @@ from migrate.codemod.scope import Block, Stmt, prune, render
 from migrate.codemod.setup_lists import fill_chains, fill_lists
 from migrate.codemod.setups import write_setup
 from migrate.codemod.site import SizeArg, follow_name
-from migrate.codemod.sizes import TOKEN
+from migrate.codemod.sizes_pool import TOKEN
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
 from migrate.codemod.unread import drop_unread
@@ -57,6 +57,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   setup_text: list[str] = []
   if setup_lines:
     setup_text = fill_chains(unit, fill_lists(unit, "\n".join(setup_lines)).split("\n"))
+    setup_text = [f"{n}_iter = iter({n})" for n in dict.fromkeys(unit.size_iterators)] + setup_text
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   made = setup is not None or checks is not None or bool(init_lines)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
+_SIZED = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Tuple, ast.List)  # what numbers are written as
+
+
 class Partials:
   """Handling of partials, mixed into `Unit`."""
 
@@ -53,6 +56,18 @@ class Partials:
         return self.project.record(value)
     full = self.resolve(node.args[0])
     return self.project.layers.get(full) if full else None
+
+  def partial_arguments(self: Unit, node: ast.AST) -> dict[str, str]:
+    """What a local partial of a stock layer gives, by Linen's names."""
+    local = self.env.get(node.id) if isinstance(node, ast.Name) else None
+    made = local.node if local is not None else None
+    if not isinstance(made, ast.Call) or self.resolve(made.func) != "functools.partial" or not made.args:
+      return {}
+    base = self._partial_base(made)
+    order = list(base.positional) if base is not None else []
+    given = [*zip(order, made.args[1:], strict=False), *((k.arg, k.value) for k in made.keywords if k.arg)]
+    texts = {name: self.try_static(value) for name, value in given if isinstance(value, _SIZED)}
+    return {name: text for name, text in texts.items() if text is not None}
 
   def static_partial(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
     """`partial(nn.Conv, ...)` with NNX's names, without what the call gives."""

@@ -91,6 +91,7 @@ class Site:
     pipeline: the local that carries the size through the list handed to this `nn.Sequential`.
     maker: the function of the method that makes it, where the expression calls one.
     around: in a list that `setup` makes, the layer of the list that this one is an argument of.
+    partial: what a `functools.partial` that is called here gives, as far as it is known at construction.
     home: the file and the names of the file that has the expression.
   """
 
@@ -113,6 +114,7 @@ class Site:
   pipeline: str = ""
   maker: Any = None
   around: Site | None = None
+  partial: dict[str, str] = dataclasses.field(default_factory=dict)
   home: tuple[Source, Names] | None = None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import Chain, InstanceKey, Need, Site, SizeArg, atoms, evaluate, parameters_of
-from migrate.codemod.sizes import closed
+from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation, ArraySpec
@@ -100,6 +100,8 @@ class SiteSizes:
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
+    if owned and len(set(values)) > 1:  # it went along with several sizes: hardly by chance
+      return owned[0][1]
     return self._items_of_field(site, values) or self.hoist(site, f"{need.parameter}{suffix}", values)
 
   def _after_chain(self: Unit, site: Site, values: list[Any]) -> str | None:
@@ -308,9 +310,16 @@ class SiteSizes:
     for other, text in reversed(self.produced) if site.made else ():
       if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
         sizes = [self.project.output_features(m) for _, _, m in other.made]
-        if sizes == values:
+        if sizes == values and self._same_round(site, other, text):
           return text
     return None
+
+  def _same_round(self: Unit, site: Site, other: Site, text: str) -> bool:
+    """Whether names in an expression of another layer mean the same here: not if each is of its own comprehension."""
+    home, source = [(s.home[0] if s.home is not None else self.source) for s in (site, other)]
+    own = [n for n in source.enclosing(other.node) if isinstance(n, ast.ListComp | ast.GeneratorExp | ast.DictComp)]
+    bound = {n.id for c in own for g in c.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+    return not bound & names_in(text) or any(c in own for c in home.enclosing(site.node))
 
   def readable_at(self: Unit, site: Site, text: str) -> bool:
     """Whether an expression can be evaluated where the site is made."""
@@ -350,6 +359,9 @@ class SiteSizes:
     ]
     name = same[0] if same and not several else name
     self.hoists[name] = SizeArg(name, None, 0, "", settled)
+    if several and not site.looped and site in self.setup_sites:
+      self.size_iterators.append(name)
+      return f"next({name}_iter)"
     if not several or not site.looped:
       return name
     loop = self.loops[-1] if self.loops else None

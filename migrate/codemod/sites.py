@@ -100,6 +100,7 @@ class Sites:
     )
     if record is not None:
       site.needs = list(self._layer_needs(record, made))
+      site.partial = self.partial_arguments(node.func)
     if classes and self.project.record(classes[0]) is None:
       info = self.project.info(classes[0])
       if info is None:

@@ -14,18 +14,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.layer_sizes import LayerSizes
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims, Local, Stmt
-from migrate.codemod.sizes_pool import Pool, literals, wrap
-from migrate.codemod.source import dotted, names_in
-from migrate.trace.facts import Activation
+from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 Values = list[tuple[Event, int]]
-TOKEN = re.compile(r"\bSIZE__(\w+?)__(\d+)\b")
 
 
 def token(parameter: str, axis: int) -> str:
@@ -33,28 +31,7 @@ def token(parameter: str, axis: int) -> str:
   return f"SIZE__{parameter}__{axis}"
 
 
-def _align(values: Sequence[tuple[Event, Any]], like: Sequence[Event]) -> list[Any] | None:
-  """For every event, the last value seen before it in the same activation; None where one is missing."""
-  by_activation: dict[int, list[tuple[int, Any]]] = {}
-  for event, value in values:
-    by_activation.setdefault(id(_home(event.activation)), []).append((event.order, value))
-  found = []
-  for event in like:
-    before = [v for o, v in by_activation.get(id(_home(event.activation)), ()) if o <= event.order]
-    if not before:
-      return None
-    found.append(before[-1])
-  return found
-
-
-def _home(activation: Activation) -> Activation:
-  """The running of the function that a comprehension stands in."""
-  while activation.parent is not None and activation.qualname.endswith(("comp>", "<genexpr>")):
-    activation = activation.parent
-  return activation
-
-
-class Sizes(MethodSizes):
+class Sizes(MethodSizes, LayerSizes):
   """Axes of array expressions, mixed into `Unit`."""
 
   def array_events(self: Unit, node: ast.AST) -> list[Event] | None:
@@ -134,7 +111,7 @@ class Sizes(MethodSizes):
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
       found: list[str] = list(promised[-j]) if promised is not None and j <= len(promised) else []
-      own = self._own_features(node, events) if j == 1 else []
+      own = self._own_features(node, events, j)
       found += [c for c in own if c not in found]
       for candidates, sizes in pool.of(j):
         if sizes == wanted and not own:  # else not what happens to be as large
@@ -158,41 +135,18 @@ class Sizes(MethodSizes):
         aligned: list[list[int] | None] = []
         for j in range(1, len(dims) + 1):
           sizes = [(e, e.value.shape[-j]) for e in inner if len(e.value.shape) >= j]
-          aligned.append(_align(sizes, events))
+          aligned.append(align(sizes, events))
         pool.add_operand(dims, aligned)
       elif isinstance(part, ast.expr):
         found = self.events(part)
         if found and all(type(e.value) is int for e in found):
           text = self.try_static(part)
-          sizes = _align([(e, e.value) for e in found], events)
+          sizes = align([(e, e.value) for e in found], events)
           if text is not None and sizes is not None:
             pool.statics.append(([text], sizes))
     pool.statics += self._layer_numbers(node, events)
     pool.literals += [([str(n)], [n] * len(events)) for n in literals(node)]
     return pool
-
-  def _calls_layer(self: Unit, node: ast.AST) -> bool:
-    site = self._site_called(node)
-    return site is not None and site.record is not None
-
-  def _own_features(self: Unit, node: ast.AST, events: list[Event]) -> list[str]:
-    """The constructor argument that sets the last axis of what the called layer returns, by the layer's record."""
-    site = self._site_called(node)
-    if site is None or not site.made or not isinstance(node, ast.Call):
-      return []
-    if site.pipeline:
-      local = self.env.get(site.pipeline)
-      return [c for c in local.dims[0] if self.readable_at(site, c)] if local is not None and local.dims else []
-    record = site.record or (self.project.record(type(site.made[0][2])) if (site.factory or site.maker) else None)
-    if record is None:
-      return []
-    name = record.output.rpartition(" ")[2]
-    field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
-    text = site.arguments.get(field) if field is not None else None
-    if text is None or ((self.in_setup or site in self.setup_sites) and not closed(text)):
-      return []
-    given = {getattr(m, str(field), None) for _, _, m in site.made}
-    return [text] if {e.value.shape[-1] for e in events} <= given else []
 
   def counts_examples(self: Unit, text: str) -> bool:
     """Whether the first axis of a call argument, of several, occurs in an expression."""
@@ -201,83 +155,6 @@ class Sizes(MethodSizes):
       if rank > 1 and int(match.group(2)) == rank:
         return True
     return False
-
-  def _site_called(self: Unit, node: ast.AST) -> Any:
-    """The construction site behind a call of a layer, if it is one of this class."""
-    if not isinstance(node, ast.Call):
-      return None
-    if node.func in self.sites:
-      return self.sites[node.func]
-    local = self.env.get(node.func.id) if isinstance(node.func, ast.Name) else None
-    if local is not None and local.kind == "site":
-      return local.target
-    called = [e.value for e in self.events(node.func)]
-    if not called and isinstance(node.func, ast.Attribute) and dotted(node.func.value) == self.self_name:
-      return next((s for s in self.setup_sites if s.attr == node.func.attr), None)
-    for site in self.setup_sites:
-      if called and any(m is called[0] or self.same_origin(m, called[:1]) for _, _, m in site.made):
-        return site
-    return None
-
-  def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
-    """Numbers that the called layer was made with: they may be sizes of what it returns."""
-    site = self._site_called(node)
-    if site is None or not isinstance(node, ast.Call):
-      return []
-    called = [(e, e.value) for e in self.events(node.func)]
-    found = []
-    for name, text in site.arguments.items():
-      if self.in_setup or site in self.setup_sites:
-        if not closed(text):
-          continue
-      values = [(e, getattr(m, name, None)) for e, m in called]
-      if values and all(type(v) is int for _, v in values):
-        sizes = _align(values, events)
-        if sizes is not None:
-          found.append(([text], sizes))
-    return found
-
-  def _promised(self: Unit, node: ast.AST) -> Dims | None:
-    """Sizes of what a rewritten class returns, in terms of what it is made with here."""
-    site = self._site_called(node)
-    return self.promised_of(site) if site is not None else self.method_result(node)
-
-  def promised_of(self: Unit, site: Any) -> Dims | None:
-    """As `_promised`, for a construction site."""
-    classes = {type(m) for _, _, m in site.made} or set(self.untraced_class(site.node)[:1])
-    if site.record is not None or len(classes) != 1:
-      return None
-    cls = classes.pop()
-    result = next(
-      (self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None
-    )
-    if result is None:
-      return None
-    defaults = {
-      f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields
-    }
-    known = {s.name for s in result.sizes}
-    dims: Dims = []
-    for axis in result.outputs["__call__"]:
-      texts = []
-      for candidate in axis:
-        text: str | None = candidate
-        for name in set(re.findall(r"\bself\.(\w+)", candidate)):
-          given = site.arguments.get(name) or defaults.get(name)
-          text = (
-            re.sub(rf"\bself\.{name}\b", lambda _, g=given: wrap(g), text)
-            if given is not None and text is not None
-            else None
-          )
-        for name in names_in(candidate) - {"self"}:
-          given = site.texts.get(name) if name in known else None
-          text = (
-            re.sub(rf"\b{name}\b", lambda _, g=given: wrap(g), text) if given is not None and text is not None else None
-          )
-        if text is not None and self.available(text):
-          texts.append(text)
-      dims.append(texts)
-    return dims
 
   def _parts(self: Unit, node: ast.AST) -> Iterable[ast.AST]:
     """Expressions inside `node` that carry axes: names, calls and integers; `x` of `x.shape` is not an operand."""
@@ -392,8 +269,3 @@ def _attribute(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
   except Exception:  # a property of someone's config may fail
     return None
-
-
-def closed(text: str) -> bool:
-  """Whether an expression reads only fields, constants and sizes of arguments."""
-  return all(n == "self" or TOKEN.fullmatch(n) for n in names_in(text))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
+from migrate.codemod.source import names_in
+from migrate.trace.facts import Activation
 
 Offer = tuple[list[str], list[int]]
+TOKEN = re.compile(r"\bSIZE__(\w+?)__(\d+)\b")
 
 
 class Pool:
@@ -74,3 +79,29 @@ def _product(numbers: Iterable[int]) -> int:
   for n in numbers:
     total *= n
   return total
+
+
+def align(values: Sequence[tuple[Event, Any]], like: Sequence[Event]) -> list[Any] | None:
+  """For every event, the last value seen before it in the same activation; None where one is missing."""
+  by_activation: dict[int, list[tuple[int, Any]]] = {}
+  for event, value in values:
+    by_activation.setdefault(id(_home(event.activation)), []).append((event.order, value))
+  found = []
+  for event in like:
+    before = [v for o, v in by_activation.get(id(_home(event.activation)), ()) if o <= event.order]
+    if not before:
+      return None
+    found.append(before[-1])
+  return found
+
+
+def _home(activation: Activation) -> Activation:
+  """The running of the function that a comprehension stands in."""
+  while activation.parent is not None and activation.qualname.endswith(("comp>", "<genexpr>")):
+    activation = activation.parent
+  return activation
+
+
+def closed(text: str) -> bool:
+  """Whether an expression reads only fields, constants and sizes of arguments."""
+  return all(n == "self" or TOKEN.fullmatch(n) for n in names_in(text))

@@ -12,7 +12,7 @@ from flax import linen as nn
 from migrate.codemod.carries import only_for_carry
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Local, Stmt
-from migrate.codemod.sizes import TOKEN, closed
+from migrate.codemod.sizes_pool import TOKEN, closed
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit

@@ -151,6 +151,7 @@ class Unit(
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.after_setup: list[str] = []
+    self.size_iterators: list[str] = []
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}

@@ -31,7 +31,6 @@ class SequenceClassifier(nnx.Module):
   def __init__(
       self,
       last_in_features: int,
-      head_in_features: int,
       vocab_size: int,
       hidden_size: int = 10,
       classes: int = 3,
@@ -60,7 +59,7 @@ class SequenceClassifier(nnx.Module):
         hidden_features=self.hidden_size,
         rngs=rngs,
     ), return_carry=True)
-    self.head = nnx.Linear(head_in_features, self.classes, rngs=rngs)
+    self.head = nnx.Linear(self.hidden_size, self.classes, rngs=rngs)
 
   def encode(self, tokens, deterministic: bool = True):
     """One vector for each token."""

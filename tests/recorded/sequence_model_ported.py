@@ -7,7 +7,7 @@ from sequence_model_nnx import SequenceClassifier
 
 def build_example0(rngs: nnx.Rngs) -> nnx.Module:
   """Makes the SequenceClassifier of the example `example0`, with its sizes."""
-  return SequenceClassifier(last_in_features=20, head_in_features=10, vocab_size=19, rngs=rngs)
+  return SequenceClassifier(last_in_features=20, vocab_size=19, rngs=rngs)
 
 
 def build_example1(rngs: nnx.Rngs) -> nnx.Module:

@@ -1,0 +1,141 @@
+"""Sizes of what layers return: from the arguments that they are made with."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.project import Event
+from migrate.codemod.scope import Dims
+from migrate.codemod.sizes_pool import align, closed, wrap
+from migrate.codemod.source import dotted, names_in
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class LayerSizes:
+  """Sizes through layers, mixed into `Unit` as a part of `Sizes`."""
+
+  def _calls_layer(self: Unit, node: ast.AST) -> bool:
+    site = self._site_called(node)
+    return site is not None and site.record is not None
+
+  def _own_features(self: Unit, node: ast.AST, events: list[Event], axis: int) -> list[str]:
+    """The constructor argument that sets an axis of what the called layer returns, by the layer's record."""
+    site = self._site_called(node)
+    if site is None or not site.made or not isinstance(node, ast.Call):
+      return []
+    if site.pipeline:
+      if axis > 1:
+        return []
+      local = self.env.get(site.pipeline)
+      return [c for c in local.dims[0] if self.readable_at(site, c)] if local is not None and local.dims else []
+    record = site.record or (self.project.record(type(site.made[0][2])) if (site.factory or site.maker) else None)
+    if record is None:
+      return []
+    name = record.output.rpartition(" ")[2]
+    field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
+    text = (site.arguments.get(field) or site.partial.get(field)) if field is not None else None
+    if text is None or not self.readable_at(site, text):
+      return []
+    if (self.in_setup or site in self.setup_sites) and not closed(text):
+      return []
+    given = [getattr(m, str(field), None) for _, _, m in site.made]
+    if all(isinstance(g, tuple | list) for g in given):
+      text, given = _item(text, axis), [g[-axis] if len(g) >= axis else None for g in given]  # pyright: ignore
+    elif axis > 1:
+      return []
+    return [text] if text and {e.value.shape[-axis] for e in events} <= set(given) else []
+
+  def _site_called(self: Unit, node: ast.AST) -> Any:
+    """The construction site behind a call of a layer, if it is one of this class."""
+    if not isinstance(node, ast.Call):
+      return None
+    if node.func in self.sites:
+      return self.sites[node.func]
+    local = self.env.get(node.func.id) if isinstance(node.func, ast.Name) else None
+    if local is not None and local.kind == "site":
+      return local.target
+    called = [e.value for e in self.events(node.func)]
+    if not called and isinstance(node.func, ast.Attribute) and dotted(node.func.value) == self.self_name:
+      return next((s for s in self.setup_sites if s.attr == node.func.attr), None)
+    for site in self.setup_sites:
+      if called and any(m is called[0] or self.same_origin(m, called[:1]) for _, _, m in site.made):
+        return site
+    return None
+
+  def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
+    """Numbers that the called layer was made with: they may be sizes of what it returns."""
+    site = self._site_called(node)
+    if site is None or not isinstance(node, ast.Call):
+      return []
+    called = [(e, e.value) for e in self.events(node.func)]
+    found = []
+    for name, text in (site.partial | site.arguments).items():
+      if self.in_setup or site in self.setup_sites:
+        if not closed(text):
+          continue
+      values = [(e, getattr(m, name, None)) for e, m in called]
+      if values and all(type(v) is int for _, v in values):
+        sizes = align(values, events)
+        if sizes is not None:
+          found.append(([text], sizes))
+    return found
+
+  def _promised(self: Unit, node: ast.AST) -> Dims | None:
+    """Sizes of what a rewritten class returns, in terms of what it is made with here."""
+    site = self._site_called(node)
+    return self.promised_of(site) if site is not None else self.method_result(node)
+
+  def promised_of(self: Unit, site: Any) -> Dims | None:
+    """As `_promised`, for a construction site."""
+    classes = {type(m) for _, _, m in site.made} or set(self.untraced_class(site.node)[:1])
+    if site.record is not None or len(classes) != 1:
+      return None
+    cls = classes.pop()
+    result = next(
+      (self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None
+    )
+    if result is None:
+      return None
+    defaults = {
+      f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields
+    }
+    known = {s.name for s in result.sizes}
+    dims: Dims = []
+    for axis in result.outputs["__call__"]:
+      texts = []
+      for candidate in axis:
+        text: str | None = candidate
+        for name in set(re.findall(r"\bself\.(\w+)", candidate)):
+          given = site.arguments.get(name) or defaults.get(name)
+          text = (
+            re.sub(rf"\bself\.{name}\b", lambda _, g=given: wrap(g), text)
+            if given is not None and text is not None
+            else None
+          )
+        for name in names_in(candidate) - {"self"}:
+          given = site.texts.get(name) if name in known else None
+          text = (
+            re.sub(rf"\b{name}\b", lambda _, g=given: wrap(g), text) if given is not None and text is not None else None
+          )
+        if text is not None and self.available(text):
+          texts.append(text)
+      dims.append(texts)
+    return dims
+
+
+def _item(text: str, axis: int) -> str | None:
+  """The text of an item, counted from the last, of a tuple or list: its own where it is written out."""
+  try:
+    tree = ast.parse(text, mode="eval").body
+  except SyntaxError:
+    return None
+  if isinstance(tree, ast.Tuple | ast.List):
+    starred = any(isinstance(e, ast.Starred) for e in tree.elts)
+    return ast.get_source_segment(text, tree.elts[-axis]) if not starred and len(tree.elts) >= axis else None
+  return f"{text}[-{axis}]" if isinstance(tree, ast.Name | ast.Attribute) else None
