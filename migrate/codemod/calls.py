@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.carries import free_carry
+from migrate.codemod.lifted import lifted_function
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
@@ -45,6 +46,8 @@ class Calls:
       own = self._own_variables(node)
       if own is not None:
         return own
+    if node in self.layer_lists:
+      return self.layer_lists[node]
     if isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
       through = self.layers_in_comprehension(node) or self.comprehension(node)
       if through is not None:
@@ -154,9 +157,9 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    carry = free_carry(self, node)
-    if carry is not None:
-      return carry
+    written = free_carry(self, node) or lifted_function(self, node)
+    if written is not None:
+      return written
     helper = self.helper_called(node)
     if helper is not None:
       return self.run_helper(node, helper)

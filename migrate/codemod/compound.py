@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.settled import settled_branch
 from migrate.codemod.site import SizeArg
 from migrate.codemod.static import NotStatic
 
@@ -81,7 +82,8 @@ class Compound:
     inline = self.source.shares_line(node.body[0])
     stop = self.source.span(node.body[0])[0] if inline else self.source.offset(self.source.lead(node.body[0]), 0)
     a, b = self.source.span(node.test)
-    head = self.source.between(start, a) + self.text(node.test) + self.source.between(b, stop)
+    test = self.text(node.test)
+    head = self.source.between(start, a) + test + self.source.between(b, stop)
     outer, entry = self.block, dict(self.env)
     entry_dims = dict(self._dims)
     taken: list[Stmt | Block] = []
@@ -122,7 +124,8 @@ class Compound:
       if not node.orelse or not (tail or "").strip():
         return None
       body = f"{self.source.indent(node.body[0])}pass\n" if not inline else "pass\n"
-    return head + body + (tail or "")
+    settled = settled_branch(self, node, test, body, tail or "") if not inline else None
+    return head + body + (tail or "") if settled is None else settled or None
 
   def _branch(self: Unit, statements: list[ast.stmt], inline: bool) -> str:
     text = self.body(statements)
@@ -238,6 +241,7 @@ class Compound:
       static = self.try_static(node.test)
       header: Any = (lambda: f"while {static}:") if static is not None else None
     else:
+      self.list_in_header(node.iter)
       static = self.static_sizes(node.iter)
       target_text = self.source.code(node.target)
       header = (lambda: f"for {target_text} in {static}:") if static is not None else None

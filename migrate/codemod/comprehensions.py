@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local
-from migrate.codemod.source import names_in
+from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -73,6 +73,23 @@ class Comprehensions:
       self.loops[0].iterators += loop.iterators
     self.comprehension_texts[node] = self._rewritten(node, values, texts, taken or [])
     return self.comprehension_texts[node]
+
+  def list_in_header(self: Unit, node: ast.expr) -> None:
+    """`for i, layer in enumerate([nn.Dense(n) for n in sizes])`: the list becomes an attribute, as one with a name does."""
+    function = dotted(node.func) if isinstance(node, ast.Call) else None
+    parts = node.args if isinstance(node, ast.Call) and function in ("enumerate", "zip", "reversed") else [node]
+    for part in parts:
+      if not isinstance(part, ast.ListComp) or len(part.generators) != 1 or part.generators[0].ifs or self.loops:
+        continue
+      if isinstance(part.elt, ast.Call) and self.creates(part.elt):
+        if self.try_static(part.generators[0].iter) is not None:
+          name = self.suggest(part.elt)
+          before = self.env.get(name)
+          self._list_of_layers(name, part)
+          self.layer_lists[part] = str(self.env[name].target)
+          self.env.pop(name)
+          if before is not None:
+            self.env[name] = before
 
   def _rewritten(
     self: Unit, node: Comprehension, values: list[ast.expr], texts: list[str], layers: list[tuple[str, str]]

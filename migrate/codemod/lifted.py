@@ -1,4 +1,4 @@
-"""Methods under a lifted transform of Linen's: the decorator as NNX has it."""
+"""Methods and functions under a lifted transform of Linen's, as NNX lifts them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
   given: list[str] | None
   if full in _LOOPS:
     function = f"nnx.{_LOOPS[full]}"
-    given = _loop(unit, node, _LOOPS[full], {k.arg: k.value for k in keywords})
+    given = _loop(unit, node.args, _LOOPS[full], {k.arg: k.value for k in keywords})
     if given is None:
       return None
     unit.need_import("from flax import nnx")
@@ -65,6 +65,39 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
   return layout_call(partial, [function, *given], unit.source.indent(node), 99)
 
 
+def lifted_function(unit: Unit, node: ast.Call) -> str | None:
+  """`nn.scan(body, variable_broadcast="params", ...)` of a function for NNX; None for any other call."""
+  full = unit.resolve(node.func)
+  if full not in _LOOPS or len(node.args) != 1:
+    return None
+  parameters = _parameters(unit, node.args[0])
+  given = {k.arg: k.value for k in node.keywords}
+  written = _loop(unit, parameters, _LOOPS[full], given) if parameters is not None else None
+  if written is None:
+    return None
+  unit.need_import("from flax import nnx")
+  statement = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.stmt)), None)
+  indent = unit.source.indent(statement) if statement is not None else ""
+  return layout_call(f"nnx.{_LOOPS[full]}", [unit.text(node.args[0]), *written], indent, 90)
+
+
+def _parameters(unit: Unit, function: ast.expr) -> ast.arguments | None:
+  """The parameters of a function that is written here: a lambda, a function of this method or of this file."""
+  if isinstance(function, ast.Lambda):
+    return function.args
+  if not isinstance(function, ast.Name):
+    return None
+  scopes = [n for n in unit.source.enclosing(function) if isinstance(n, ast.FunctionDef | ast.Module)]
+  for scope in scopes:
+    found = [n for n in ast.walk(scope) if isinstance(n, ast.FunctionDef) and n.name == function.id]
+    if isinstance(scope, ast.Module):
+      found = [n for n in scope.body if isinstance(n, ast.FunctionDef) and n.name == function.id]
+    if found:
+      makes = len(found) > 1 or unit.makes_layers(found[0], unit.source)
+      return None if makes else found[0].args
+  return None
+
+
 def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> list[str]:
   """Arguments that mean the same; the module itself is an argument in NNX, whatever Linen was told."""
   given = []
@@ -82,15 +115,15 @@ def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> li
   return given
 
 
-def _loop(unit: Unit, node: ast.FunctionDef, name: str, given: dict[str | None, ast.expr]) -> list[str] | None:
-  """Arguments of `nnx.scan` and `nnx.vmap` over a method whose module is one for all steps; None where it is not."""
+def _loop(unit: Unit, parameters: ast.arguments, name: str, given: dict[str | None, ast.expr]) -> list[str] | None:
+  """Arguments of `nnx.scan` and `nnx.vmap` over a function whose module is one for all steps; None where it is not."""
   stacked = _literal(given.get("variable_axes"), {})
   shared, carried = _literal(given.get("variable_broadcast"), ()), _literal(given.get("variable_carry"), ())
   streams = _literal(given.get("split_rngs"), {})
-  if None in (stacked, shared, carried, streams) or None in given or node.args.vararg or node.args.kwonlyargs:
+  if None in (stacked, shared, carried, streams) or None in given or parameters.vararg or parameters.kwonlyargs:
     return None
   if not isinstance(stacked, dict) or any(axis is not None for axis in stacked.values()):
-    return None  # variables of their own for every step are made in `__init__`, which a decorator does not reach
+    return None  # variables of their own for every step are made in `__init__`, which this does not reach
   axes: dict[str, str] = {}
   for collection in [carried] if isinstance(carried, str) else list(carried or ()):
     if collection not in _KINDS:
@@ -102,7 +135,7 @@ def _loop(unit: Unit, node: ast.FunctionDef, name: str, given: dict[str | None, 
     axes["nnx.RngState"] = "nnx.Carry"
   module = f"nnx.StateAxes({{{', '.join(f'{k}: {a}' for k, a in axes.items())}, ...: None}})" if axes else "None"
   before = [module, "nnx.Carry"] if name == "scan" else [module]
-  inputs = len(node.args.posonlyargs) + len(node.args.args) - len(before)
+  inputs = len(parameters.posonlyargs) + len(parameters.args) - len(before)
   each = given.get("in_axes")
   if isinstance(each, ast.Tuple | ast.List):
     rows = [_axis(unit, e) for e in each.elts]

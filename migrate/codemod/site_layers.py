@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site
 from migrate.codemod.source import names_in
+from migrate.codemod.stacks import AXIS_SIZE
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
 
@@ -31,7 +33,7 @@ class SiteLayers:
       return layout_call(self.callee(site), self.write_factory(site), indent, width)
     if site.record is None:
       function = self.callee(site)
-      optional = self._optional_sizes(site)
+      optional = self._optional_sizes(site) | {AXIS_SIZE}
       by_name = site.maker is not None and self.partial_positional(site.node.func) > 0
       arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
       optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
@@ -48,7 +50,13 @@ class SiteLayers:
       if site.maker is None or not site.maker.local:
         arguments.append(f"rngs={rngs}")
       return layout_call(function, arguments, indent, width, *self._remarks(site, len(arguments), origins))
-    return self.write_layer(site, site.record, dict(sizes), width, indent)
+    stacked = dict(sizes).get(AXIS_SIZE)
+    layer = self.write_layer(site, site.record, {n: t for n, t in sizes if n != AXIS_SIZE}, width, indent)
+    if stacked is None:
+      return layer
+    return re.sub(
+      rf"(\n *| )?rngs={rngs}", lambda m: f"{m[1] or ''}{AXIS_SIZE}={stacked},{m[1] or ' '}rngs={rngs}", layer
+    )
 
   def _remarks(self: Unit, site: Site, count: int, origins: Mapping[int, str]) -> tuple[list[Remark | None], list[str]]:
     """The comments of the Linen call for the arguments as they are now; those of arguments that went stay as well."""

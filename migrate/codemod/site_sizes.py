@@ -104,13 +104,20 @@ class SiteSizes:
       return owned[0][1]
     return self._items_of_field(site, values) or self.hoist(site, f"{need.parameter}{suffix}", values)
 
-  def _after_chain(self: Unit, site: Site, values: list[Any]) -> str | None:
+  def _after_chain(self: Unit, site: Site, values: list[Any], whole: Site | None = None) -> str | None:
     """What the last layer of a list made before gives, where it fits every time."""
-    for other in reversed(self.setup_sites):
+    before = list(self.sites.values())
+    before = before[: next((i for i, other in enumerate(before) if other is (whole or site)), len(before))]
+    for other in before:
+      if other.listed and other.made and other.chain is None and other is not whole:
+        self.settle(other, None)
+    for other in reversed([*self.setup_sites, *before]):
       if other.chain is None or other is site or other.chain.name not in self.bound_names:
         continue
-      last = {id(a): self.project.output_features(m) for a, _, m in other.made}
-      if all(v is not None and last.get(id(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)):
+      last = {self.owner_key(a): self.project.output_features(m) for a, _, m in other.made}
+      if all(
+        v is not None and last.get(self.owner_key(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)
+      ):
         return other.chain.name
     return None
 
@@ -178,6 +185,9 @@ class SiteSizes:
     start = next((c for c in self.chain_starts(firsts) if self.readable_at(site, c)), None)
     start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
     name = f"{site.attr or 'layer'}_features"
+    if start is None:
+      head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
+      start = self._after_chain(head, [v for _, _, v in firsts], site)
     if start is None:
       head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
       start = self.hoist(head, "in_features", [v for _, _, v in firsts])

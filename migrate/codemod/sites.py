@@ -19,6 +19,7 @@ from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
+from migrate.codemod.stacks import stack_need
 from migrate.codemod.static import CallField, NotStatic
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -115,6 +116,9 @@ class Sites:
             site.needs.append(
               Need(size.name, values, size.parameter, size.axis if size.parameter else None, size.method)
             )
+    stacked = stack_need(self, node, made)
+    if stacked is not None:
+      site.needs.append(stacked)
     return site
 
   def _layer_needs(self: Unit, record: LayerMapping, made: Sequence[tuple[Activation, int, Any]]) -> list[Need]:

@@ -67,6 +67,8 @@ class Statics:
     found = self.looked_up(node)
     if found is not None:
       return found
+    if node in self.layer_lists:
+      return self.layer_lists[node]
     if isinstance(node, ast.Constant):
       return source.code(node)
     if isinstance(node, ast.JoinedStr):

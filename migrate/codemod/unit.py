@@ -135,6 +135,7 @@ class Unit(
     self.counting_arrays = False
     self.setup_loops = 0
     self.comprehension_texts: dict[ast.AST, str] = {}
+    self.layer_lists: dict[ast.AST, str] = {}  # lists of layers without a name of their own
     self.names_in_comprehension: list[tuple[str, str]] | None = None
     self.pipelines: dict[str, str] = {}
     self.carried: dict[str, str] = {}

@@ -64,3 +64,24 @@ def test_comprehension_inside_a_loop(tmp_path):
 def test_comprehension_without_layers_stays_as_it_is(tmp_path):
   text = "sum([x * h  for h in  self.heads]) + nn.Dense(5)(x)"
   assert "sum([x * h  for h in  self.heads])" in rewrite(tmp_path, MODEL.format(text=text), "Model(), x(2, 5)").text
+
+
+def test_list_of_layers_in_the_header_of_a_loop(tmp_path):
+  source = """
+    class Model(nn.Module):
+      sizes: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for i, layer in enumerate([nn.Dense(n, name=f"layers_{i}") for i, n in enumerate(self.sizes)]):
+          x = layer(x)
+          if i != len(self.sizes) - 1:
+            x = nn.relu(x)
+        for head in [nn.Dense(4) for _ in range(2)]:
+          x = head(x)
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model((7, 6)), x(2, 5)", held_out=["Model((4, 3, 6)), x(2, 8)"])
+  assert "for i, layer in enumerate(self.layers):" in ported.text
+  assert "for head in self.dense:" in ported.text
+  assert ported.rewriting.results[next(iter(ported.rewriting.results))].hoisted == []

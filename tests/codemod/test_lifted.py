@@ -80,3 +80,69 @@ def test_mapped_method(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(4, 2, 5), x(3)", held_out=["Model(), x(6, 2, 4), x(3)"])
   assert "@functools.partial(nnx.vmap, in_axes=(None, 0, None), out_axes=1)" in ported.text
+
+
+def test_scanned_function_over_a_cell(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, x):
+        cell = nn.OptimizedLSTMCell(self.width)
+        carry = cell.initialize_carry(jax.random.key(0), x[:, 0].shape)
+
+        def body(cell, carry, x):
+          return cell(carry, x)
+
+        scan = nn.scan(body, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1)
+        carry, y = scan(cell, carry, x)
+        _, y = nn.scan(
+          lambda cell, carry, x: cell(carry, x),
+          variable_broadcast="params",
+          split_rngs={"params": False},
+          in_axes=1,
+          out_axes=1,
+          reverse=True,
+        )(nn.GRUCell(4), jnp.zeros((x.shape[0], 4)), y)
+        return nn.Dense(3)(y)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 5)", held_out=["Model(7), x(3, 5, 4)"])
+  assert "scan = nnx.scan(body, in_axes=(None, nnx.Carry, 1), out_axes=(nnx.Carry, 1))" in ported.text
+  assert "reverse=True," in ported.text
+
+
+def test_scanned_function_over_the_module_itself(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      def setup(self):
+        self.cell = nn.SimpleCell(self.width)
+        self.head = nn.Dense(4)
+
+      def __call__(self, x):
+        def body(self, carry, x):
+          carry, y = self.cell(carry, x)
+          return carry, self.head(y)
+
+        scan = nn.scan(body, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1)
+        return scan(self, jnp.zeros((x.shape[0], self.width)), x)[1]
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 4, 5)", held_out=["Model(7), x(3, 5, 4)"])
+
+
+def test_mapped_function(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.head = nn.Dense(3)
+
+      def __call__(self, x):
+        each = nn.vmap(
+          lambda head, x: head(x), variable_axes={"params": None}, split_rngs={"params": False}, in_axes=1, out_axes=1
+        )
+        return each(self.head, x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 2, 5)", held_out=["Model(), x(6, 2, 4)"])
+  assert "each = nnx.vmap(lambda head, x: head(x), in_axes=(None, 1), out_axes=1)" in ported.text

@@ -1,0 +1,40 @@
+"""Conditions that have one answer in every call, because only Linen's initialization gave another."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+_ANSWERS = {"True": True, "not False": True, "False": False, "not True": False}
+
+
+def settled_branch(unit: Unit, node: ast.If, test: str, body: str, tail: str) -> str | None:
+  """What stands in place of the condition; None where it stays.
+
+  Args:
+    unit: the class being rewritten.
+    node: the condition.
+    test: its test as the method has it now.
+    body: the lines under it.
+    tail: the lines from its `else` on.
+  """
+  answer = _ANSWERS.get(test)
+  code = unit.source.code(node)
+  if answer is None or test == unit.source.code(node.test) or code.startswith("elif"):
+    return None
+  if answer:
+    return _step_back(body, unit.source.indent(node.body[0]), unit.source.indent(node))
+  if not tail.strip():
+    return ""
+  before, found, rest = tail.partition("else:\n")
+  if not found or before.strip():
+    return None
+  return _step_back(rest, unit.source.indent(node.orelse[0]), unit.source.indent(node))
+
+
+def _step_back(text: str, inner: str, outer: str) -> str:
+  """Lines of a block, indented as what stood around it."""
+  return "".join(outer + line.removeprefix(inner) if line.startswith(inner) else line for line in text.splitlines(True))

@@ -1,0 +1,56 @@
+"""Conditions that only initialization answered otherwise."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_branches_for_initialization_go(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        mean = self.variable("stats", "mean", jnp.zeros, (6,))
+        if not self.is_initializing():
+          # keeps the mean
+          mean.value = 0.9 * mean.value + 0.1 * x.mean(0)
+        if self.is_initializing():
+          x = x + 0.0
+        else:
+          x = x - mean.value
+        return nn.Dense(3)(x)
+    """
+  example = 'Example(Model(), (x(2, 6),), mutable=["stats"])'
+  ported = port_and_check(tmp_path, source, example)
+  assert "    mean = self.mean\n    # keeps the mean\n    mean.set_value(" in ported.text
+  assert "\n    x = x - mean[...]\n" in ported.text
+
+
+def test_layers_called_once_for_a_switch(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.a, self.b = nn.Dense(4), nn.Dense(4)
+
+      def __call__(self, x, i):
+        if self.is_initializing():
+          self.a(x), self.b(x)
+        x = nn.switch(i, [lambda m, x: m.a(x), lambda m, x: m.b(x)], self, x)
+        return nn.cond(i > 0, lambda m, x: x, lambda m, x: -x, self, x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6), ids()", held_out=["Model(), x(3, 5), ids()"])
+  assert "x = nnx.switch(i, [lambda m, x: m.a(x), lambda m, x: m.b(x)], self, x)" in ported.text
+  assert "if False" not in ported.text
+
+
+def test_a_condition_of_the_owner_stays(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        if False:
+          x = x + 1
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
+  assert "if False:" in ported.text
