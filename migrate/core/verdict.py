@@ -114,6 +114,7 @@ class ExampleReport:
     calls: how many calls were compared.
     seconds: wall clock.
     findings: what a user must know.
+    programs: flops and instructions of the compiled calls, Linen's and the ported ones.
   """
 
   name: str
@@ -129,6 +130,7 @@ class ExampleReport:
   calls: int = 0
   seconds: float = 0.0
   findings: tuple[Finding, ...] = ()
+  programs: tuple[dict[str, Any], ...] = ()
 
   @property
   def proven(self) -> bool:
@@ -149,6 +151,7 @@ class ExampleReport:
       "modules": list(self.modules),
       "training": self.training,
       "calls": self.calls,
+      "programs": list(self.programs),
       "seconds": round(self.seconds, 2),
       "findings": [f.to_json() for f in self.findings],
     }

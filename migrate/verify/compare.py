@@ -12,6 +12,7 @@ from migrate.core.report import Finding
 from migrate.core.verdict import Comparison, ExampleReport, LeafDiff, Verdict, worst
 from migrate.verify.arrays import to_numpy
 from migrate.verify.perturb import FACTOR, FACTOR_LOW
+from migrate.verify.programs import compare_programs, findings_of
 from migrate.verify.records import CallRecord, LinenRecord, NnxRecord
 
 _SHOWN = 8  # differing arrays that get a finding of their own
@@ -137,11 +138,12 @@ def compare(name: str, linen: LinenRecord, nnx: NnxRecord, seconds: float = 0.0)
     "the gradient": Comparison(tuple(gradients)),
   }
   verdict = _verdict(list(parts.values()), bool(missing))
-  findings += missing + _differences(name, parts)
+  programs = compare_programs(linen.calls, nnx.calls)
+  findings += missing + _differences(name, parts) + findings_of(name, programs)
   return ExampleReport(
     name, verdict, parts["the output"], {k: Comparison(tuple(v)) for k, v in collections.items()},
     parts["the gradient"], nnx.leaves, nnx.unmapped, nnx.unfilled, calls=len(nnx.calls), seconds=seconds,
-    findings=tuple(findings),
+    findings=tuple(findings), programs=programs,
   )  # fmt: skip
 
 

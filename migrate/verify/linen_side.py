@@ -13,6 +13,7 @@ from migrate.example import Call, Example
 from migrate.verify import arrays as A
 from migrate.verify.draws import record_draws
 from migrate.verify.perturb import is_float, largest_change, nudge, perturb
+from migrate.verify.programs import cost
 from migrate.verify.records import SEED, CallPlan, CallRecord, LinenRecord
 
 NUDGES = 2  # runs of the Linen model that measure its noise
@@ -140,7 +141,15 @@ def run_call(module: Any, variables: A.Flat, plan: CallPlan) -> CallRecord:
     "grads": largest_change(grads, *(o[1] for o in others)),
   }
   return CallRecord(
-    outputs, seen["plain"], seen["opaque"], {**variables, **mutated}, grads, noise, tuple(draws), no_gradient
+    outputs,
+    seen["plain"],
+    seen["opaque"],
+    {**variables, **mutated},
+    grads,
+    noise,
+    tuple(draws),
+    no_gradient,
+    program=run.program,
   )
 
 
@@ -172,6 +181,7 @@ def differentiated(forward: Callable[..., Any], has_params: bool, arguments: tup
       (_, aux), grads = compiled(*arguments)
     return jax.tree_util.tree_map(_numpy, (aux, grads))
 
+  run.program = cost(compiled)  # pyright: ignore[reportFunctionMemberAccess]
   return run, why
 
 

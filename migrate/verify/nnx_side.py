@@ -137,7 +137,14 @@ def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Br
     carrier = nnx.merge(graphdef, grads, rest)
     flat_grads = {p: x for p, x in A.flatten(bridge.back(carrier)).items() if p[0] == "params"}
   return CallRecord(
-    outputs, seen["plain"], seen["opaque"], after, flat_grads, no_gradient=no_gradient, notes=casting.problems
+    outputs,
+    seen["plain"],
+    seen["opaque"],
+    after,
+    flat_grads,
+    no_gradient=no_gradient,
+    notes=casting.problems,
+    program=run.program,
   )
 
 

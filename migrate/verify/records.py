@@ -28,6 +28,7 @@ class CallRecord:
     draws: random numbers that Linen drew.
     no_gradient: why there are no gradients; empty where there are.
     notes: what to tell the user of this call.
+    program: flops and instructions of the compiled call with its gradient.
   """
 
   outputs: dict[str, Any]
@@ -39,6 +40,7 @@ class CallRecord:
   draws: tuple[Draw, ...] = ()
   no_gradient: str = ""
   notes: tuple[str, ...] = ()
+  program: tuple[float, int] | None = None
 
 
 @dataclasses.dataclass
@@ -78,6 +80,7 @@ def _save_calls(folder: Path, side: str, calls: list[CallRecord]) -> list[dict[s
         "draws": [dataclasses.astuple(d) for d in call.draws],
         "no_gradient": call.no_gradient,
         "notes": list(call.notes),
+        "program": call.program,
       }
     )
   return rows
@@ -91,7 +94,8 @@ def _load_calls(folder: Path, side: str, rows: list[dict[str, Any]]) -> list[Cal
     draws = tuple(Draw.from_json(d) for d in row["draws"])
     outputs, after, grads = arrays
     why, notes = row["no_gradient"], tuple(row["notes"])
-    calls.append(CallRecord(outputs, row["plain"], row["opaque"], after, grads, noise, draws, why, notes))
+    program = tuple(row["program"]) if row["program"] else None
+    calls.append(CallRecord(outputs, row["plain"], row["opaque"], after, grads, noise, draws, why, notes, program))
   return calls
 
 
