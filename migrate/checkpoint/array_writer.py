@@ -13,6 +13,7 @@ from migrate.checkpoint.remote import Place, kvstore
 
 _BATCH = 16 << 20
 _CHUNK = 16 << 20
+_LARGE = 32 << 20
 
 
 class ArrayWriter:
@@ -38,16 +39,28 @@ class ArrayWriter:
   def add(self, name: str, array: np.ndarray) -> None:
     """Takes one array."""
     spec: dict[str, Any] = {"driver": self.driver, "kvstore": {**self.base, "path": f"{name}/"}}
-    opened = self.ts.open(
-      spec | {"store_data_equal_to_fill_value": True},
-      create=True,
-      open=True,
-      context=self.context,
-      transaction=self.transaction,
-      dtype=array.dtype,
-      shape=array.shape,
-      chunk_layout=self.ts.ChunkLayout(chunk_shape=chunks_of(array.shape, array.itemsize)),
-    ).result()
+    large = array.nbytes > _LARGE
+    chunk = chunks_of(array.shape, array.itemsize)
+    if large:  # a transaction would hold all of it twice
+      self.flush()
+      self._wait()
+    try:
+      opened = self.ts.open(
+        spec | {"store_data_equal_to_fill_value": True},
+        create=True,
+        open=True,
+        context=self.context,
+        transaction=None if large else self.transaction,
+        dtype=array.dtype,
+        shape=array.shape,
+        chunk_layout=self.ts.ChunkLayout(chunk_shape=chunk),
+      ).result()
+      if large:
+        _write_chunks(opened, array, chunk)
+        give_back()
+        return
+    except (ValueError, RuntimeError) as error:
+      raise not_written(error) from error
     self.started(opened.write(array), array.nbytes)
 
   def started(self, future: Any, size: int) -> None:
@@ -59,7 +72,7 @@ class ArrayWriter:
 
   def flush(self) -> None:
     """Waits for the batch before, and starts to write what has gathered."""
-    self._last()
+    self._wait()
     pending, transaction = self._pending, self.transaction
     self.transaction, self._pending, self._size = self.ts.Transaction(), [], 0
     try:
@@ -81,8 +94,25 @@ class ArrayWriter:
   def close(self) -> None:
     """Returns when everything is on disk."""
     self.flush()
-    self._last()
-    self._last = lambda: None
+    self._wait()
+
+  def _wait(self) -> None:
+    last, self._last = self._last, lambda: None
+    last()
+
+
+def _write_chunks(opened: Any, array: np.ndarray, chunk: Sequence[int]) -> None:
+  """Writes chunk after chunk, one being encoded and written while the next one starts."""
+  before: Any = None
+  for index in np.ndindex(*(-(-n // c) for n, c in zip(array.shape, chunk, strict=True))):
+    place = tuple(slice(i * c, (i + 1) * c) for i, c in zip(index, chunk, strict=True))
+    started = opened[tuple(slice(s.start, min(s.stop, n)) for s, n in zip(place, array.shape, strict=True))]
+    started = started.write(array[place])
+    if before is not None:
+      before.result()
+    before = started
+  if before is not None:
+    before.result()
 
 
 def chunks_of(shape: Sequence[int], itemsize: int) -> list[int]:

@@ -14,7 +14,7 @@ from migrate.core.paths import Path, key, show
 from migrate.core.report import refuse
 from migrate.core.tree import NOTHING, Leaf, flatten, spec_of
 
-_AHEAD = 64 << 20
+_AHEAD = 24 << 20
 
 
 @runtime_checkable
