@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"identical": "green", "equal": "green", "different": "red", "incomplete": "yellow", "error": "red"}
 BORDERS = {"error": "red", "eye": "yellow", "note": "blue"}
+_NAMED = 5
 SCREEN = 6  # findings that fit one screen
 
 
@@ -85,6 +86,19 @@ def show_examples(report: Mapping[str, Any], out: Console) -> None:
       f"{float(example.get('seconds') or 0):.1f}",
     )
   out.print(table)
+  for example in report.get("examples", ()):
+    for key, words in (
+      ("unmapped", "Linen variables without a place in NNX"),
+      ("unfilled", "NNX variables that nothing filled"),
+    ):
+      names = example.get(key) or ()
+      if names:
+        out.print(Text(f"{example.get('name', '')}: {len(names)} {words}: {_some(names)}"))
+
+
+def _some(names: Sequence[Any]) -> str:
+  more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+  return ", ".join(str(name) for name in names[:_NAMED]) + more
 
 
 def difference(compared: Mapping[str, Any] | None) -> str:
@@ -133,9 +147,7 @@ def show_source(source: Mapping[str, Any], out: Console) -> None:
   ):
     names = source.get(key) or ()
     if names:
-      some = ", ".join(str(name) for name in list(names)[:5])
-      more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-      out.print(Text(f"  {words}: {some}{more}"))
+      out.print(Text(f"  {words}: {_some(list(names))}"))
 
 
 def _count(value: Any) -> int:

@@ -40,6 +40,13 @@ def test_several_collections_are_summed_up_by_the_worst():
   assert "6: 1.0e-03" in shown
 
 
+def test_leaves_without_a_place_are_named():
+  example = {"name": "m", "verdict": "different", "unmapped": ["params/a[0]"], "unfilled": [f"b/{i}" for i in range(7)]}
+  shown = " ".join(written(show_examples, {"examples": [example]}).split())
+  assert "m: 1 Linen variables without a place in NNX: params/a[0]" in shown
+  assert "m: 7 NNX variables that nothing filled: b/0, b/1, b/2, b/3, b/4 and 2 more" in shown
+
+
 def test_brackets_in_a_path_are_not_markup():
   shown = written(show_findings, [Finding("layers[0]/kernel", "is [red]", "[/red]")])
   assert "layers[0]/kernel" in shown
