@@ -54,7 +54,8 @@ def open_tree(path: str | Place, item: str | None = None) -> Stored:
       raise refuse(f"{folder}: {show(one)}", "a string", "arrays and numbers", "save the checkpoint without it")
     name = ".".join(map(str, one))
     shape, dtype, layout = infos[name]
-    leaves[one] = StoredLeaf(shape, dtype, _Load(store, name, shape, dtype), name, layout)
+    load = _Load(store, name, shape, dtype)
+    leaves[one] = StoredLeaf(shape, dtype, load, name, layout, load.part)
   for name in odd_sizes({leaf.name: leaf.nbytes for leaf in leaves.values()}, folder):
     store.open(name)  # what is only renamed is never read: what cannot be is refused here
   empty = tuple(p for p, kind in kinds if p not in leaves)
@@ -243,6 +244,10 @@ class Store:
 class _Load:
   def __init__(self, store: Store, name: str, shape: tuple[int, ...], dtype: Any):
     self.store, self.name, self.shape, self.dtype = store, name, shape, dtype
+
+  def part(self, index: tuple[slice, ...]) -> np.ndarray:
+    with self.store._named(self.name):
+      return np.asarray(self.store.open(self.name)[index].read().result())
 
   def __call__(self) -> np.ndarray:
     array = self.store.read(self.name)

@@ -22,6 +22,7 @@ class StoredLeaf:
     load: gives the array.
     name: how the format calls it.
     layout: how it is stored in chunks (the metadata of zarr, version 2), where chunks can be taken as they are.
+    part: gives the part at an index, without reading the rest; None where the format cannot.
   """
 
   shape: tuple[int, ...]
@@ -29,6 +30,7 @@ class StoredLeaf:
   load: Callable[[], np.ndarray] = dataclasses.field(repr=False, compare=False)
   name: str = ""
   layout: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False, compare=False)
+  part: Callable[[tuple[slice, ...]], np.ndarray] | None = dataclasses.field(default=None, repr=False, compare=False)
 
   @property
   def nbytes(self) -> int:

@@ -28,6 +28,7 @@ from migrate.workflows.convert_forward import plan_state, saved_step
 from migrate.workflows.mapping import load_mapping
 from migrate.workflows.random_leaves import check_policy, dropped_keys, linen_keys, nnx_streams
 from migrate.workflows.randomness import rng_variables, roots_of, seeded
+from migrate.workflows.shards import by_shards
 from migrate.workflows.state import check_types, optimizer_to_linen, specs, to_linen, variable_leaves, write_values
 
 
@@ -95,10 +96,12 @@ def restore(
       str(path), "has no optimizer state", "opt_state and step", "restore the model alone: leave optimizer out"
     )
   variables = {("model", *p): v for p, v in state.variables.items()} if is_nnx(stored.leaves) else state.variables
-  values = list(translate(plan, variables))
+  values = list(translate(plan, by_shards(plan, variables, targets)))
   opt_values: list[tuple[Path, Any]] = []
   if opt_plan is not None:
-    found = ((p, v) for p, v in translate(opt_plan, _opt_source(state, stored.leaves)) if v is not NOTHING)
+    below = {p[1:]: v for p, v in opt_targets.items() if p[0] == "opt_state"}
+    moments = by_shards(opt_plan, _opt_source(state, stored.leaves), below)
+    found = ((p, v) for p, v in translate(opt_plan, moments) if v is not NOTHING)
     opt_values = [(("opt_state", *p), v) for p, v in found]
     opt_values.append((("step",), np.asarray(step).astype(opt_targets[("step",)].get_value().dtype)))
   if rng == "reseed":

@@ -334,6 +334,8 @@ def _placed(value: Any, current: Any) -> Any:
     value = jax.random.key_data(value)
   sharding = getattr(current, "sharding", None)
   if isinstance(sharding, jax.sharding.NamedSharding):
+    if getattr(value, "sharding", None) == sharding:
+      return value
     return jax.device_put(value, sharding)
   return jnp.asarray(value)
 
