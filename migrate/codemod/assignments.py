@@ -125,7 +125,7 @@ class Assignments:
       self.rebinding(name)
       if static is not None:
         text = f"{opening}{self.text(value)}{closing}"
-        static = f"{opening}{static}{closing}"
+        static = self.hung(node, f"{opening}{static}{closing}")
         residue = self.residue_of(value)
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, residue=residue)
@@ -139,11 +139,17 @@ class Assignments:
       self.env[name] = Local("array", value, dims)
       self.static_arrays.discard(name)
       if static is not None:
-        static = f"{opening}{static}{closing}"
+        static = self.hung(node, f"{opening}{static}{closing}")
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.static_arrays.add(name)
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
     return None
+
+  def hung(self: Unit, node: ast.stmt, text: str) -> str:
+    """A text of several lines without the statement's own indentation, which `__init__` has its own of."""
+    indent = self.source.indent(node)
+    first, *rest = text.split("\n") if '"""' not in text and "'''" not in text else [text]
+    return "\n".join([first, *[line.removeprefix(indent) for line in rest]])
 
   def _list_of_arrays(self: Unit, node: ast.stmt, name: str, value: ast.List) -> str | None:
     """`skips = [x]`: `__init__` keeps a list of the arrays' last axes under the same name."""

@@ -5,17 +5,33 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
 from migrate.codemod.site import Site
+from migrate.codemod.sizes_pool import wrap
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
 _SIZED = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Tuple, ast.List)  # what numbers are written as
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+  """A call that gives a partial: arguments as `__init__` writes them, and what the layers' calls must give."""
+
+  fixed: dict[ast.expr, str]
+  residue: dict[str, str]
+
+
+def _is_partial(value: Any) -> bool:
+  return isinstance(value, functools.partial)
 
 
 class Partials:
@@ -45,7 +61,75 @@ class Partials:
       return left
     if isinstance(node, ast.IfExp):
       return self.residue_of(node.body) | self.residue_of(node.orelse)
-    return {}
+    given = self.given_partial(node)
+    return given.residue if given is not None else {}
+
+  def given_partial(self: Unit, node: ast.AST) -> Given | None:
+    """A call of a function of the project that gives a partial of a layer, some of it known only in the call.
+
+    `norm = norm_layer(train=train)`: `__init__` calls it with what the example gave first, and what depends on that goes to
+    the calls of the layers.
+    """
+    function = self._function_called(node)
+    made = [e.value for e in self.events(node)] if function is not None else []
+    if not isinstance(node, ast.Call) or function is None or not made or not all(map(_is_partial, made)):
+      return None
+    order = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    given = dict(zip(order, node.args, strict=False)) | {k.arg: k.value for k in node.keywords if k.arg is not None}
+    if len(given) != len(node.args) + len(node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
+      return None
+    late = {n: v for n, v in given.items() if self.try_static(v) is None}
+    fixed: dict[ast.expr, str] = {}
+    for value in late.values():
+      seen = [e.value for e in self.events(value)]
+      if not seen or type(seen[0]) not in (bool, str, int, float, type(None)):
+        return None
+      fixed[value] = repr(seen[0])
+    residue: dict[str, str] = {}
+    reads = {
+      id(n) for n in ast.walk(function) if isinstance(n, ast.Name) and n.id in late and isinstance(n.ctx, ast.Load)
+    }
+    for keyword in [k for n in ast.walk(function) if isinstance(n, ast.Call) for k in n.keywords if k.arg is not None]:
+      inside = [n for n in ast.walk(keyword.value) if isinstance(n, ast.Name)]
+      if not {id(n) for n in inside} & reads or not {n.id for n in inside} <= set(late):
+        continue
+      if not all(self._leaves(value, str(keyword.arg)) for value in made if keyword.arg in value.keywords):
+        return None
+      reads -= {id(n) for n in inside}
+      if all(keyword.arg in value.keywords for value in made):
+        text = ast.unparse(keyword.value)
+        for name in {n.id for n in inside}:
+          mine = wrap(self.text(late[name]))
+          text = re.sub(rf"\b{name}\b", lambda _, t=mine: t, text)
+        residue[str(keyword.arg)] = text
+    return Given(fixed, residue) if late and not reads else None
+
+  def _leaves(self: Unit, value: Any, keyword: str) -> bool:
+    """Whether calls of a partial's layers may give a field."""
+    while _is_partial(value):
+      value = value.func
+    record = self.project.record(value) if isinstance(value, type) and issubclass(value, nn.Module) else None
+    return record is not None and keyword in record.call_fields
+
+  def _function_called(self: Unit, node: ast.AST) -> ast.FunctionDef | None:
+    """The function at the top of the file that a call names."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id in self.env:
+      return None
+    name = node.func.id
+    return next((s for s in self.source.tree.body if isinstance(s, ast.FunctionDef) and s.name == name), None)
+
+  def pass_residues_of_dict(self: Unit, site: Site, value: ast.AST) -> None:
+    """`Block(**arguments)`: what the partials in a local dict leave out."""
+    local = self.env.get(value.id) if isinstance(value, ast.Name) else None
+    node = local.node if local is not None else None
+    pairs: list[tuple[str, ast.expr]] = []
+    if isinstance(node, ast.Dict):
+      pairs = [(k.value, v) for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+      pairs = [(k.arg, k.value) for k in node.keywords if k.arg is not None]
+    for name, inner in pairs:
+      if left := self.residue_of(inner):
+        self.pass_residue(site, name, left)
 
   def _partial_base(self: Unit, node: ast.Call) -> Any:
     for event in self.events(node.args[0]):

@@ -224,6 +224,8 @@ class Sites:
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)
+        if field == "**":
+          self.pass_residues_of_dict(site, value)
       except NotStatic as error:
         if self.movable(site, field):
           site.residue[field] = self.text(value)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.codemod.names import lookup
@@ -230,7 +230,17 @@ class Statics:
       return f"({first} if {first} is not None else {second})"
     if self.resolve(node.func) == "functools.partial":
       return self.static_partial(node, bound)
+    given = self.given_partial(node)
+    if given is not None:
+      return self.compose(node, lambda c: _fixed(c, given.fixed) or self.static(c, bound))
     return self.compose(node, lambda c: self.static(c, bound))
+
+
+def _fixed(node: ast.AST, fixed: Mapping[ast.expr, str]) -> str | None:
+  """An argument whose value is written out, its keyword included."""
+  if isinstance(node, ast.keyword) and node.value in fixed:
+    return f"{node.arg}={fixed[node.value]}"
+  return fixed.get(node) if isinstance(node, ast.expr) else None
 
 
 # what a Linen module offers that has no meaning before a call

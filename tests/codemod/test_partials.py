@@ -116,3 +116,60 @@ def test_partial_fields_with_a_flag_of_the_call(tmp_path):
   call = "Example(Model(), (x(2, 8, 8, 3), False), calls=(Call((x(2, 8, 8, 3), True), mutable=['batch_stats']),))"
   ported = port_and_check(tmp_path, source, call, held_out=["Model((2, 1, 1), 7, 2), x(2, 8, 8, 2), False"])
   assert ported.hoisted == []
+
+
+def test_function_that_gives_a_partial_of_what_only_the_call_knows(tmp_path):
+  source = """
+    def norm_layer(train, kind="batch"):
+      if kind == "batch":
+        return functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9)
+      return functools.partial(nn.LayerNorm, epsilon=1e-3)
+
+
+    class Block(nn.Module):
+      features: int
+      norm: Any
+      conv: Any = nn.Conv
+
+      @nn.compact
+      def __call__(self, x):
+        return self.conv(self.features, (3,))(nn.relu(self.norm()(x)))
+
+
+    class Model(nn.Module):
+      kind: str = "batch"
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        norm = norm_layer(
+          train=train,
+          kind=self.kind,
+        )
+        arguments = dict(norm=norm, conv=nn.Conv)
+        x = Block(7, **arguments)(x)
+        return norm()(x)
+    """
+  call = "Example(Model(), (x(2, 5, 3),), calls=(Call((x(2, 5, 3), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, source, call, held_out=["Model(), x(2, 6, 5)"])
+  assert "    norm = norm_layer(\n      train=False,\n      kind=self.kind,\n    )\n" in ported.text
+  assert "x = self.block(x, use_running_average=not train)" in ported.text
+  assert "return self.batch_norm(x, use_running_average=not train)" in ported.text
+
+
+def test_function_that_gives_a_partial_without_what_only_the_call_knows(tmp_path):
+  source = """
+    def norm_layer(train, kind="batch"):
+      if kind == "batch":
+        return functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9)
+      return functools.partial(nn.LayerNorm, epsilon=1e-3)
+
+
+    class Model(nn.Module):
+      kind: str = "layer"
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        return norm_layer(train, self.kind)()(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 3)"])
+  assert "self.layer_norm = norm_layer(False, self.kind)(in_features, rngs=rngs)" in ported.text
