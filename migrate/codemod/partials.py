@@ -124,7 +124,7 @@ class Partials:
     node = local.node if local is not None else None
     pairs: list[tuple[str, ast.expr]] = []
     if isinstance(node, ast.Dict):
-      pairs = [(k.value, v) for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)]
+      pairs = [(str(k.value), v) for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
       pairs = [(k.arg, k.value) for k in node.keywords if k.arg is not None]
     for name, inner in pairs:
