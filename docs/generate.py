@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from constructs import CONSTRUCTS
+
 from migrate.core import registry
 from migrate.core.declare import LayerMapping, ModelMapping, OptimizerMapping, TransformMapping, Unsupported
 from migrate.core.rulebook import GROUPS, RULES, RulePage
@@ -40,6 +43,10 @@ What `linen2nnx codemod` makes of ten modules. The modules are in [gallery/linen
 [gallery/nnx](gallery/nnx): nothing there was written by hand, and each port was proven `identical` to its Linen module on
 random variables. A test runs them again; this page is made from them by `make docs`.
 """
+CONSTRUCTS_HEAD = """## Constructs
+
+Rewritten, or left as they are with a finding that says why. Each row is held by a test, or by the rule of its finding.
+The list is in [constructs.py](constructs.py)."""
 HEAD = """# What is supported
 
 Made from the declarations in `mappings/` by `make docs`. A layer whose NNX side is *ours* is written into the ported
@@ -93,7 +100,16 @@ def page() -> str:
     if values:
       rows = ((f"`{getattr(m, key)}`", getattr(m, "because", "") or getattr(m, "note", "")) for m in values)
       lines += ["", f"## {title}", "", *table(("name", "note"), rows)]
+  lines += ["", CONSTRUCTS_HEAD]
+  for title, rows in CONSTRUCTS.items():
+    shown = ((construct, fate, _held(by)) for construct, fate, by in rows)
+    lines += ["", f"### {title}", "", *table(("construct", "what becomes of it", "held by"), shown)]
   return "\n".join(lines) + "\n"
+
+
+def _held(by: str) -> str:
+  """A rule with its page, or the file of a test."""
+  return f"[{by}](rules/{by}.md)" if by.startswith("L2N") else f"[{by.partition('::')[0].rpartition('/')[2]}](../{by.partition('::')[0]})"  # fmt: skip
 
 
 def rule_page(one: RulePage) -> str:

@@ -62,3 +62,29 @@ def test_commands_of_the_readme_are_those_of_the_program():
   (commands,) = [a.choices for a in make_parser()._actions if getattr(a, "choices", None) and a.dest == "command"]
   named = set(re.findall(r"^\| `linen2nnx ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
   assert named == set(commands)
+
+
+def test_every_construct_is_held_by_a_test_or_a_rule(monkeypatch):
+  monkeypatch.syspath_prepend(str(ROOT / "docs"))
+  from constructs import CONSTRUCTS, LEFT
+
+  from migrate.core.rulebook import rule
+
+  for _, fate, by in (row for rows in CONSTRUCTS.values() for row in rows):
+    if by.startswith("L2N"):
+      assert rule(by) is not None, by
+    else:
+      path, _, name = by.partition("::")
+      assert f"\ndef {name}(" in (ROOT / path).read_text(encoding="utf-8"), by
+      assert fate != LEFT, by
+
+
+def test_every_rule_of_training_code_that_leaves_something_is_in_the_table(monkeypatch):
+  monkeypatch.syspath_prepend(str(ROOT / "docs"))
+  from constructs import CONSTRUCTS
+
+  from migrate.core.rulebook import RULES
+
+  named = {by for rows in CONSTRUCTS.values() for _, _, by in rows}
+  leaving = {r.id for r in RULES if r.id.startswith("L2N4") and r.severity == "error"}
+  assert leaving - named == {"L2N402", "L2N408"}, "variables of another model, and faults of ours, are no constructs"
