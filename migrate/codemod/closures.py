@@ -50,7 +50,7 @@ class Helper:
 
 def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda) -> str | None:
   """The assignment of such a lambda; None where it makes no layers. Its new body is known once it has been called."""
-  if unit.loops or unit.in_setup or unit.function_depth or not _makes(unit, value):
+  if unit.loops or unit.in_setup or unit.function_depth or not _makes(unit, value) or handed_on(unit, name, value):
     forget_closure(unit, name, value)
     return None
   note_closure(unit, name, Helper("closure", value, unit.source, name))
@@ -98,6 +98,17 @@ def place_closures(unit: Unit, body: str) -> str:
 
 def _mark(node: ast.Lambda) -> str:
   return f"CLOSURE__{node.lineno}_{node.col_offset}__"
+
+
+def handed_on(unit: Unit, name: str, node: ast.AST) -> bool:
+  """Whether a function of a method is given to others, who call it, rather than called here."""
+  method = _method(unit, node)
+  loads = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name] if method is not None else []
+  for load in loads:
+    call = unit.source.parents.get(load)
+    if isinstance(load.ctx, ast.Load) and not (isinstance(call, ast.Call) and call.func is load):
+      return True
+  return False
 
 
 def _makes(unit: Unit, value: ast.Lambda) -> bool:

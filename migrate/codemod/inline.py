@@ -12,7 +12,7 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.closures import Helper, forget_closure, note_closure
+from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.source import Source, dotted, key, names_in
@@ -107,7 +107,7 @@ class Inlining:
       return self.own_lines(node, self.compose(node, self.text))
     if self._local_factory(node.name, node):
       return ""
-    if self.makes_layers(node, self.source):
+    if self.makes_layers(node, self.source) and not handed_on(self, node.name, node):
       note_closure(self, node.name, Helper("closure", node, self.source, node.name))
       return f"CLOSURE__{node.name}_{node.lineno}__\n"
     forget_closure(self, node.name, node)

@@ -68,3 +68,23 @@ def test_plain_lambda(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
   assert "head = lambda x: next(head_layers)(nnx.tanh(x))" in ported.text
+
+
+def test_functions_that_others_call(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, x):
+        def update(nodes):
+          nodes = nn.LayerNorm()(nodes)
+          return nn.Dense(self.width, name="update")(nodes)
+
+        scale = lambda x: nn.Dense(self.width, name="scale")(x)
+        x = jax.tree.map(update, x)
+        return jax.tree.map(scale, x) + jax.tree.map(lambda y: nn.Dense(6)(y), x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 5)"])
+  assert "nodes = self.layer_norm(nodes)" in ported.text
+  assert "scale = lambda x: self.scale(x)" in ported.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.codemod.sizes import closed
+from migrate.codemod.sizes_pool import closed
 from tests.codemod.support import port_and_check
 
 FLOW = """
