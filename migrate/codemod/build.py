@@ -112,10 +112,9 @@ class Builder:
   def _layer(self, value: Any, record: LayerMapping) -> Source:
     kwargs: dict[str, Source] = {}
     calls = [c for c in self.project.calls_of(value) if c.args or c.kwargs]
-    calls = calls or [
-      c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)
-    ]
+    calls += [c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
     wanted = {a.nnx for a in record.args if a.fate == "infer"}
+    calls.sort(key=lambda c: c.method != "__call__")  # only those have inputs, not `initialize_carry`
     for call in calls[:1]:
       given = bound_call(call)
       sizes: dict[str, Any] = {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import spell
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.transforms import DECORATORS
+from migrate.core.report import Finding
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -117,9 +119,9 @@ def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> li
 
 def _loop(unit: Unit, parameters: ast.arguments, name: str, given: dict[str | None, ast.expr]) -> list[str] | None:
   """Arguments of `nnx.scan` and `nnx.vmap` over a function whose module is one for all steps; None where it is not."""
-  stacked = _literal(given.get("variable_axes"), {})
-  shared, carried = _literal(given.get("variable_broadcast"), ()), _literal(given.get("variable_carry"), ())
-  streams = _literal(given.get("split_rngs"), {})
+  stacked = _known(unit, given.get("variable_axes"), {})
+  shared, carried = _known(unit, given.get("variable_broadcast"), ()), _known(unit, given.get("variable_carry"), ())
+  streams = _known(unit, given.get("split_rngs"), {})
   if None in (stacked, shared, carried, streams) or None in given or parameters.vararg or parameters.kwonlyargs:
     return None
   if not isinstance(stacked, dict) or any(axis is not None for axis in stacked.values()):
@@ -169,12 +171,20 @@ def _axis(unit: Unit, node: ast.expr | None) -> str:
   )
 
 
-def _literal(node: ast.expr | None, default: Any) -> Any:
-  """A value written out, or the default where there is none; None where it can't be read."""
+def _known(unit: Unit, node: ast.expr | None, default: Any) -> Any:
+  """A value written out, or a field's where all instances have the same; the default where there is none.
+
+  None where it can't be told.
+  """
   if node is None:
     return default
   try:
     found = ast.literal_eval(node)
   except (ValueError, TypeError, SyntaxError):
-    return None
+    values = [e.value for e in unit.events(node)]
+    if not values or any(v != values[0] for v in values):
+      return None
+    found = dict(values[0]) if isinstance(values[0], Mapping) else values[0]
+    unit.note(Finding(unit.where(node), f"`{unit.source.code(node)}` was {found!r} wherever an example came", "one value",
+                      "change the lifted call where it is another", "note", "L2N114"))  # fmt: skip
   return default if found in (False, None) else found

@@ -42,6 +42,8 @@ def nnx_name(full: str) -> str | None:
   value = lookup(full)
   if value is None:
     return None
+  if value is Any:  # an alias for annotations
+    return "typing.Any"
   tails = [rest, rest.rpartition(".")[2]]
   for tail in dict.fromkeys(tails):
     for root in ("flax.nnx", "flax.nnx.initializers"):

@@ -53,6 +53,9 @@ class Services:
 
   def _self_has_variable(self: Unit, node: ast.Call) -> str:
     name = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "name"), None)
+    seen = {e.value for e in self.events(node) if not e.activation.initializing}
+    if isinstance(name, ast.Constant) and name.value not in self.variable_attrs and seen == {True}:
+      return "True"  # a layer or variable that is made in `__init__` now
     if isinstance(name, ast.Constant) and isinstance(name.value, str):
       attr = self.variable_attrs.get(name.value, name.value)
       return f'hasattr(self, "{attr}")'

@@ -35,12 +35,26 @@ def stack_need(unit: Unit, node: ast.Call, made: Sequence[tuple[Activation, int,
     return None
   values = [_stacked(unit, activation, module, axes["params"]) for activation, _, module in made]
   if any(v is None for v in values):
+    values = _of_inputs(unit, node, made, each)
+  if not values or any(v is None for v in values):
     return None
   names = parameters_of(unit.project.plain(type(made[0][2])), "__call__")
   mapped = [
     n for i, n in enumerate(names) if (each[i] if isinstance(each, tuple) and i < len(each) else each) is not None
   ]
   return Need(AXIS_SIZE, values, mapped[0] if mapped and not isinstance(each, dict) else None, None)
+
+
+def _of_inputs(unit: Unit, node: ast.Call, made: Sequence[tuple[Activation, int, Any]], each: Any) -> list[int | None]:
+  """The same for layers without parameters, from what they are called with at once."""
+  call = unit.source.parents.get(node)
+  axes = [(i, a) for i, a in enumerate(each if isinstance(each, tuple) else (each,)) if isinstance(a, int)]
+  if not isinstance(call, ast.Call) or call.func is not node or not axes or len(call.args) <= axes[0][0]:
+    return []
+  index, axis = axes[0]
+  events = {id(e.activation): e.value.shape for e in unit.array_events(call.args[index]) or []}
+  shapes = [events.get(id(activation), ()) for activation, _, _ in made]
+  return [shape[axis] if -len(shape) <= axis < len(shape) else None for shape in shapes]
 
 
 def _lifted(unit: Unit, function: ast.expr) -> ast.Call | None:

@@ -113,6 +113,12 @@ RULES = (
     "Add the other classes of the table, or give examples that find them.",
   ),
   RulePage(
+    "L2N114", "what a lifted transform is told by a field", "note",
+    "`variable_axes`, `variable_broadcast`, `variable_carry` or `split_rngs` of `nn.scan` or `nn.vmap` is a field. It had one "
+    "value wherever an example came: NNX's transform was written for that value.",
+    "Nothing, unless the field may differ: then change the arguments of the transform with it.",
+  ),
+  RulePage(
     "L2N120", "a file that can't be read", "error",
     "It does not parse, or it is not in UTF-8. It stays byte for byte as it was.",
     "Mend the file.",

@@ -146,3 +146,34 @@ def test_mapped_function(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(4, 2, 5)", held_out=["Model(), x(6, 2, 4)"])
   assert "each = nnx.vmap(lambda head, x: head(x), in_axes=(None, 1), out_axes=1)" in ported.text
+
+
+def test_arguments_of_a_scan_that_fields_give(tmp_path):
+  source = """
+    class Unrolled(nn.Module):
+      cell: nn.RNNCellBase
+      unroll: int = 1
+      variable_broadcast: Any = "params"
+      split_rngs: Any = dataclasses.field(default_factory=lambda: {"params": False})
+
+      @nn.compact
+      def __call__(self, x):
+        def step(cell, carry, x):
+          return cell(carry, x)
+
+        scan = nn.transforms.scan(
+          step,
+          in_axes=1,
+          out_axes=1,
+          unroll=self.unroll,
+          variable_broadcast=self.variable_broadcast,
+          split_rngs=self.split_rngs,
+        )
+        return scan(self.cell, self.cell.initialize_carry(jax.random.key(0), x[:, 0].shape), x)[1]
+    """
+  source = "    import dataclasses\n" + source
+  ported = port_and_check(
+    tmp_path, source, "Unrolled(nn.GRUCell(6)), x(2, 4, 5)", held_out=["Unrolled(nn.GRUCell(7)), x(3, 5, 4)"]
+  )
+  assert "unroll=self.unroll)" in ported.text
+  assert [f.rule for f in ported.findings] == ["L2N114", "L2N114"]

@@ -116,3 +116,16 @@ def test_field_of_several_values_stays(tmp_path):
     "Model(nn.DenseGeneral(7), nn.DenseGeneral(7, batch_dims=(0,))), x(2, 5)",
   )
   assert "len(layer.batch_dims)" in ported.text
+
+
+def test_has_variable_of_a_layer(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        made = self.has_variable("params", "Dense_0")
+        layer = nn.Dense(3)
+        return layer(x) * 2 if made else layer(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
+  assert "made = True" in ported.text

@@ -42,3 +42,17 @@ def test_number_that_is_given_stays(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(4), x(3, 5)"])
   assert ported.text.count("axis_size") == 1
+
+
+def test_number_of_layers_without_parameters(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        norm = nn.vmap(nn.LayerNorm, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=1, out_axes=1)(
+          use_scale=False, use_bias=False
+        )(x)
+        return nn.Dense(2)(norm)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 6)", held_out=["Model(), x(3, 4, 5)"])
+  assert "axis_size=length" in ported.text
