@@ -68,6 +68,10 @@ class Assignments:
     """Whether an expression gives a Linen Variable."""
     return self._is_variable(node)
 
+  def _moved(self: Unit, node: ast.stmt, text: str) -> str:
+    """Text around a statement's value without the statement's indentation."""
+    return text.replace("\n" + self.source.indent(node), "\n")
+
   def _assign_name(self: Unit, node: ast.stmt, target: ast.Name, value: ast.expr) -> str | None:
     """Assignments that `__init__` takes over. An empty text: nothing stays; None: not of this kind."""
     name = target.id
@@ -109,6 +113,8 @@ class Assignments:
         attr = self.attribute(name)
         self.readable.add(attr)
         text = self.module_container(static, value)
+        if text == static:
+          text = static.join(self._moved(node, a) for a in self.around(node, value))
         self.block.append(Stmt(lambda: f"self.{attr} = {text}", keep=True))
         self.env[name] = Local("modules", value, target=f"self.{attr}")
         return ""
@@ -125,7 +131,7 @@ class Assignments:
       self.rebinding(name)
       if static is not None:
         text = f"{opening}{self.text(value)}{closing}"
-        static = self.hung(node, f"{opening}{static}{closing}")
+        static = f"{self._moved(node, opening)}{static}{self._moved(node, closing)}"
         residue = self.residue_of(value)
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, residue=residue)
@@ -139,17 +145,11 @@ class Assignments:
       self.env[name] = Local("array", value, dims)
       self.static_arrays.discard(name)
       if static is not None:
-        static = self.hung(node, f"{opening}{static}{closing}")
+        static = f"{self._moved(node, opening)}{static}{self._moved(node, closing)}"
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.static_arrays.add(name)
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
     return None
-
-  def hung(self: Unit, node: ast.stmt, text: str) -> str:
-    """A text of several lines without the statement's own indentation, which `__init__` has its own of."""
-    indent = self.source.indent(node)
-    first, *rest = text.split("\n") if '"""' not in text and "'''" not in text else [text]
-    return "\n".join([first, *[line.removeprefix(indent) for line in rest]])
 
   def _list_of_arrays(self: Unit, node: ast.stmt, name: str, value: ast.List) -> str | None:
     """`skips = [x]`: `__init__` keeps a list of the arrays' last axes under the same name."""

@@ -181,11 +181,9 @@ class Inlining:
     if node.decorator_list:
       return None
     try:
-      text = self.static(node, frozenset(own | {node.name}))
+      return self.static(node, frozenset(own | {node.name}))
     except NotStatic:
       return None
-    indent = self.source.indent(node)
-    return "\n".join(line.removeprefix(indent) for line in text.split("\n"))
 
   def run_helper(self: Unit, node: ast.Call, helper: Helper) -> str:
     """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over."""

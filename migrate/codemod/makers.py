@@ -280,7 +280,7 @@ class MakerUnit(Unit):
     arguments = node.args
     ordered = [*arguments.posonlyargs, *arguments.args]
     names = [a.arg for a in [*ordered, *arguments.kwonlyargs]]
-    if arguments.vararg is not None:
+    if arguments.vararg is not None and any(r.arguments.get(arguments.vararg.arg) for r in self.runs):
       raise NotStatic("*args")
     for name in [*names, *([arguments.kwarg.arg] if arguments.kwarg else [])]:
       self.env[name] = Local("static", None)

@@ -115,7 +115,12 @@ class Pipelines:
 
   def call_soon(self: Unit, site: Site) -> ast.Call | None:
     """The first call of a layer further down, where what it is called with is known already."""
-    modules = [m for _, _, m in site.made]
+    around = next((n for n in self.source.enclosing(site.node) if not isinstance(n, ast.IfExp)), site.node)
+    chosen = [c for c in ast.iter_child_nodes(around) if isinstance(c, ast.IfExp)]
+    # a branch that never ran is called with what the other one is
+    modules = [m for _, _, m in site.made] or [
+      e.value for c in chosen for e in self.events(c) if isinstance(e.value, nn.Module)
+    ]
     method = next((n for n in self.source.enclosing(site.node) if isinstance(n, ast.FunctionDef)), None)
     for call in ast.walk(method) if method is not None and not self.pipeline and not self.loops else ():
       if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Name):

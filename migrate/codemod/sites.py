@@ -278,6 +278,8 @@ class Sites:
     found = []
     for i, value in enumerate(site.node.args):
       if isinstance(value, ast.Starred):
+        if self.always_empty(value.value):
+          continue
         raise self.refusal(site.node, "a starred argument", "arguments that can be told apart", "write them out")
       if i + offset >= len(order):
         raise self.refusal(site.node, "more arguments than fields", "a constructor call", "")
@@ -288,6 +290,11 @@ class Sites:
       else:
         found.append((keyword.arg, keyword.value))
     return found
+
+  def always_empty(self: Unit, node: ast.AST) -> bool:
+    """Whether what a star unpacks was an empty tuple or list every time."""
+    seen = [e.value for e in self.events(node)]
+    return bool(seen) and all(isinstance(v, tuple | list) and not v for v in seen)
 
   def movable(self: Unit, site: Site, field: str) -> bool:
     """Whether a field may be given in the call instead."""

@@ -47,20 +47,33 @@ class Statics:
     finally:
       self.counting_arrays = False
 
-  def compose(self: Unit, node: ast.AST, write: Callable[[ast.AST], str]) -> str:
-    """The node's own text with every child's text replaced by `write(child)`."""
+  def compose(self: Unit, node: ast.AST, write: Callable[[ast.AST], str], outdent: str = "") -> str:
+    """The node's own text with every child's text replaced by `write(child)`; its lines lose the indentation `outdent`."""
+    gap = lambda a, b: self.source.between(a, b).replace(f"\n{outdent}", "\n")
     start, end = self.source.span(node)
     text, at = "", start
     for child in children(node):
       a, b = self.source.span(child)
       if a < at:
         continue
-      text += self.source.between(at, a) + write(child)
+      text += gap(at, a) + write(child)
       at = b
-    return text + self.source.between(at, end)
+    return text + gap(at, end)
 
   def static(self: Unit, node: ast.AST, bound: frozenset[str] = frozenset()) -> str:
     """The text for `__init__`. Raises NotStatic where the value is known only in a call."""
+    if self.outdent or self.in_setup:
+      return self._static(node, bound)
+    statement: ast.AST | None = node
+    while statement is not None and not isinstance(statement, ast.stmt):
+      statement = self.source.parents.get(statement)
+    self.outdent = self.source.indent(statement) if statement is not None else ""
+    try:
+      return self._static(node, bound)
+    finally:
+      self.outdent = ""
+
+  def _static(self: Unit, node: ast.AST, bound: frozenset[str]) -> str:
     source = self.source
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
@@ -81,7 +94,7 @@ class Statics:
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
       base = self._static_base(node.value, bound)
       if base is not None:
-        return self.compose(node, lambda c: self.static(c, bound))
+        return self.compose(node, lambda c: self.static(c, bound), self.outdent)
       dims = self.dims(node.value.value)
       index = _integer(node.slice)
       if dims is not None and index is not None and -len(dims) <= index < len(dims):
@@ -93,21 +106,23 @@ class Statics:
       return self._static_call(node, bound)
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
       inner = bound | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-      return self.compose(node, lambda c: self.static(c, inner))
+      return self.compose(node, lambda c: self.static(c, inner), self.outdent)
     if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
       return source.code(node)
     if isinstance(node, ast.Lambda):
       return self.compose(
-        node, lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)})
+        node,
+        lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}),
+        self.outdent,
       )
     if isinstance(node, ast.stmt):
-      return self.compose(node, lambda c: self.static(c, bound))
+      return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     if isinstance(node, (ast.arg | ast.keyword, ast.expr | ast.comprehension)):
       if isinstance(node, ast.arg):
         return source.code(node)
       if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr):
         raise NotStatic(source.code(node))
-      return self.compose(node, lambda c: self.static(c, bound))
+      return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     raise NotStatic(type(node).__name__)
 
   def _static_base(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str | None:
@@ -175,7 +190,7 @@ class Statics:
       root = text.partition(".")[0]
       if root not in self.env and root not in self.parameters and root != self.self_name:
         return self.static_global(node)
-    return self.compose(node, lambda c: self.static(c, bound))
+    return self.compose(node, lambda c: self.static(c, bound), self.outdent)
 
   def static_global(self: Unit, node: ast.AST) -> str:
     """A module-level name for `__init__`. Raises NotStatic where NNX has none."""
@@ -232,8 +247,8 @@ class Statics:
       return self.static_partial(node, bound)
     given = self.given_partial(node)
     if given is not None:
-      return self.compose(node, lambda c: _fixed(c, given.fixed) or self.static(c, bound))
-    return self.compose(node, lambda c: self.static(c, bound))
+      return self.compose(node, lambda c: _fixed(c, given.fixed) or self.static(c, bound), self.outdent)
+    return self.compose(node, lambda c: self.static(c, bound), self.outdent)
 
 
 def _fixed(node: ast.AST, fixed: Mapping[ast.expr, str]) -> str | None:

@@ -152,6 +152,7 @@ class Unit(
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.after_setup: list[str] = []
+    self.outdent = ""  # what the lines of a statement lose that `__init__` takes over
     self.size_iterators: list[str] = []
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []

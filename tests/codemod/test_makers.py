@@ -211,3 +211,48 @@ def test_definitions_are_found_by_name_and_first_line():
   assert find_definition(source, "f", 2) is None
   assert isinstance(find_definition(source, "<lambda>", 5), ast.Lambda)
   assert find_definition(source, "<lambda>", 6) is None  # two in one line
+
+
+def test_function_that_hands_its_arguments_on_and_layers_chosen_in_parentheses(tmp_path):
+  source = """
+    def norm(kind, *args, **kwargs):
+      if kind == "rms":
+        return nn.RMSNorm(*args, **kwargs)
+      return nn.LayerNorm(*args, **kwargs)
+
+
+    class Gated(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(nn.Dense(9)(x) * nn.sigmoid(nn.Dense(9)(x)))
+
+
+    class Plain(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+
+
+    class Model(nn.Module):
+      gated: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        x = norm("rms", epsilon=1e-5)(nn.Dense(7)(x))
+        block = (
+          Gated(
+            width=7,
+          )
+          if self.gated
+          else Plain(
+            width=7,
+          )
+        )
+        return norm("layer", use_scale=self.gated)(x + block(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(False), x(2, 3)"])
+  assert ported.hoisted == []
