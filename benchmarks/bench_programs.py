@@ -43,6 +43,7 @@ def measure(name: str, python: str | Path, spec: str) -> dict[str, float]:
     sides["nnx"].append(json.loads(run(python, HERE / "measure_model.py", "nnx", spec, out).splitlines()[-1]))
   middle = lambda side, what: statistics.median(one.get(what, one["step"]) for one in sides[side])
   found = {what: middle("nnx", what) / middle("linen", what) for what in MEASURES}
+  found["nnx.jit ms"] = 1000 * (middle("nnx", "step") - middle("nnx", "split"))
   for row in report.get("programs", [])[:1]:
     found |= {what: row[what][1] / row[what][0] for what in ("flops", "instructions") if row[what][0] > 0}
   return found
@@ -56,7 +57,7 @@ def main(names: list[str]) -> None:
   shutil.copy(ROOT / "docs" / "gallery" / "shown.py", DATA / "gallery")
   cases = [(name, sys.executable, f"{DATA / 'gallery' / 'shown.py'}:show_{name}") for name in OWN]
   cases += [(c, CORPUS, f"{ROOT / 'tests' / 'corpus' / 'examples.py'}:{c}") for c in CASES if c and CORPUS.exists()]
-  columns = (*MEASURES, "flops", "instructions")
+  columns = (*MEASURES, "nnx.jit ms", "flops", "instructions")
   print(f"{'ported over Linen':<28}" + "".join(f"{c:>14}" for c in columns))
   for name, python, spec in cases:
     if names and name not in names:

@@ -53,6 +53,7 @@ class Names:
     module_name: str,
     is_package: bool = False,
     star_names: Callable[[str], Iterable[str] | None] | None = None,
+    tree: ast.Module | None = None,
   ):
     """Reads the file. Raises SyntaxError where it does not parse.
 
@@ -61,6 +62,7 @@ class Names:
       module_name: its full dotted name.
       is_package: whether it is an `__init__.py`.
       star_names: gives the public names of a module for `from m import *`, None where unknown.
+      tree: of the file, where it was parsed already.
     """
     self.module_name = module_name
     self.is_package = is_package
@@ -70,7 +72,7 @@ class Names:
     self.problems: list[str] = []
     self._aliases: dict[str, str] = {}
     self._star_names = star_names
-    self._block(ast.parse(source_text.lstrip("\ufeff")).body)
+    self._block((tree or ast.parse(source_text.lstrip("\ufeff"))).body)
 
   def resolve(self, dotted: str) -> str | None:
     """The full name that an expression such as `nn.Dense` refers to, None for a builtin or unknown name."""

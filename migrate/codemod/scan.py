@@ -90,7 +90,7 @@ def scan_text(path: str, module: str, data: bytes) -> Scan:
       return Scan(path, module, error=f"is written in {encoding}")
     text = data.decode("utf-8")
     tree = ast.parse(text.removeprefix("\ufeff"))
-    names = Names(text, module, path.endswith("__init__.py"))
+    names = Names(text, module, path.endswith("__init__.py"), tree=tree)
   except SyntaxError as error:
     return Scan(path, module, error=f"does not parse: {error.msg}", line=error.lineno or 0)
   except (UnicodeDecodeError, ValueError, RecursionError) as error:

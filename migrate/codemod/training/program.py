@@ -22,7 +22,7 @@ class File:
     self.path = path
     self.module = module
     self.source = Source(path, text)
-    self.names = Names(text, module, path.endswith("__init__.py"))
+    self.names = Names(text, module, path.endswith("__init__.py"), tree=self.source.tree)
     self.functions = {n.name: n for n in self.source.tree.body if isinstance(n, ast.FunctionDef)}
     self.classes = {n.name: n for n in self.source.tree.body if isinstance(n, ast.ClassDef)}
     self.scope = Scope(self, None, self.source.tree)
