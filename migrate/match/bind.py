@@ -70,6 +70,11 @@ class Binding:
   others: tuple[tuple[Move, ...], ...] = ()
 
 
+def form(unit: Unit) -> tuple:
+  """What says how a unit can be bound: units of equal forms are bound alike."""
+  return (unit.alone, *((i.collection, unit.below(i), i.spec, i.count) for i in unit.items))
+
+
 Records = Mapping[str, Sequence[LayerMapping]]
 
 
@@ -137,7 +142,7 @@ def role(name: str) -> str:
 def _by_shape(source: Unit, target: Unit, known: bool) -> Binding | None:
   """Leaf by leaf; `known` says that the layout of the target's class is."""
   count = len(source.items)
-  table: dict[tuple[int, int], list[Fit]] = {}
+  table: dict[tuple[int, int], Sequence[Fit]] = {}
   worth = np.full((count, count), NEVER)
   likes = np.zeros((count, count))
   for i, s in enumerate(source.items):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Literal
@@ -53,22 +54,28 @@ class Fit:
   sure: bool = True
 
 
-def fits(source: Item, target: Item) -> list[Fit]:
+def fits(source: Item, target: Item) -> Sequence[Fit]:
   """Every way that the shapes allow, the most natural first."""
-  if source.count > 1 and target.count > 1:
+  return _fits(source.spec, len(source.members), target.spec, len(target.members))
+
+
+@functools.lru_cache(1 << 16)
+def _fits(source: Spec, count: int, target: Spec, others: int) -> Sequence[Fit]:
+  """For series of `count` sources and of `others` targets."""
+  if count > 1 and others > 1:
     return []
-  cast = _cast(source.spec.dtype, target.spec.dtype)
+  cast = _cast(source.dtype, target.dtype)
   if cast is None:
     return []
-  if source.count == target.count == 1:
-    return [dataclasses.replace(f, ops=(*f.ops, *cast)) for f in _plain(source.spec.shape, target.spec.shape)]
+  if count == others == 1:
+    return [dataclasses.replace(f, ops=(*f.ops, *cast)) for f in _plain(source.shape, target.shape)]
   out = []
-  whole, part = (target, source) if source.count > 1 else (source, target)
-  axes = [a for a, n in enumerate(whole.spec.shape) if n == part.count]
+  joined = count > 1
+  whole, part = (target, source) if joined else (source, target)
+  axes = [a for a, n in enumerate(whole.shape) if n == max(count, others)]
   for axis in axes:
-    rest = whole.spec.shape[:axis] + whole.spec.shape[axis + 1 :]
-    joined = source.count > 1
-    for fit in _plain(part.spec.shape, rest) if joined else _plain(rest, part.spec.shape):
+    rest = whole.shape[:axis] + whole.shape[axis + 1 :]
+    for fit in _plain(part.shape, rest) if joined else _plain(rest, part.shape):
       ops = (*fit.ops, Stack(axis=axis)) if joined else (Unstack(axis=axis), *fit.ops)
       out.append(dataclasses.replace(fit, ops=(*ops, *cast)))
   out.sort(key=lambda f: ("same", "reshape", "transpose").index(f.kind))

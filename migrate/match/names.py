@@ -76,6 +76,7 @@ def number(segment: str) -> tuple[str, str] | None:
   return (found[1], found[2]) if found else None
 
 
+@functools.cache
 def without_numbers(path: Key) -> Key:
   """The path with `#` for the number at the end of each name."""
   return tuple(f"{n[0]}#" if (n := number(s)) else s for s in path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from migrate.core.paths import Key
 from migrate.match.assign import NEVER, best, forced
-from migrate.match.bind import GUESS, NAMED, ONLY, Binding, Records, Unit, bind
+from migrate.match.bind import GUESS, NAMED, ONLY, Binding, Move, Records, Unit, bind, form
 from migrate.match.names import Numbers, bag, likeness, same_numbers, without_numbers, words
 
 PASSES = 3
@@ -44,6 +44,8 @@ class Solver:
     self.records = records
     self.numbers_s, self.numbers_t = numbers_s, numbers_t
     self.families = 0
+    self.alike: dict[tuple[Key, Key, tuple[str, ...]], float] = {}
+    self.bound: dict[int, tuple[Unit, Unit]] = {}
     self.only: Votes = {}
     self.all: Votes = {}
 
@@ -55,24 +57,32 @@ class Solver:
       out = []
       for rows, columns in _parts(edges, len(sources), len(targets)):
         out += self._part(sources, targets, rows, columns, edges)
+      before = self.only, self.all
       self.only = _votes(p for p in out if p.level == ONLY)
       self.all = _votes(p for p in out if p.level < GUESS)
+      if before == (self.only, self.all):
+        break
     used_s, used_t = {id(p.source[0]) for p in out}, {id(p.target[0]) for p in out}
     return out, [u for u in sources if id(u) not in used_s], [u for u in targets if id(u) not in used_t]
 
   def _edges(self, sources: Sequence[Unit], targets: Sequence[Unit]) -> dict[tuple[int, int], Binding]:
     edges: dict[tuple[int, int], Binding] = {}
-    known: dict[tuple, tuple[int, int, Binding | None]] = {}
-    forms_s, forms_t = [_form(u) for u in sources], [(_form(u), u.classes[:1]) for u in targets]
+    # units of one form are bound alike: layers come in hundreds, and their forms don't
+    forms: dict[tuple, int] = {}
+    forms_s = [forms.setdefault(form(u), len(forms)) for u in sources]
+    forms_t = [forms.setdefault((form(u), u.classes[:1]), len(forms)) for u in targets]
+    known: dict[tuple[int, int], Binding | None] = {}
+    first: dict[tuple[int, int], tuple[Unit, Unit]] = {}
     for j, t in enumerate(targets):
       for i, s in enumerate(sources):
-        form = (forms_s[i], forms_t[j])
-        if form in known and known[form][2] is None:
-          continue
-        found = bind(s, t, self.records)
-        known[form] = (i, j, found)
+        pair = (forms_s[i], forms_t[j])
+        if pair not in known:
+          known[pair] = bind(s, t, self.records)
+          first[pair] = (s, t)
+        found = known[pair]
         if found is not None:
           edges[i, j] = found
+    self.bound = {id(found): first[pair] for pair, found in known.items() if found is not None}
     # a layer of a known class keeps its layout: where something fits it as it is, nothing else is considered
     settled = {j for (_, j), b in edges.items() if b.tier == 0 and self._layout_known(targets[j])}
     return {e: b for e, b in edges.items() if e[1] not in settled or b.tier == 0}
@@ -102,7 +112,8 @@ class Solver:
     for a, b in enumerate(chosen):
       if b < 0:
         continue
-      s, t, binding = sources[rows[a]], targets[columns[b]], edges[rows[a], columns[b]]
+      s, t = sources[rows[a]], targets[columns[b]]
+      binding = self._bound(s, t, edges[rows[a], columns[b]])
       rivals = [] if sure[a] else _rivals(a, b, chosen, possible, named, tier)
       level = ONLY if sure[a] else GUESS if rivals else NAMED
       if any(i.count > 1 for i in (*s.items, *t.items)):
@@ -112,13 +123,30 @@ class Solver:
       out.append(Pair((s,), (t,), binding, max(level, binding.level), shown, family))
     return out
 
+  def _bound(self, source: Unit, target: Unit, binding: Binding) -> Binding:
+    """The binding of units of the same forms, as that of these two."""
+    of_s, of_t = self.bound[id(binding)]
+    same = {id(a): b for a, b in zip((*of_s.items, *of_t.items), (*source.items, *target.items), strict=True)}
+
+    def moved(moves: tuple[Move, ...]) -> tuple[Move, ...]:
+      return tuple(
+        Move(tuple(same[id(i)] for i in m.sources), tuple(same[id(i)] for i in m.targets), m.ops) for m in moves
+      )
+
+    return dataclasses.replace(binding, moves=moved(binding.moves), others=tuple(map(moved, binding.others)))
+
   def _evidence(self, source: Unit, target: Unit) -> tuple[float, float]:
-    classes = frozenset(w for name in target.classes for w in words(name.rpartition(".")[2]))
-    one, other = (without_numbers(u.path) for u in (source, target))
     strong, weak = same_numbers(self.numbers_s.of(source.path), self.numbers_t.of(target.path))
     strong += _share(self.only, source, target)
     weak += _share(self.all, source, target)
-    return likeness(one, other, classes - bag(other)) + strong, weak
+    return self._likeness(without_numbers(source.path), without_numbers(target.path), target.classes) + strong, weak
+
+  def _likeness(self, one: Key, other: Key, around: tuple[str, ...]) -> float:
+    found = self.alike.get((one, other, around))
+    if found is None:
+      classes = frozenset(w for name in around for w in words(name.rpartition(".")[2]))
+      found = self.alike[one, other, around] = likeness(one, other, classes - bag(other))
+    return found
 
 
 Votes = dict[Key, dict[Key, int]]
@@ -164,10 +192,6 @@ def _rivals(
     if y not in taken and not (named[a, b] - named[a, y] >= CLEAR and tier[a, b] <= tier[a, y]):
       out.append((a, int(y)))
   return out
-
-
-def _form(unit: Unit) -> tuple:
-  return (unit.alone, *((i.collection, unit.below(i), i.spec, i.count) for i in unit.items))
 
 
 def _parts(edges: dict, rows: int, columns: int) -> list[tuple[list[int], list[int]]]:

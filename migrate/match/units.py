@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from migrate.core.paths import Key, Path, key, natural
 from migrate.core.tree import Spec
-from migrate.match.bind import Records, Unit, bind, clash
+from migrate.match.bind import Records, Unit, bind, clash, form
 from migrate.match.fits import Fit, Item, fits
 from migrate.match.names import number
 
@@ -45,18 +45,19 @@ def stack_series(sources: list[Item], targets: list[Item]) -> tuple[list[Item], 
   return sources, targets
 
 
-def _natural(one: Item, other: Item, found: list[Fit]) -> bool:
+def _natural(one: Item, other: Item, found: Sequence[Fit]) -> bool:
   """Whether the shapes fit without turning anything round, and the roles don't speak against it."""
   return any(f.kind != "transpose" for f in found) and not clash(one, other)
 
 
 def _stack_side(items: list[Item], others: list[Item], fit) -> list[Item]:
+  kinds = list({(o.collection, o.spec, o.name[-1]): o for o in others if o.count == 1}.values())
   done = True
   while done:
     done = False
     for at, stem, members in _series(items):
       whole = _together(at, stem, members)
-      if not all(any(o.count == 1 and fit(w, o) for o in others) for w in whole):
+      if not all(any(fit(w, o) for o in kinds) for w in whole):
         continue
       if all(_enough(w, items, others) for w in whole):
         continue
@@ -118,9 +119,20 @@ def make_units(
       for end in range(len(item.name)):
         prefixes.setdefault(item.name[:end], []).append(item)
     trees = [Unit(p, tuple(members)) for p, members in prefixes.items()]
+    numbers: dict[tuple, int] = {}  # layers come in hundreds, and their forms don't
+    known: dict[tuple[int, int], bool] = {}
+    forms = [numbers.setdefault(form(u), len(numbers)) for u in trees]
     for whole in wholes_t:
-      fitting = [u for u in trees if len(u.items) >= len(whole.items) and bind(u, whole, records)]
-      fitting = [u for u in fitting if bind(u, whole, records).why.startswith("both")]  # type: ignore[union-attr]
+      fitting, other = [], (form(whole), whole.classes[:1])
+      for tree, one in zip(trees, forms, strict=True):
+        if len(tree.items) < len(whole.items):
+          continue
+        pair = (one, numbers.setdefault(other, len(numbers)))
+        if pair not in known:
+          found = bind(tree, whole, records)
+          known[pair] = found is not None and found.why.startswith("both")
+        if known[pair]:
+          fitting.append(tree)
       if fitting:
         kept_t.append(whole)
         wholes_s |= {u.path: u for u in fitting}

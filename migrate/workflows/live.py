@@ -6,8 +6,9 @@ other parameter before it is made.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -50,7 +51,11 @@ def live_leaves(build: Callable[[], Any], fresh: Collection[Path]) -> Live:
   found: list[Path] = []
 
   def looked(function: Callable[[], Any]) -> Callable[[], Any]:
-    return lambda: jax.eval_shape(function)
+    def shapes() -> Any:
+      with uncounted():
+        return jax.eval_shape(function)
+
+    return shapes
 
   for path, leaf in _run(looked, build, None).items():
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -91,7 +96,22 @@ def _run(transform: Callable[..., Any], build: Callable[[], Any], wanted: Collec
 
 def abstract(build: Callable[[], Any]) -> Any:
   """The abstract model, as `nnx.eval_shape` gives it, its arrays outside Variables included."""
-  return nnx.eval_shape(lambda: with_data(build()))
+  with uncounted():
+    return nnx.eval_shape(lambda: with_data(build()))
+
+
+@contextlib.contextmanager
+def uncounted() -> Iterator[None]:
+  """Streams give their keys without counting, which is enough for shapes.
+
+  Counting them under a trace takes time with the square of their number: minutes for a thousand layers.
+  """
+  counted = nnx.RngStream.__call__
+  nnx.RngStream.__call__ = lambda self: self.key[...]
+  try:
+    yield
+  finally:
+    nnx.RngStream.__call__ = counted
 
 
 def with_data(model: Any) -> Any:
