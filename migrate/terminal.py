@@ -138,7 +138,10 @@ def show_source(source: Mapping[str, Any], out: Console) -> None:
   if not source:
     return
   classes, rewritten = _count(source.get("classes")), _count(source.get("rewritten"))
-  out.print(f"source: {rewritten} of {classes} module classes rewritten in {_count(source.get('files'))} files")
+  files = _count(source.get("files"))
+  out.print(
+    f"source: {rewritten} of {classes} module class{'es' if classes != 1 else ''} rewritten in {files} file{'s' if files != 1 else ''}"
+  )
   for key, words in (
     ("hoisted", "sizes that became constructor arguments"),
     ("left", "left as they were"),

@@ -60,12 +60,12 @@ _WORDS = {
 }
 _SEVERITY = {"error": "not proven", "eye": "needs your eye", "note": "note"}
 _SOURCE = {
-  "rewritten": "classes rewritten",
-  "left": "classes left as they were",
-  "todo": "places marked TODO",
-  "hoisted": "sizes that became constructor arguments",
-  "linen_imports_left": "files that still import flax.linen",
-  "files": "files written",
+  "rewritten": "class rewritten|classes rewritten",
+  "left": "class left as it was|classes left as they were",
+  "todo": "place marked TODO|places marked TODO",
+  "hoisted": "size that became a constructor argument|sizes that became constructor arguments",
+  "linen_imports_left": "file that still imports flax.linen|files that still import flax.linen",
+  "files": "file written|files written",
 }
 
 
@@ -137,7 +137,7 @@ def _head(report: Mapping[str, Any], examples: Sequence[Mapping[str, Any]]) -> s
   count = sum(e.get("verdict") in ("identical", "equal") for e in examples)
   return (
     f'<header class="{word.replace(" ", "-")}"><p class="small">Flax Linen to NNX{version}{seconds}</p>'
-    f"<h1>{count} of {len(examples)} examples agree</h1><p>{_pill(word)} {_WORDS[word]}</p></header>\n"
+    f"<h1>{count} of {_counted(len(examples), 'example agrees|examples agree')}</h1><p>{_pill(word)} {_WORDS[word]}</p></header>\n"
   )
 
 
@@ -153,22 +153,30 @@ def _summary(examples: Sequence[Mapping[str, Any]]) -> str:
   return _table(["example", "verdict", "outputs", "gradients", "leaves carried", "time"], rows)
 
 
+def _counted(number: int, words: str) -> str:
+  """A number with its word, given as `one|many`."""
+  one, _, many = words.partition("|")
+  return f"{number} {one if number == 1 else many}"
+
+
 def _example(e: Mapping[str, Any]) -> str:
   rows = [_part("outputs", e.get("forward"))]
   rows += [_part(f"collection {name}", part) for name, part in (e.get("collections") or {}).items()]
   rows.append(_part("gradients", e.get("gradients")))
-  calls = f" · {e['calls']} calls" if e.get("calls") else ""
+  calls = f" · {_counted(e['calls'], 'call|calls')}" if e.get("calls") else ""
   parts = [
     f'<section id="{escape(e["name"])}"><h2>{escape(e["name"])} {_pill(e["verdict"])}</h2>'
-    f'<p class="small">{_WORDS.get(e["verdict"], "")} · {e.get("leaves", 0)} leaves carried{calls} · '
+    f'<p class="small">{_WORDS.get(e["verdict"], "")} · {_counted(e.get("leaves", 0), "leaf|leaves")} carried{calls} · '
     f"{e.get('seconds', 0):g} s</p>",
     _findings(e.get("findings") or [], ""),
     _table(["compared", "arrays", "to the bit", "max difference", "in ulp", "noise", ""], [r for r in rows if r]),
     _differing(e),
     _modules(e.get("modules") or []),
     _training(e.get("training")),
-    _list("Linen variables without a place in NNX", e.get("unmapped") or [], True),
-    _list("NNX variables that nothing filled", e.get("unfilled") or [], True),
+    _list(
+      "Linen variable without a place in NNX|Linen variables without a place in NNX", e.get("unmapped") or [], True
+    ),
+    _list("NNX variable that nothing filled|NNX variables that nothing filled", e.get("unfilled") or [], True),
   ]
   return "".join(parts) + "</section>\n"
 
@@ -240,7 +248,7 @@ def _list(title: str, items: Sequence[Any], is_open: bool = False) -> str:
   if not items:
     return ""
   lines = "".join(f"<li><code>{escape(str(i))}</code></li>" for i in items)
-  head = f"<details{' open' if is_open else ''}><summary>{len(items)} {escape(title)}</summary>"
+  head = f"<details{' open' if is_open else ''}><summary>{escape(_counted(len(items), title))}</summary>"
   return f"{head}<ul>{lines}</ul></details>"
 
 

@@ -71,3 +71,10 @@ def test_finding_of_an_example_is_shown_once():
 
 def test_empty_report():
   assert "0 of 0 examples agree" in text_of(render({}))
+
+
+def test_one_is_not_many():
+  from migrate.verify.html import _counted
+
+  assert _counted(1, "leaf|leaves") == "1 leaf"
+  assert _counted(0, "leaf|leaves") == "0 leaves"
