@@ -17,6 +17,7 @@ from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
+from migrate.codemod.transforms import ONE_WAY
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 
@@ -178,9 +179,11 @@ class Calls:
     modules = self._modules_called(node)
     if modules:
       return self._call_module(node, modules, self.text(node.func), None)
+    if self.resolve(node.func) in ONE_WAY and len(node.args) == 1:
+      return self.text(node.args[0])
     if function in ("nn.merge_param", "merge_param") or self.resolve(node.func) == "flax.linen.merge_param":
       first, second = [self.text(a) for a in node.args[1:3]]
-      return f"({first} if {first} is not None else {second})"
+      return f"({first} if {first} is not None else {second})" if first != second else first
     return self.compose(node, self.text)
 
   def suggest(self: Unit, node: ast.Call) -> str:

@@ -53,11 +53,16 @@ def _dead(tree: ast.AST, static: set[str]) -> Iterator[ast.stmt]:
   for store in stores:
     if (root := _root(store)) is not None:
       changed[root] += sum(isinstance(n, ast.Name) and n.id == root for n in ast.walk(store))
+  own: Counter[str] = Counter()  # loads that only make the next value of the name
+  for inner in stores:
+    for target in [inner.target] if isinstance(inner, ast.AugAssign) else inner.targets:
+      if isinstance(target, ast.Name):
+        own[target.id] += sum(isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(inner.value))
   for inner in stores:
     target = inner.target if isinstance(inner, ast.AugAssign) else inner.targets[0]
     if (isinstance(inner, ast.Assign) and len(inner.targets) != 1) or not _is_pure(inner.value):
       continue
-    if isinstance(target, ast.Name) and target.id in static and not loaded[target.id]:
+    if isinstance(target, ast.Name) and target.id in static and loaded[target.id] == own[target.id]:
       yield inner
     root = _root(inner)
     if root in static and loaded[root] == changed[root] and _own(tree, root):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import Chain, InstanceKey, Need, Site, SizeArg, atoms, evaluate, parameters_of
+from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
 from migrate.core.report import Finding
@@ -147,10 +148,10 @@ class SiteSizes:
     at = site.node.lineno
     before = [t for s, t in self.produced if not s.made and s.node.lineno < at and self.readable_at(site, t)]
     found = before[-1] if before and self.untraced else site.arguments.get("features")
-    if found is None:
+    if found is None or likeness(found.rpartition(".")[2]) < 0:  # `vocab_size` is no size of what goes in
       owners = [a.module for a, _, _ in site.made if a.module is not None] or self._kin()
       likely = self.likely_sizes(owners[0]) if owners else []
-      found = likely[0] if likely else None
+      found = likely[0] if likely else found
     if found is not None and self.readable_at(site, found):
       self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{found}`", "an example that runs it",
                         "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip

@@ -176,11 +176,11 @@ class Sizes(MethodSizes, LayerSizes):
     for name in self.field_names:
       value = getattr(module, name, None)
       if type(value) is int:
-        found.append((_likeness(name), f"self.{name}"))
+        found.append((likeness(name), f"self.{name}"))
       elif _is_config(value):
         for attribute in _attributes(value):
           if type(_attribute(value, attribute)) is int:
-            found.append((_likeness(attribute), f"self.{name}.{attribute}"))
+            found.append((likeness(attribute), f"self.{name}.{attribute}"))
     return [text for rank, text in sorted(found, key=lambda f: -f[0]) if rank > 0]
 
   def matches(self: Unit, wanted: Sequence[tuple[Any, int]]) -> list[tuple[int, str]]:
@@ -193,17 +193,17 @@ class Sizes(MethodSizes, LayerSizes):
     for name in self.field_names if wanted else ():
       values = [(getattr(m, name, None), w) for m, w in wanted]
       if all(type(v) is int and v == w for v, w in values):
-        found.append((_likeness(name) + 1, f"self.{name}"))
+        found.append((likeness(name) + 1, f"self.{name}"))
       elif all(type(v) in (tuple, list) and v for v, _ in values):
         for index in (0, -1):
           if all(type(v[index]) is int and v[index] == w for v, w in values):  # pyright: ignore
-            found.append((_likeness(name) - 2, f"self.{name}[{index}]"))
+            found.append((likeness(name) - 2, f"self.{name}[{index}]"))
       elif all(_is_config(v) for v, _ in values):
         for attribute in _attributes(values[0][0]):
           read = [(_attribute(v, attribute), w) for v, w in values]
           if all(type(v) is int and v == w for v, w in read):
             text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], dict) else f"self.{name}.{attribute}"
-            found.append((_likeness(attribute) + 3, text))
+            found.append((likeness(attribute) + 3, text))
     return sorted(found, key=lambda f: -f[0])
 
 
@@ -223,7 +223,7 @@ _OTHER_WORDS = {
 }  # fmt: skip
 
 
-def _likeness(name: str) -> int:
+def likeness(name: str) -> int:
   """How much a name sounds like a number of features."""
   words = set(re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().split("_"))
   if words & _INPUT_WORDS and words & _SIZE_WORDS and not words & _OTHER_WORDS:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.names import lookup
 from migrate.codemod.source import children, dotted
+from migrate.codemod.transforms import ONE_WAY
 from migrate.core.report import Finding
 from migrate.trace.facts import ArraySpec
 
@@ -89,6 +90,8 @@ class Statics:
         if isinstance(inner, ast.Name):
           self._static_name(inner, bound)
       return source.code(node)
+    if isinstance(node, ast.IfExp) and (first := self.true_at_first(node.test)) is not None:
+      return self.static(node.body if first else node.orelse, bound)
     if isinstance(node, ast.Attribute):
       return self._static_attribute(node, bound)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
@@ -124,6 +127,24 @@ class Statics:
         raise NotStatic(source.code(node))
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     raise NotStatic(type(node).__name__)
+
+  def true_at_first(self: Unit, test: ast.AST) -> bool | None:
+    """The answer to whether the module is being initialised, as at construction; None for another question.
+
+    `0 if self.is_mutable_collection("params") else ScanIn(0)` tells initialisation by its parameters.
+    """
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+      inner = self.true_at_first(test.operand)
+      return None if inner is None else not inner
+    if isinstance(test, ast.Name):
+      local = self.env.get(test.id)
+      return self.true_at_first(local.node) if local is not None and isinstance(local.node, ast.Call) else None
+    if not isinstance(test, ast.Call):
+      return None
+    function = dotted(test.func)
+    if function == f"{self.self_name}.is_mutable_collection" and len(test.args) == 1:
+      return True if isinstance(test.args[0], ast.Constant) and test.args[0].value == "params" else None
+    return True if function == f"{self.self_name}.is_initializing" else None
 
   def _static_base(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str | None:
     try:
@@ -229,6 +250,8 @@ class Statics:
     function = dotted(node.func)
     if function in (f"{self.self_name}.is_initializing",):
       return "True"
+    if self.true_at_first(node):
+      return "True"
     if self.in_setup and function in (f"{self.self_name}.param", f"{self.self_name}.variable"):
       return self.setup_variable(node)
     if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
@@ -240,6 +263,8 @@ class Statics:
         text = self.pick(dims[0], bound)
         if text is not None:
           return text
+    if self.resolve(node.func) in ONE_WAY and len(node.args) == 1:
+      return self.static(node.args[0], bound)
     if self.resolve(node.func) == "flax.linen.merge_param" and len(node.args) == 3:
       first, second = [self.static(a, bound) for a in node.args[1:]]
       return f"({first} if {first} is not None else {second})"

@@ -33,3 +33,7 @@ DECORATORS = {
 
 for _home in ("dtypes", "linear", "normalization", "attention", "recurrent"):
   TRANSFORMS[f"flax.linen.{_home}.promote_dtype"] = "template:dtypes.promote_dtype"
+
+# axes of collections that a scan only reads or only writes: NNX needs the axis alone
+ONE_WAY = {f"flax.{home}.{name}" for home in ("linen.partitioning", "linen", "core.lift", "core", "typing") for name in (
+  "ScanIn", "ScanOut", "In", "Out")}  # fmt: skip

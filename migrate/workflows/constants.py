@@ -36,8 +36,8 @@ def with_constants(function: Callable[P, T]) -> Callable[P, T]:
       try:
         with jax.ensure_compile_time_eval():
           return function(*args, **kwargs)
-      except Exception:
-        raise error from None
+      except Exception as second:
+        raise (error if _wants_a_value(second) else second) from None
 
   return run
 

@@ -52,3 +52,47 @@ def test_vmap_of_a_class(tmp_path):
         return many()(x)
     """
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 3)"])
+
+
+def test_scan_whose_axes_depend_on_whether_parameters_are_made(tmp_path):
+  source = """
+    from flax.linen.partitioning import ScanIn
+
+
+    class Layer(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x, mask):
+        return x + nn.Dense(self.width)(x) * mask, None
+
+
+    class Model(nn.Module):
+      width: int = 5
+      depth: int = 3
+      axis: int = 0
+
+      @nn.compact
+      def __call__(self, x, mask):
+        layer = Layer
+        layer = nn.remat(layer)
+        initializing = self.is_mutable_collection("params")
+        params_spec = self.axis if initializing else ScanIn(self.axis)
+        x, _ = nn.scan(
+          layer,
+          variable_axes={"params": params_spec},
+          split_rngs={"params": True},
+          in_axes=(nn.broadcast,),
+          length=self.depth,
+        )(width=self.width, name="layers")(x, mask)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path,
+    source,
+    "Model(), x(2, 5), x(2, 1)",
+    held_out=["Model(7, 2), x(3, 7), x(3, 1)", "Model(axis=1), x(2, 5), x(2, 1)"],
+  )
+  assert "    params_spec = self.axis\n" in ported.text
+  assert "self.layers = scan(\n      layer,\n" in ported.text
+  assert "  def __call__(self, x, mask):\n    x, _ = self.layers(x, mask)\n    return x\n" in ported.text
