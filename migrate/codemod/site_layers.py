@@ -205,8 +205,4 @@ class SiteLayers:
 
   def callee(self: Unit, site: Site) -> str:
     """The text of what is called, for `__init__`."""
-    text = self.static(site.node.func)
-    statement: ast.AST | None = site.node
-    while statement is not None and not isinstance(statement, ast.stmt):
-      statement = self.source.parents.get(statement)
-    return self.hung(statement, text) if statement is not None and not self.in_setup else text
+    return self.static(site.node.func)
