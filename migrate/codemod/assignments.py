@@ -197,7 +197,7 @@ class Assignments:
 
   def _target_text(self: Unit, node: ast.stmt) -> str:
     if isinstance(node, ast.AnnAssign):
-      return f"{self.source.code(node.target)}: {self.source.code(node.annotation)}"
+      return f"{self.source.code(node.target)}: {self.text(node.annotation)}"
     return " = ".join(self.source.code(t) for t in node.targets)  # type: ignore[attr-defined]
 
   def rebinding(self: Unit, name: str) -> None:

@@ -98,3 +98,19 @@ def test_list_of_layers_whose_sizes_run(tmp_path):
     held_out=["Model((5, 2, 13)), x(2, 11)"],
   )
   assert ported.hoisted == []
+
+
+def test_annotated_local_of_a_linen_type(tmp_path):
+  source = """
+    from flax.linen.recurrent import Carry
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        cell = nn.SimpleCell(4)
+        carry: Carry = jnp.zeros((x.shape[0], 4))
+        layer: nn.Module = nn.Dense(3)
+        return layer(cell(carry, x)[1])
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
+  assert "carry: Any = jnp.zeros((x.shape[0], 4))" in ported.text
