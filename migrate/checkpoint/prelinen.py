@@ -23,12 +23,7 @@ def linen_names(paths: Collection[Path]) -> Callable[[Path], Path] | None:
   Args:
     paths: of all parameters, and of all other variables.
   """
-  parents: dict[Path, set[tuple[int, str]]] = {}
-  for path in paths:
-    for end in range(len(path) - 1):
-      match = _AUTOMATIC.fullmatch(str(path[end]))
-      if match is not None:
-        parents.setdefault(path[:end], set()).add((int(match[2]), match[1]))
+  parents = _counted(paths)
   if any(len({n for n, _ in found}) < len(found) for found in parents.values()):
     return None
   if not any(_first(found, cls) for found in parents.values() for _, cls in found):
@@ -47,18 +42,23 @@ def surely_old(paths: Collection[Path]) -> bool:
 
   With that a single class that begins at 1 is not enough: what came before it may have no parameters in Linen either.
   """
+  for found in _counted(paths).values():
+    numbers, classes = {n for n, _ in found}, {c for _, c in found}
+    if len(numbers) == len(found) > 2 and 0 in numbers and len(classes) > 1:
+      if any(_first(found, c) for c in classes):
+        return True
+  return False
+
+
+def _counted(paths: Collection[Path]) -> dict[Path, set[tuple[int, str]]]:
+  """{module: its children with automatic names, as (number, class)}."""
   parents: dict[Path, set[tuple[int, str]]] = {}
   for path in paths:
     for end in range(len(path) - 1):
       match = _AUTOMATIC.fullmatch(str(path[end]))
       if match is not None:
         parents.setdefault(path[:end], set()).add((int(match[2]), match[1]))
-  for found in parents.values():
-    numbers, classes = {n for n, _ in found}, {c for _, c in found}
-    if len(numbers) == len(found) > 2 and 0 in numbers and len(classes) > 1:
-      if any(_first(found, c) for c in classes):
-        return True
-  return False
+  return parents
 
 
 def _first(found: set[tuple[int, str]], cls: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pytest
 
 from migrate.core.report import MigrateError
 
@@ -57,3 +58,32 @@ def one_screen(error: MigrateError) -> None:
   """A message for a user: findings, on one screen."""
   assert error.findings
   assert str(error).count("\n") < 24
+
+
+def check_written(place, write, read) -> None:
+  """What a format of one file writes is read back, paths and bits."""
+  write(place, {**LEAVES, ("opt_state", 0): None})
+  stored = read(place)
+  check(stored)
+  assert set(stored.leaves) == set(LEAVES)
+  assert stored.empty == (("opt_state", 0),)
+
+
+def check_lazy(place, write, read) -> None:
+  """A format of one file reads an array when it is asked for it."""
+  write(place, LEAVES)
+  stored = read(place)
+  place.write_bytes(b"")
+  with pytest.raises((MigrateError, ValueError)):
+    stored.leaves[("params", "Dense_0", "kernel")].read()
+
+
+def check_damaged(place, write, read, rng: np.random.Generator) -> None:
+  """A damaged file of one of these formats is an error for people, or read."""
+  write(place, LEAVES)
+  place.write_bytes(mangled(place.read_bytes(), rng))
+  try:
+    for leaf in read(place).leaves.values():
+      leaf.read()
+  except MigrateError as error:
+    one_screen(error)

@@ -14,7 +14,7 @@ from flax import nnx
 from migrate.core.declare import ModelMapping, fresh, move
 from migrate.core.report import MigrateError
 from migrate.workflows.convert import convert_checkpoint
-from migrate.workflows.live import live_leaves
+from migrate.workflows.live import abstract, live_leaves
 from migrate.workflows.restore import restore
 from migrate.workflows.verify_checkpoint import verify_checkpoint
 from tests.workflows.small import equal, save
@@ -192,3 +192,17 @@ def test_host_arrays_keep_their_dtype():
 def test_a_model_that_does_not_build_is_named():
   with pytest.raises(MigrateError, match="ValueError: no such size"):
     live_leaves(lambda: (_ for _ in ()).throw(ValueError("no such size")), [])
+
+
+def test_shapes_of_a_model_of_many_layers_take_no_counting(monkeypatch):
+  counted = nnx.RngStream.__call__
+  calls = []
+  monkeypatch.setattr(nnx.RngStream, "__call__", lambda self: (calls.append(1), counted(self))[1])
+  watched = nnx.RngStream.__call__
+  model = abstract(lambda: nnx.List([nnx.Linear(2, 3, rngs=nnx.Rngs(0)) for _ in range(3)]))
+  assert calls == []
+  assert nnx.RngStream.__call__ is watched
+  assert model[2].kernel.get_value().shape == (2, 3)
+  with pytest.raises(ZeroDivisionError):
+    abstract(lambda: 1 // 0)
+  assert nnx.RngStream.__call__ is watched
