@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.names import spoken
 from migrate.codemod.scope import Block, Local, Stmt
-from migrate.codemod.settled import settled_branch
+from migrate.codemod.settled import is_plain, negated, settled_branch
 from migrate.codemod.site import SizeArg
 from migrate.codemod.static import NotStatic
 
@@ -97,7 +99,7 @@ class Compound:
     other: list[Stmt | Block] = []
     self.block = other
     tail: str | None = ""
-    self.guards[-1] = _negated(static) if static is not None else "True"
+    self.guards[-1] = negated(static) if static is not None else "True"
     if node.orelse:
       tail = self._else(node)
     self.guards.pop()
@@ -206,7 +208,7 @@ class Compound:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
       # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
       known = [t for t in map(self.static_test, test.values) if t is not None]
-      return " and ".join(t if _plain(t) else f"({t})" for t in known) or None
+      return " and ".join(t if is_plain(t) else f"({t})" for t in known) or None
     try:
       text = self.static(test)
     except NotStatic:
@@ -247,7 +249,7 @@ class Compound:
       header = (lambda: f"for {target_text} in {static}:") if static is not None else None
     if header is None and not self.makes_here(node.body):
       return self._dynamic_loop(node)
-    loop = self.new_loop(node, self._index(node), header is not None)
+    loop = self.new_loop(node, spoken(self, node, self._index(node)), header is not None)
     header = header or (lambda: self.rounds(loop))
     target = node.target if isinstance(node, ast.For) else None
     entry = {n: dataclasses.replace(v) for n, v in self.env.items()}
@@ -268,6 +270,8 @@ class Compound:
     text_header = self._header(node, node.body)
     self.loops.append(loop)
     body = self.body(node.body)
+    if loop.index is not None and f"[{loop.index}]" in body:
+      text_header = re.sub(r"(?<=for )(\(?)_\b", rf"\g<1>{loop.index}", text_header, count=1)
     for local, axis, fresh in carried.values():
       now = self.env.get(local)
       if now is not None and now.dims and axis < len(now.dims) and fresh not in now.dims[axis][:1]:
@@ -380,18 +384,10 @@ class Compound:
     return name
 
 
-def _negated(test: str) -> str:
-  return f"not {test}" if _plain(test) else f"not ({test})"
-
-
 def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
-
-
-def _plain(text: str) -> bool:
-  return " or " not in text and " if " not in text and "lambda" not in text
 
 
 def _iterator(attr: str) -> str:

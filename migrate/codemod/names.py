@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -110,3 +111,15 @@ def spell(full: str, nnx: str = "nnx") -> tuple[str, str]:
     return nnx, "from flax import nnx"
   module, _, name = full.rpartition(".")
   return name, f"from {module} import {name}"
+
+
+def spoken(unit: Any, node: ast.AST, index: str | None) -> str | None:
+  """The name that counts the rounds of a loop; for `_`, under which nothing is looked up, one that is free."""
+  if index != "_":
+    return index
+  method = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), node)
+  used = {n.id for n in ast.walk(method) if isinstance(n, ast.Name)} | {
+    n.arg for n in ast.walk(method) if isinstance(n, ast.arg)
+  }
+  read = any(isinstance(n, ast.Name) and n.id == "_" and isinstance(n.ctx, ast.Load) for n in ast.walk(method))
+  return index if read else next((n for n in "ijk" if n not in used), index)

@@ -38,3 +38,13 @@ def settled_branch(unit: Unit, node: ast.If, test: str, body: str, tail: str) ->
 def _step_back(text: str, inner: str, outer: str) -> str:
   """Lines of a block, indented as what stood around it."""
   return "".join(outer + line.removeprefix(inner) if line.startswith(inner) else line for line in text.splitlines(True))
+
+
+def negated(test: str) -> str:
+  """The opposite of a test, as text."""
+  return f"not {test}" if is_plain(test) and " and " not in test else f"not ({test})"
+
+
+def is_plain(text: str) -> bool:
+  """Whether a text needs no parentheses among others."""
+  return " or " not in text and " if " not in text and "lambda" not in text

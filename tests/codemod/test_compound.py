@@ -316,3 +316,21 @@ def test_name_bound_in_a_branch_that_never_ran_is_that_of_the_other(tmp_path):
         return dense(3)(dense(7)(x))
     """
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 6)"])
+
+
+def test_rounds_that_nobody_counted(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x, i=1):
+        for _ in range(self.depth):
+          x = nn.Dense(4)(x) * i
+        for _ in range(self.depth):
+          x = nn.relu(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(3, 4)"])
+  assert "for j in range(self.depth):\n      x = self.dense[j](x) * i\n" in ported.text
+  assert "for _ in range(self.depth):\n      x = nnx.relu(x)" in ported.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrate.codemod.settled import negated
 from tests.codemod.support import port_and_check
 
 
@@ -54,3 +55,9 @@ def test_a_condition_of_the_owner_stays(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
   assert "if False:" in ported.text
+
+
+def test_the_opposite_of_a_test():
+  assert negated("self.a") == "not self.a"
+  assert negated("self.a and self.b") == "not (self.a and self.b)"
+  assert negated("self.a or self.b") == "not (self.a or self.b)"
