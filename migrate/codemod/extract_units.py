@@ -109,7 +109,7 @@ def split_units(data: bytes, tree: ast.Module) -> list[Unit]:
   last_line = 0
   for node in tree.body:
     first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-    end_line = node.end_lineno or node.lineno
+    end_line = _last_line(data, node)
     if units and first <= last_line:
       unit = units[-1]
       unit.nodes.append(node)
@@ -122,6 +122,19 @@ def split_units(data: bytes, tree: ast.Module) -> list[Unit]:
     unit.binds = bound_names(unit.nodes)
     unit.uses = read_names(unit.nodes) | type_comment_names(data[unit.code : unit.end].decode())
   return units
+
+
+def _last_line(data: bytes, node: ast.stmt) -> int:
+  """The last line of a statement; indented comments that end a class or function are its own."""
+  end = node.end_lineno or node.lineno
+  if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    return end
+  for number, line in enumerate(data.splitlines()[end:], end + 1):
+    if line[:1] in (b" ", b"\t") and line.lstrip().startswith(b"#"):
+      end = number
+    elif line.strip():
+      break
+  return end
 
 
 def mutated_names(tree: ast.Module) -> set[str]:

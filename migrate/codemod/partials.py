@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site
 from migrate.codemod.sizes_pool import wrap
 
@@ -161,6 +162,9 @@ class Partials:
     order = list(base.positional) if base is not None else []
     fates = {a.linen: a for a in base.args if a.linen is not None} if base is not None else {}
     given: list[tuple[str | None, str]] = []
+    written, last = remarks_of(self.source, node)
+    remarks, pending = [written[node.args[0]]], Remark()
+    nodes = [*node.args[1:], *(k for k in node.keywords if k.arg not in left)]
     for i, value in enumerate(node.args[1:]):
       given.append((order[i] if i < len(order) else None, self.static(value, bound)))
     for keyword in node.keywords:
@@ -169,14 +173,18 @@ class Partials:
       given.append(
         (keyword.arg, self.static(keyword.value, bound) if keyword.arg else f"**{self.static(keyword.value, bound)}")
       )
-    for name, text in given:
+    for part, (name, text) in zip(nodes, given, strict=True):
+      remark = Remark([*pending.every, *written[part].above], written[part].trailing)
+      arg = fates.get(name) if name is not None else None
+      if arg is not None and (arg.fate == "ignore" or (arg.fate == "refuse" and text in arg.allow)):
+        pending = remark
+        continue
+      remarks.append(remark)
+      pending = Remark()
       if name is None:
         pieces.append(text)
         continue
-      arg = fates.get(name)
       if arg is not None:
-        if arg.fate == "ignore" or (arg.fate == "refuse" and text in arg.allow):
-          continue
         if arg.fate == "convert":
           text = self.template(arg.code.replace("{value}", text))
         name = arg.nnx or name
@@ -185,7 +193,9 @@ class Partials:
       for name, code in base.exact.args:
         pieces.append(f"{name}={self.template(code)}")
     function = self.static(node.func, bound)
-    return f"{function}({', '.join(pieces)})"
+    if not any(written.values()) and not last:
+      return f"{function}({', '.join(pieces)})"
+    return layout_call(function, pieces, "", 100, remarks, [*pending.every, *last])
 
   def _partial_half(self: Unit, node: ast.Call) -> bool:
     for event in self.events(node):

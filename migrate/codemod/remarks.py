@@ -49,6 +49,15 @@ def remarks_of(source: Source, call: ast.Call) -> tuple[dict[ast.AST, Remark], l
   return found, []
 
 
+def comments_in(source: Source, node: ast.AST) -> tuple[str, ...]:
+  """Every comment inside an expression, in order."""
+  text = source.between(*source.span(node))
+  if "#" not in text:
+    return ()
+  first, own = _comments(text)
+  return (first, *own) if first else tuple(own)
+
+
 def _comments(gap: str) -> tuple[str, list[str]]:
   """The comment on the first line of the text between two arguments, and those below it."""
   first, own = "", []
@@ -90,6 +99,7 @@ def layout_call(
     remark = (remarks[i] if i < len(remarks) else None) or Remark()
     body += "".join(f"{inner}{c}\n" for c in remark.above)
     text = argument.replace("\n", "\n" + inner) if argument.endswith("\n)") else argument
-    body += f"{inner}{text}," + (f"  {remark.trailing}" if remark.trailing else "") + "\n"
+    comma = "" if text.rpartition("\n")[2].lstrip().startswith("#") else ","  # the last of several, with its comma
+    body += f"{inner}{text}{comma}" + (f"  {remark.trailing}" if remark.trailing else "") + "\n"
   body += "".join(f"{inner}{c}\n" for c in last)
   return f"{function}(\n{body}{indent})"

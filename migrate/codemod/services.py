@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
 from migrate.codemod.source import dotted
 from migrate.core.report import Finding
@@ -142,7 +143,8 @@ class Services:
     del indent
     owners = self.variable_sites[-1].names
     partial = any(k not in owners for k in self.instances)
-    self.block.append(Stmt(text, keep=True, comments=self.take_comments(), partial=partial))
+    comments = () if self.in_setup else comments_in(self.source, node)
+    self.block.append(Stmt(text, keep=True, comments=(*self.take_comments(), *comments), partial=partial))
     if collection == "params":
       return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
     self.env_variable(node)

@@ -14,6 +14,7 @@ from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
+from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
@@ -44,10 +45,19 @@ def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
       lead = ""
     text = _setup_statement(unit, statement)
     if text is not None:
-      out += lead + text
+      inside = [c for n in _variables_of(unit, statement) for c in comments_in(unit.source, n)]
+      out += lead + "".join(f"{unit.source.indent(statement)}{c}\n" for c in inside) + text
     out += "".join(f"{unit.source.indent(statement)}{line}\n" for line in unit.after_setup)
     unit.after_setup.clear()
   return out
+
+
+def _variables_of(unit: Unit, statement: ast.stmt) -> list[ast.Call]:
+  """Calls of a simple statement that make variables: their text is written anew, so that comments inside go above."""
+  if not isinstance(statement, ast.Assign | ast.AnnAssign):
+    return []
+  calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
+  return [c for c in calls if unit.source.code(c.func) in (f"{unit.self_name}.param", f"{unit.self_name}.variable")]
 
 
 def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from flax import linen as nn
@@ -16,6 +17,9 @@ from migrate.codemod.sizes_pool import TOKEN, closed
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
+
+
+_OPENING = re.compile(r"(?:[(\s\\]|#[^\n]*\n)*$")  # parentheses, space and comments before a value
 
 
 class Statements:
@@ -63,10 +67,8 @@ class Statements:
     start, end = self.source.span(value)
     stop = self.source.span(statement)[1]
     before = self.source.between(self.source.span(statement)[0], start)
-    cut = len(before)
-    while cut and before[cut - 1] in "( \n\t\\":
-      cut -= 1
-    opening = before[cut:]
+    found = _OPENING.search(before)
+    opening = found.group(0) if found is not None else ""
     return (opening.lstrip(" ") if "(" in opening else "", self.source.between(end, stop))
 
   def statement(self: Unit, node: ast.stmt) -> str | None:

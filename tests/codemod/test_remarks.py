@@ -85,3 +85,57 @@ def test_every_comment_of_a_layer_survives_those_of_dropped_arguments_too(tmp_pa
     "only while training",
   ):
     assert f"# {comment}" in ported.text
+
+
+def test_every_comment_of_a_class_survives(tmp_path):
+  source = """
+    class Model(nn.Module):
+      # c0 above a field
+      width: int = 7  # c1 beside it
+      # c2 above the call
+
+      @nn.compact
+      def __call__(self, x):  # c3 on the def
+        w = self.param(
+          "w",  # c4 name
+          nn.initializers.ones,  # c5 init
+          (x.shape[-1],),  # c6 shape
+        )  # c7 end
+        dense = functools.partial(
+          nn.Dense,  # c8 layer
+          # c9 above
+          use_bias=False,  # c10 beside
+        )
+        x = dense(
+          self.width,  # c11 width
+        )(
+          x * w  # c12 argument
+        )
+        y = nn.Sequential([
+          # c13 in a list
+          nn.Dense(5),  # c14 first
+          nn.Dense(self.width),
+          # c15 end
+        ])(x)
+        for i in range(2):  # c16 loop
+          # c17 in it
+          y = nn.Dense(self.width)(y)  # c18 layer
+          # c19 end of loop
+        # c20 before return
+        return (  # c21 open
+          y + x  # c22 sum
+          # c23 close
+        )
+        # c24 last of all
+
+
+    class Other(nn.Module):
+      def setup(self):
+        self.w = self.param("w", nn.initializers.ones, (3,))  # c25 other
+
+      def __call__(self, x):
+        return x * self.w
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Other(), x(2, 3)")
+  for i in range(26):
+    assert f"# c{i} " in ported.text, i
