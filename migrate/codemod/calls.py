@@ -86,7 +86,7 @@ class Calls:
     if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
       return f"({self.derived[node.attr]})"
     if own and node.attr in self.array_attributes | self.host_attributes and isinstance(node.ctx, ast.Load):
-      return f"self.{node.attr}[...]"
+      return f"self.{node.attr}[...]" if self._holds_array(node) else self.tree_value(f"self.{node.attr}", node)
     if not own and isinstance(node.ctx, ast.Load):
       lost = self.lost_attribute(node)
       if lost is not None:
@@ -173,7 +173,7 @@ class Calls:
     site = self.site_of(node.func)
     if site is not None:
       return self.call_site(node, site)
-    tied = self._applied(node)
+    tied = self._applied(node) or self._variable_of_layer(node)
     if tied is not None:
       return tied
     modules = self._modules_called(node)

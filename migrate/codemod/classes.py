@@ -263,6 +263,11 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
       continue
     else:
       unit.env, unit.parameters, unit.self_name = {}, set(), ""
+      inner = next((r for r in unit.results.values() if r.info.node is statement), None)
+      if inner is not None:  # a module class inside this one
+        out += lead + inner.text
+        unit.imports |= inner.imports
+        continue
       if isinstance(statement, ast.Expr):
         text = source.code(statement)
       else:

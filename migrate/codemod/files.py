@@ -287,7 +287,9 @@ def _top_level(
 
 def _replace(source: Source, results: Sequence[ClassResult], top: dict[ast.stmt, str]) -> str:
   data = source.data
-  texts: list[tuple[ast.stmt, str]] = [(r.info.node, r.text) for r in results] + list(top.items())
+  nodes = {r.info.node for r in results}
+  outer = [r for r in results if not any(n in nodes for n in source.enclosing(r.info.node))]
+  texts: list[tuple[ast.stmt, str]] = [(r.info.node, r.text) for r in outer] + list(top.items())
   for node, text in sorted(texts, key=lambda t: -t[0].lineno):
     start = source.offset(source.first_line(node), 0)
     last = node.end_lineno or node.lineno

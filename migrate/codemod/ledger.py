@@ -197,12 +197,20 @@ def derive(
   pairs: dict[tuple[Path, type], tuple[Visit, Visit]] = {}
   # Linen wraps `__getattr__` and its like too: they run at any time, in NNX's own code as well
   methods = {c.method for c in fact.calls if c.method != "setup" and not c.method.startswith("__")} | {"__call__"}
+  visits = {run: linen_visits(project, fact, run) for run, _ in runs}
+  later = {v.path for run, found in visits.items() if run for v in found}
+  only_init: list[Visit] = []
   for run, call in runs:
-    for theirs, mine in pair(
-      linen_visits(project, fact, run), nnx_visits(model, call, (), methods, templates), f"{fact.name}, run {run}"
-    ):
+    linen, ported = visits[run], nnx_visits(model, call, (), methods, templates)
+    if not run and later and len(linen) > len(ported):
+      only_init = [v for v in linen if v.path not in later]
+      linen = [v for v in linen if v.path in later]
+    for theirs, mine in pair(linen, ported, f"{fact.name}, run {run}"):
       assert theirs.cls is not None
       pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))
+  for theirs, mine in never_called_again(model, only_init, [m for _, m in pairs.values()]):
+    assert theirs.cls is not None
+    pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))
   variables = set(_paths(fact.variables))
   rules: list[Rule] = []
   named: set[tuple[str, ...]] = set()
@@ -217,6 +225,21 @@ def derive(
     "modules": {_show(t.path): _show(m.path) for t, m in pairs.values() if tuple(map(str, t.path)) not in fact.shared},
   }
   return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
+
+
+def never_called_again(model: Any, linen: Sequence[Visit], called: Sequence[Visit]) -> list[tuple[Visit, Visit]]:
+  """Modules that Linen runs only to initialize them, each with the one of its name, or the only one of its kind, that nothing calls."""
+  taken = {m.path for m in called}
+  free = [(_path(p), m) for p, m in nnx.iter_modules(model) if _path(p) and _path(p) not in taken]
+  found = []
+  for theirs in linen:
+    alike = [(p, m) for p, m in free if type(m).__name__ == theirs.kind]
+    named = [(p, m) for p, m in alike if str(p[-1]) == str(theirs.path[-1] if theirs.path else "")]
+    path, module = next(iter(named or (alike if len(alike) == 1 else [])), (None, None))
+    if path is not None:
+      free = [(p, m) for p, m in free if p != path]
+      found.append((theirs, Visit(path, theirs.kind, None, type(module), module)))
+  return found
 
 
 def _unused(

@@ -133,8 +133,12 @@ class Services:
     made = self.initial_value(maker, pieces, collection, node)
     indent = self.init_indent
 
+    tree = collection == "params" and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)
+    if tree:
+      self.need_import("import jax")
+
     def text() -> str:
-      inner = f"{kind}({made()})"
+      inner = f"nnx.data(jax.tree.map({kind}, {made()}))" if tree else f"{kind}({made()})"
       return f"self.{attr}.append({inner})" if looped else f"self.{attr} = {inner}"
 
     looped = bool(self.loops)
@@ -146,9 +150,34 @@ class Services:
     comments = () if self.in_setup else comments_in(self.source, node)
     self.block.append(Stmt(text, keep=True, comments=(*self.take_comments(), *comments), partial=partial))
     if collection == "params":
-      return f"{reference}[...]" if self._holds_array(node) else f"{reference}.get_value()"
+      return f"{reference}[...]" if self._holds_array(node) else self.tree_value(reference, node)
     self.env_variable(node)
     return reference
+
+  def _variable_of_layer(self: Unit, node: ast.Call) -> str | None:
+    """`layer.get_variable("params", "kernel")` reads the attribute."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "get_variable" or len(node.args) < 2:
+      return None
+    owners = [e.value for e in self.events(node.func.value)]
+    names = [a.value for a in node.args[:2] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    if not owners or not all(isinstance(o, nn.Module) for o in owners) or len(names) < 2 or not names[1].isidentifier():
+      return None
+    record = self.project.record(type(owners[0]))
+    known = {leaf.linen[0]: leaf.nnx[0] for leaf in record.leaves if not leaf.ops} if record is not None else {}
+    path = known.get((names[0], names[1]), (names[1],)) if record is not None else (names[1],)
+    text = f"{self.text(node.func.value)}.{'.'.join(map(str, path))}"
+    return f"{text}[...]" if self._holds_array(node) else text
+
+  def tree_value(self: Unit, reference: str, node: ast.AST) -> str:
+    """The arrays of a parameter that is a tree of them."""
+    if self._boxed(node):
+      return f"{reference}.get_value()"
+    self.need_import("import jax")
+    return f"jax.tree.map(lambda v: v[...], {reference}, is_leaf=lambda v: isinstance(v, nnx.Variable))"
+
+  def _boxed(self: Unit, node: ast.AST) -> bool:
+    """Whether a parameter came in a box with axis names."""
+    return any(isinstance(e.value, nn.meta.AxisMetadata) for e in self.events(node))
 
   def _same_variable(self: Unit, collection: str, name: Any) -> str | None:
     """The attribute of a variable of that name in another branch: Linen lets an instance have only one of them."""

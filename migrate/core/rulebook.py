@@ -168,6 +168,9 @@ RULES = (
            "Annotate the model alike, or leave partitioning out: the model's own annotation then stays."),
   RulePage("L2N301", "the ported model calls something else", "error",
            "Run side by side, the two models call different layers.", "Compare the rewritten source there with the original."),
+  RulePage("L2N302", "the ported model raised", "error",
+           "The rewritten source was run once, abstractly, and raised: it holds something that only Linen modules have.",
+           "Look at the line; the original is beside it."),
   RulePage(
     "L2N400", "training code whose model is not NNX yet", "eye",
     "Training code is rewritten together with its model. No module class was rewritten in this run, or nothing in the files calls "

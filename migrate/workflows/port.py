@@ -313,12 +313,9 @@ def _mapping(
       mine = [f for f in frame if str(folder) in f.filename]
       where = f"{Path(mine[-1].filename).relative_to(folder)}:{mine[-1].lineno}" if mine else fact.name
       text = " ".join(str(error).split())[:300]
-      raise refuse(
-        where,
-        f"the ported model raised {type(error).__name__}: {text}",
-        "a model that runs",
-        "look at the line; the original is beside it",
-      ) from error
+      found = f"the ported model raised {type(error).__name__}: {text}"
+      do = "look at the line; the original is beside it"
+      raise MigrateError(Finding(where, found, "a model that runs", do, "error", "L2N302")) from error
   return mapping, draws
 
 

@@ -94,3 +94,23 @@ def test_decorator_that_maps_over_all_arguments(tmp_path):
 def test_decorator_that_maps_over_nothing(tmp_path):
   source = MAPPED.replace("*jax.tree.map({mapped}, args)", "*args")
   assert "class Model(nnx.Module):" in port_and_check(tmp_path, source, "Model(), x(2, 5)").text
+
+
+def test_module_class_inside_another(tmp_path):
+  source = """
+    class Outer(nn.Module):
+      class Inner(nn.Module):
+        width: int
+
+        @nn.compact
+        def __call__(self, x):
+          return nn.Dense(self.width)(x)  # the only layer
+
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x):
+        return Outer.Inner(self.width)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Outer(), x(2, 3)", held_out=["Outer(4), x(2, 7)"])
+  assert ported.text.count("class Inner") == 1

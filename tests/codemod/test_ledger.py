@@ -195,3 +195,16 @@ def test_parameters_in_boxes_with_axis_names_are_told(tmp_path):
   assert set(ported.moves) == {
     "params/Dense_0/kernel", "params/Dense_0/bias", "params/head/kernel", "params/head/bias", "params/shift",
   }  # fmt: skip
+
+
+def test_layers_that_only_init_runs_keep_their_parameters(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        if self.is_initializing():
+          nn.Dense(4, name="extra")(x)
+        return nn.Dense(2)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert ported.moves["params/extra/kernel"] == "extra/kernel"

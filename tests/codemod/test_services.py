@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -129,3 +131,52 @@ def test_has_variable_of_a_layer(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
   assert "made = True" in ported.text
+
+
+def test_parameters_that_are_trees(tmp_path):
+  source = """
+    def make(key, n):
+      return {"w": nn.initializers.normal()(key, (n, 4)), "b": jnp.ones((4,))}
+
+
+    class Compact(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        p = self.param("p", make, x.shape[-1])
+        return x @ p["w"] + p["b"]
+
+
+    class Setup(nn.Module):
+      def setup(self):
+        self.p = self.param("p", make, 3)
+
+      def __call__(self, x):
+        return x @ self.p["w"] + self.p["b"]
+    """
+  port_and_check(tmp_path, source, "Compact(), x(2, 3)", "Setup(), x(2, 3)")
+
+
+def test_variables_of_a_layer_read_by_name(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        dense = nn.Dense(3)
+        norm = nn.LayerNorm()
+        y = norm(dense(x))
+        return y + jnp.sum(dense.get_variable("params", "kernel")) * norm.get_variable("params", "scale")
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.perturb")
+def test_perturbed_values(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = self.perturb("hidden", nn.Dense(4)(x))
+        return nn.Dense(2)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert 'self.perturb("hidden"' in ported.text
