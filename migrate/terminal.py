@@ -41,7 +41,7 @@ def show_findings(findings: Iterable[Finding | Mapping[str, Any]], out: Console,
   for finding in known[:limit]:
     where = shortened(finding.where)
     body = Text()
-    if len(where) > out.width - 8:
+    if len(f"{where}  {finding.rule}") > out.width - 8:
       body.append(f"{where}\n", style="bold")  # a title is cut where it is too long
       where = ""
     body.append(finding.found)

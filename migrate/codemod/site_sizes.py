@@ -167,6 +167,8 @@ class SiteSizes:
 
   def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
     """In a list of layers, the size that the layer before gives."""
+    if self.in_factory is not None:  # its callers give the sizes
+      return None
     if not site.listed or not site.made or site.chain is not None:
       return site.chain.name if site.chain is not None and site.chain.values == values else None
     by_owner: dict[int, list[tuple[Any, Any]]] = {}

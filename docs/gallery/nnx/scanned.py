@@ -40,12 +40,12 @@ class Stack(nnx.Module):
     self.layers = layers
     self.dense = nnx.Linear(in_features, self.features, rngs=rngs)
     blocks = scan(
-          remat(Block, static_argnums=(2,)),
-          variable_axes={"params": 0},
-          split_rngs={"params": True, "dropout": True},
-          in_axes=broadcast,
-          length=self.layers,
-        )
+      remat(Block, static_argnums=(2,)),
+      variable_axes={"params": 0},
+      split_rngs={"params": True, "dropout": True},
+      in_axes=broadcast,
+      length=self.layers,
+    )
     self.blocks = blocks(self.features, self.features, self.hidden, rngs=rngs)
     self.layer_norm = nnx.LayerNorm(self.features, rngs=rngs)
 
