@@ -195,7 +195,8 @@ class Partials:
     function = self.static(node.func, bound)
     if not any(written.values()) and not last:
       return f"{function}({', '.join(pieces)})"
-    return layout_call(function, pieces, "", 100, remarks, [*pending.every, *last])
+    indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
+    return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])
 
   def _partial_half(self: Unit, node: ast.Call) -> bool:
     for event in self.events(node):

@@ -139,3 +139,30 @@ def test_every_comment_of_a_class_survives(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Other(), x(2, 3)")
   for i in range(26):
     assert f"# c{i} " in ported.text, i
+
+
+def test_comments_inside_a_partial_of_setup_survive(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        dense = functools.partial(
+          nn.Dense,
+          self.width,  # how wide
+          # kernel_init=later,
+          use_bias=False
+        )
+        self.first = dense()
+        if self.width > 3:
+          more = functools.partial(
+            nn.Dense,  # the same again
+            self.width,
+          )
+          self.second = more(name="other")
+
+      def __call__(self, x):
+        return self.second(self.first(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(4), x(2, 3)"])
+  assert all(c in ported.text for c in ("# how wide", "# kernel_init=later,", "# the same again"))
