@@ -333,13 +333,12 @@ def _prove(
   specs: Sequence[ExampleSpec], facts: Sequence[Facts], draft: Draft, staging: Path, layout: Layout, say: Progress
 ) -> list[ExampleReport]:
   from migrate.workflows.proof import verify_ported
+  from migrate.workflows.tracing import nothing_ported
 
   reports = []
   for spec, fact in zip(specs, facts, strict=True):
     if fact.name not in draft.mappings:
-      found = draft.failures.get(fact.name) or (
-        Finding(fact.name, "nothing was ported", "a rewritten model class", "read the findings about the source"),
-      )
+      found = draft.failures.get(fact.name) or (nothing_ported(spec, fact),)
       reports.append(failed(fact.name, *found))
       continue
     say(f"verify {fact.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from migrate.core.report import Finding
 from migrate.example import Example, ExampleSpec
 from migrate.trace.facts import Facts
 from migrate.trace.run import trace as run_trace
@@ -30,3 +31,14 @@ def trace(example: Example | Callable[[], Example] | str, *, include: Sequence[s
   if isinstance(example, Example):
     return run_trace(example, include=include)
   return run_trace(example(), name=getattr(example, "__name__", "example"), include=include)
+
+
+def nothing_ported(spec: ExampleSpec, fact: Facts) -> Finding:
+  """Why no model came of an example: usually what `--include` leaves out."""
+  if fact.classes:
+    return Finding(fact.name, "nothing was ported", "a rewritten model class", "read the findings about the source")
+  home = type(spec.build().module).__module__
+  do = f"add --include {home.partition('.')[0]}: what is given takes the place of the model's own package"
+  return Finding(
+    fact.name, f"no included package has a class of the model, which is in {home}", "its package among them", do
+  )
