@@ -71,7 +71,7 @@ def _leaf(place: FilePath, name: str, info: Any, base: int, total: int) -> Store
       return np.zeros(shape, dtype)
     return np.memmap(place, np.uint8, "r", base + start, (size,)).view(dtype).reshape(shape)
 
-  return StoredLeaf(shape, dtype, load, name)
+  return StoredLeaf(shape, dtype, load, name, None, lambda index: load()[index])  # mapped: only what is touched is read
 
 
 def _paths(place: FilePath, metadata: Any, header: dict[str, Any]) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from migrate.checkpoint.remote import RemotePath, place_of
 from migrate.checkpoint.upload import check_remote, uploaded
 from migrate.core.declare import ModelMapping
 from migrate.core.entries import Plan, plan_error
-from migrate.core.paths import Path
+from migrate.core.paths import Path, key
 from migrate.core.plan import make_plan
 from migrate.core.report import refuse
 from migrate.core.training import TrainingState, is_nnx, split_linen, split_nnx
@@ -28,7 +28,7 @@ from migrate.workflows.convert_forward import plan_state, saved_step
 from migrate.workflows.mapping import load_mapping
 from migrate.workflows.random_leaves import check_policy, dropped_keys, linen_keys, nnx_streams
 from migrate.workflows.randomness import rng_variables, roots_of, seeded
-from migrate.workflows.shards import by_shards
+from migrate.workflows.shards import by_shards, on_devices
 from migrate.workflows.state import check_types, optimizer_to_linen, specs, to_linen, variable_leaves, write_values
 
 
@@ -47,8 +47,9 @@ def restore(
 
   Args:
     path: Orbax (tree, step, or CheckpointManager root), msgpack, safetensors or npz.
-    model: an nnx.Module, live or abstract; leaves take the shardings that it has. Targets that the mapping calls
-      `fresh` are left alone.
+    model: an nnx.Module, live or abstract; leaves take the shardings that it has, and each process reads the shards
+      of its own devices, through joins, splits and transpositions too. Targets that the mapping calls `fresh` are
+      left alone.
     optimizer: an nnx.Optimizer to fill from the checkpoint's optimizer state and step.
     mapping: a ModelMapping, or what `migrate.load_mapping` takes; None where all names are kept.
     item: the item of a composite checkpoint.
@@ -96,13 +97,11 @@ def restore(
       str(path), "has no optimizer state", "opt_state and step", "restore the model alone: leave optimizer out"
     )
   variables = {("model", *p): v for p, v in state.variables.items()} if is_nnx(stored.leaves) else state.variables
-  values = list(translate(plan, by_shards(plan, variables, targets)))
+  values = _read(plan, variables, targets)
   opt_values: list[tuple[Path, Any]] = []
   if opt_plan is not None:
     below = {p[1:]: v for p, v in opt_targets.items() if p[0] == "opt_state"}
-    moments = by_shards(opt_plan, _opt_source(state, stored.leaves), below)
-    found = ((p, v) for p, v in translate(opt_plan, moments) if v is not NOTHING)
-    opt_values = [(("opt_state", *p), v) for p, v in found]
+    opt_values = [(("opt_state", *p), v) for p, v in _read(opt_plan, _opt_source(state, stored.leaves), below)]
     opt_values.append((("step",), np.asarray(step).astype(opt_targets[("step",)].get_value().dtype)))
   if rng == "reseed":
     random = list(seeded(model, {"default": jax.random.key(seed)}).items())
@@ -110,6 +109,13 @@ def restore(
   write_values(streams, random)
   write_values(opt_targets, opt_values)
   return model if optimizer is None else (model, optimizer)
+
+
+def _read(plan: Plan, leaves: dict[Path, Any], targets: dict[Path, Any]) -> list[tuple[Path, Any]]:
+  """The values of the targets; of those that are spread over devices only what this process holds is read."""
+  variables = {key(p): v for p, v in targets.items()}
+  made = translate(plan, by_shards(plan, leaves, targets))
+  return [(p, on_devices(v, variables.get(key(p)))) for p, v in made if v is not NOTHING]
 
 
 def _opt_source(state: TrainingState, leaves: Any) -> dict[Path, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,40 +11,13 @@ import numpy as np
 from migrate.checkpoint.stored import StoredLeaf
 from migrate.core.entries import Plan
 from migrate.core.paths import Path, key
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardedLeaf:
-  """A stored leaf that is read as a jax array of that sharding."""
-
-  leaf: StoredLeaf
-  sharding: jax.sharding.NamedSharding
-
-  @property
-  def shape(self) -> tuple[int, ...]:
-    """Its shape."""
-    return self.leaf.shape
-
-  @property
-  def dtype(self) -> Any:
-    """Its NumPy dtype."""
-    return self.leaf.dtype
-
-  def read(self) -> jax.Array:
-    """The array; replicas of a shard are read once."""
-    read: dict[str, np.ndarray] = {}
-
-    def shard(index: Any) -> np.ndarray:
-      if str(index) not in read:
-        assert self.leaf.part is not None
-        read[str(index)] = self.leaf.part(index)
-      return read[str(index)]
-
-    return jax.make_array_from_callback(self.leaf.shape, self.sharding, shard)
+from migrate.core.windows import Window
 
 
 def by_shards(plan: Plan, leaves: Mapping[Path, Any], targets: Mapping[Path, Any]) -> dict[Path, Any]:
-  """The leaves, those that are only renamed and whose targets are sharded as `ShardedLeaf`.
+  """The leaves, those of which a sharded target is made as a `Window`, for `on_devices` to read.
+
+  Tied leaves are compared as a whole, and formats that hold an array in one piece (msgpack, npz) are read so.
 
   Args:
     plan: what becomes of the leaves.
@@ -57,15 +29,40 @@ def by_shards(plan: Plan, leaves: Mapping[Path, Any], targets: Mapping[Path, Any
   tied = {t.path for e in plan.entries if e.fate == "tie" for t in e.targets}
   out = dict(leaves)
   for entry in plan.entries:
-    if entry.ops or entry.fate not in ("same", "move") or len(entry.sources) != 1 or entry.targets[0].path in tied:
+    if entry.fate not in ("same", "move") or any(t.path in tied for t in entry.targets):
       continue
-    path, variable = places.get(key(entry.sources[0].path)), variables.get(key(entry.targets[0].path))
-    leaf = None if path is None else leaves[path]
-    if path is None or variable is None or not isinstance(leaf, StoredLeaf) or leaf.part is None or not leaf.shape:
+    paths = [path for path in (places.get(key(s.path)) for s in entry.sources) if path is not None]
+    if not any(_sharding(variables.get(key(t.path))) for t in entry.targets) or not all(
+      isinstance(leaf := leaves[p], StoredLeaf) and leaf.part is not None and leaf.shape for p in paths
+    ):
       continue
-    value = variable.get_value()
-    sharding = getattr(value, "sharding", None)
-    typed = jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
-    if isinstance(sharding, jax.sharding.NamedSharding) and sharding.num_devices > 1 and not typed:
-      out[path] = ShardedLeaf(leaf, sharding)
+    out |= {path: Window.of(leaves[path]) for path in paths}
   return out
+
+
+def on_devices(value: Any, variable: Any) -> Any:
+  """What a plan made for a Variable: a `Window` is read now, where it is sharded as a jax array of that sharding."""
+  if not isinstance(value, Window):
+    return value
+  sharding = _sharding(variable)
+  if sharding is None:
+    return value.read()
+  read: dict[str, np.ndarray] = {}  # replicas of a shard are read once
+
+  def shard(index: Any) -> np.ndarray:
+    if str(index) not in read:
+      read[str(index)] = value.read(index)
+    return read[str(index)]
+
+  return jax.make_array_from_callback(value.shape, sharding, shard)
+
+
+def _sharding(variable: Any) -> jax.sharding.NamedSharding | None:
+  """How a Variable is spread over devices, if it is."""
+  if variable is None:
+    return None
+  value = variable.get_value()
+  sharding = getattr(value, "sharding", None)
+  if not isinstance(sharding, jax.sharding.NamedSharding) or sharding.num_devices < 2:
+    return None
+  return None if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key) else sharding

@@ -31,13 +31,20 @@ jax.distributed.initialize(f"127.0.0.1:{port}", processes, rank)
 assert jax.device_count() == 8 and jax.local_device_count() == 4
 import migrate
 import migrate.checkpoint.array_writer as writer
+import migrate.checkpoint.orbax as stored
+from migrate.checkpoint.processes import Processes
 
-written = []
+written, read = [], []
 add = writer.ArrayWriter.add
 writer.ArrayWriter.add = lambda self, name, array: (written.append(array.nbytes), add(self, name, array))[1]
+load = stored._Load.__call__
+stored._Load.__call__ = lambda self: (read.append(self.name), load(self))[1]
 mapping = folder + "/mapping.json"
 migrate.convert(folder + "/linen", folder + "/linked", mapping)
 assert sum(written) > 100_000, written  # each writes some of what an op changes
+names = [name for said in Processes.here().gather({"read": read}) for name in said["read"]]
+large = [name for name in names if name.endswith("kernel")]
+assert len(read) < len(names) and large and len(large) == len(set(large)), names  # read once, by one of them
 migrate.convert(folder + "/linen", folder + "/copied", mapping, copy=True)
 migrate.convert(folder + "/zarr", folder + "/streamed", mapping)
 migrate.convert(folder + "/linen", folder + "/summed", mapping, checksum=True)

@@ -27,7 +27,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 import migrate
 from migrate.core.declare import ModelMapping, move
-from migrate.core.ops import Transpose
+from migrate.core.ops import Cast, Concatenate, Reshape, Split, Stack, Transpose
 
 assert jax.device_count() == 8
 mesh = Mesh(np.array(jax.devices()).reshape(2, 4), ("data", "model"))
@@ -103,6 +103,47 @@ same(again.weight[...], kernel.T)
 same(moments.opt_state[0].mu["bias"][...], params["Dense_0"]["bias"] * 2 + 1)
 assert set(whole) <= {()}, whole
 assert parts.count("model.weight.value") == 8 // processes, parts
+
+# what joins, splits, turns, reshapes and casts is traced back to the shards: each process reads its part of it
+rng = np.random.default_rng(0)
+made = {f"layers_{i}": {"kernel": rng.standard_normal((8, 12)).astype(np.float32)} for i in range(4)}
+made |= {"qkv": rng.standard_normal((8, 24)).astype(np.float32), "half": rng.standard_normal((8, 8)).astype(np.float32)}
+made |= {n: rng.standard_normal((8, 4)).astype(np.float32) for n in ("i", "f")}
+made |= {"heads": rng.standard_normal((8, 4, 8)).astype(np.float32)}
+save(folder + "/made", {"params": made})
+rules = ModelMapping((
+  move("params/layers_{i}/kernel", "layers", Stack()),
+  move("params/qkv", ["query", "key", "value"], Split(3)),
+  move(["params/i", "params/f"], "gates", Concatenate(), Transpose()),
+  move("params/half", "half", Transpose(), Cast("bfloat16")),
+  move("params/heads", "heads", Reshape((8, 32))),
+))
+
+
+class Many(nnx.Module):
+  def __init__(self):
+    self.layers, self.gates, self.half = (nnx.Param(jnp.zeros(s)) for s in ((4, 8, 12), (8, 8), (8, 8)))
+    self.half = nnx.Param(jnp.zeros((8, 8), jnp.bfloat16))
+    self.query, self.key, self.value = (nnx.Param(jnp.zeros((8, 8))) for _ in range(3))
+    self.heads = nnx.Param(jnp.zeros((8, 32)))
+
+
+many = Many()
+place = {3: P("data", None, "model"), 2: P("data", "model")}
+at = lambda v: jax.make_array_from_callback(v.shape, NamedSharding(mesh, place[v.ndim]), lambda i: np.asarray(v)[i])
+nnx.update(many, jax.tree.map(at, nnx.state(many)))
+size = []
+whole.clear()
+stored._Load.part = lambda self, index: (found := part(self, index), size.append(found.nbytes))[0]
+migrate.restore(folder + "/made", many, mapping=rules)
+assert not whole, whole
+total = sum(v.nbytes for v in jax.tree.leaves(made))
+assert sum(size) == total // processes, (sum(size), total)
+same(many.layers[...], np.stack([made[f"layers_{i}"]["kernel"] for i in range(4)]))
+same(many.value[...], made["qkv"][:, 16:])
+same(many.gates[...], np.concatenate([made["i"], made["f"]], 1).T)
+same(many.half[...], made["half"].T.astype(jnp.bfloat16))
+same(many.heads[...], made["heads"].reshape(8, 32))
 try:
   migrate.save_linen(folder + "/file", model, None, MAPPING, format="npz")
 except migrate.MigrateError as error:
