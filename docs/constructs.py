@@ -59,7 +59,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("collections of one's own", "a Variable type each", f"{C}test_variables.py::test_collection_of_the_user_s_own_gets_a_type"),
     ("decode mode", "`nnx.Cache`", f"{C}test_services.py::test_cache_of_decoding"),
     ("`put_variable`, `get_variable`, `has_variable`", "attributes", f"{C}test_services.py::test_put_and_get_variable"),
-    ("`is_mutable_collection`", "as in the example, with a finding where calls differ", "L2N109"),
+    ("`is_mutable_collection`", "an attribute that `train()`, `eval()` or `set_attributes` sets", f"{C}test_services.py::test_mutable_collection_asked_for_is_told_by_train_and_eval"),
     ("`make_rng`", "`nnx.Rngs`", f"{C}test_services.py::test_rng_of_the_user_s_own"),
     ("`sow`", "`nnx.Intermediate`", f"{C}test_services.py::test_sown_values_become_intermediates"),
     ("`get_variable` of a submodule", "its attribute", f"{C}test_services.py::test_variables_of_a_layer_read_by_name"),

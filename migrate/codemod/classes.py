@@ -61,7 +61,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   made = setup is not None or checks is not None or bool(init_lines)
-  needs_init = bool(info.fields or made or unit.needs_rngs or not bases)
+  needs_init = bool(info.fields or made or unit.needs_rngs or unit.flags or not bases)
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
   sizes, rename = _size_arguments(unit, _renamed("\n".join([*setup_text, *init_lines]), handed))
   rename = {t: _renamed(e, rename) for t, e in handed.items()} | rename
@@ -94,7 +94,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
                        "Python", "report this class") from error  # fmt: skip
   outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
-                     unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions)  # fmt: skip
+                     unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,
+                     list(unit.flags.values()))  # fmt: skip
 
 
 def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block]:

@@ -19,6 +19,7 @@ from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
 from migrate.core.declare import LayerMapping, ModelMapping, Rule
+from migrate.core.mutable import set_flags
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Facts
 from migrate.trace.run import split_static
@@ -200,7 +201,9 @@ def derive(
   visits = {run: linen_visits(project, fact, run) for run, _ in runs}
   later = {v.path for run, found in visits.items() if run for v in found}
   only_init: list[Visit] = []
+  flags = _flags(model, results)
   for run, call in runs:
+    set_flags(model, flags, call.mutable if run else True)
     linen, ported = visits[run], nnx_visits(model, call, (), methods, templates)
     if not run and later and len(linen) > len(ported):
       only_init = [v for v in linen if v.path not in later]
@@ -223,8 +226,20 @@ def derive(
   metadata = {
     "rng_paths": {_show(m.path): _show(_scope(fact, t.path)) for t, m in pairs.values()},
     "modules": {_show(t.path): _show(m.path) for t, m in pairs.values() if tuple(map(str, t.path)) not in fact.shared},
+    **({"mutable": flags} if flags else {}),
   }
   return ModelMapping(tuple(rules), name=fact.name, metadata=metadata)
+
+
+def _flags(model: Any, results: Mapping[type, ClassResult]) -> dict[str, dict[str, tuple[str, bool]]]:
+  """Attributes of the model's modules that say whether a collection may change."""
+  known = {r.info.cls.__qualname__: r.flags for r in results.values() if r.flags}
+  found: dict[str, dict[str, tuple[str, bool]]] = {}
+  for path, module in nnx.iter_modules(model) if known else ():
+    for flag in (f for base in type(module).__mro__ for f in known.get(base.__qualname__, ())):
+      if hasattr(module, flag.attr):
+        found.setdefault(_show(path), {})[flag.attr] = (flag.collection, flag.mutable)
+  return found
 
 
 def never_called_again(model: Any, linen: Sequence[Visit], called: Sequence[Visit]) -> list[tuple[Visit, Visit]]:

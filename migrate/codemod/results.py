@@ -7,7 +7,7 @@ import dataclasses
 from migrate.codemod.project import ClassInfo
 from migrate.codemod.scope import Dims
 from migrate.codemod.site import SizeArg
-from migrate.codemod.variables import VariableSite
+from migrate.codemod.variables import Flag, VariableSite
 
 
 @dataclasses.dataclass
@@ -45,6 +45,7 @@ class ClassResult:
     hoisted: names of hoisted arguments.
     functions: top-level functions that make layers for it, of any file.
     compact_sites: whether compact methods make layers, which a subclass's own would not.
+    flags: attributes that say whether a collection may change.
   """
 
   info: ClassInfo
@@ -58,3 +59,4 @@ class ClassResult:
   hoisted: list[str]
   compact_sites: bool = False
   functions: list[FunctionResult] = dataclasses.field(default_factory=list)
+  flags: list[Flag] = dataclasses.field(default_factory=list)

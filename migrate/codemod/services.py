@@ -13,6 +13,8 @@ from flax import linen as nn
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
 from migrate.codemod.source import dotted
+from migrate.codemod.static import SOWN
+from migrate.codemod.variables import Flag
 from migrate.core.report import Finding
 
 if TYPE_CHECKING:
@@ -46,11 +48,28 @@ class Services:
     return "False"
 
   def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
-    seen = {e.value for e in self.events(node) if not e.activation.initializing}
+    seen = {e.value for e in self.events(node) if not e.activation.initializing and not e.activation.extra}
+    named = node.args[0] if node.args else next((k.value for k in node.keywords), None)
+    collection = named.value if isinstance(named, ast.Constant) else None
+    if collection == "params":
+      return "True" if seen == {True} else "False"  # it asks whether the model is being initialized
+    if isinstance(collection, str) and collection not in SOWN:
+      return self.mutable_flag(node, collection)
     if len(seen) == 2:
       self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
                         "NNX state is always mutable: True was written", "eye", "L2N109"))  # fmt: skip
     return "False" if seen == {False} else "True"
+
+  def mutable_flag(self: Unit, node: ast.Call, collection: str) -> str:
+    """Whether the caller lets a collection change: an attribute, which `train()` and `eval()` set where NNX has one."""
+    standard = collection == "batch_stats" and "use_running_average" not in self.used
+    if collection not in self.flags:
+      attr = "use_running_average" if standard else self.attribute(f"update_{collection}")
+      self.flags[collection] = Flag(attr, collection, not standard)
+      self.note(Finding(self.where(node), f"whether `{collection}` is mutable is asked for", "an argument of `apply`, which NNX has not",
+                        f"the attribute `{attr}` was written, {self.flags[collection].set_by}", "note", "L2N118"))  # fmt: skip
+    flag = self.flags[collection]
+    return f"self.{flag.attr}" if flag.mutable else f"(not self.{flag.attr})"
 
   def _self_has_variable(self: Unit, node: ast.Call) -> str:
     name = node.args[1] if len(node.args) > 1 else next((k.value for k in node.keywords if k.arg == "name"), None)

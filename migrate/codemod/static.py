@@ -131,7 +131,8 @@ class Statics:
   def true_at_first(self: Unit, test: ast.AST) -> bool | None:
     """The answer to whether the module is being initialised, as at construction; None for another question.
 
-    `0 if self.is_mutable_collection("params") else ScanIn(0)` tells initialisation by its parameters.
+    `0 if self.is_mutable_collection("params") else ScanIn(0)` tells initialisation by its parameters; what `init` makes
+    is mutable then too.
     """
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
       inner = self.true_at_first(test.operand)
@@ -143,7 +144,8 @@ class Statics:
       return None
     function = dotted(test.func)
     if function == f"{self.self_name}.is_mutable_collection" and len(test.args) == 1:
-      return True if isinstance(test.args[0], ast.Constant) and test.args[0].value == "params" else None
+      collection = test.args[0].value if isinstance(test.args[0], ast.Constant) else None
+      return True if isinstance(collection, str) and collection not in SOWN else None
     return True if function == f"{self.self_name}.is_initializing" else None
 
   def _static_base(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str | None:
@@ -283,6 +285,7 @@ def _fixed(node: ast.AST, fixed: Mapping[ast.expr, str]) -> str | None:
   return fixed.get(node) if isinstance(node, ast.expr) else None
 
 
+SOWN = ("intermediates", "perturbations")  # collections that `init` leaves out
 # what a Linen module offers that has no meaning before a call
 _SCOPE = {
   "param", "variable", "make_rng", "has_variable", "get_variable", "put_variable", "variables", "scope", "sow", "perturb",

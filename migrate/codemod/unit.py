@@ -40,7 +40,7 @@ from migrate.codemod.static import NotStatic, Statics
 from migrate.codemod.stock_subclasses import layer_names
 from migrate.codemod.transforms import TRANSFORMS
 from migrate.codemod.trial import Trial
-from migrate.codemod.variables import Variables, VariableSite
+from migrate.codemod.variables import Flag, Variables, VariableSite
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Activation, ArraySpec
 from migrate.trace.instrument import Position
@@ -117,6 +117,7 @@ class Unit(
     self.variable_attrs: dict[str, str] = {}
     self.variable_nodes: set[ast.AST] = set()
     self.variable_sites: list[VariableSite] = []
+    self.flags: dict[str, Flag] = {}
     self.array_attributes: set[str] = set()
     self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}

@@ -42,6 +42,28 @@ class VariableSite:
   looped: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Flag:
+  """An attribute that says whether calls may change a collection, which Linen's callers say with `mutable=`.
+
+  Attributes:
+    attr: the attribute.
+    collection: Linen's collection.
+    mutable: the attribute's value where the collection may change.
+  """
+
+  attr: str
+  collection: str
+  mutable: bool
+
+  @property
+  def set_by(self) -> str:
+    """What sets the attribute, for a comment."""
+    if self.attr == "use_running_average":
+      return "set by model.train() and model.eval()"
+    return f"set by model.set_attributes({self.attr}=...)"
+
+
 class Variables:
   """Rendering of variables, mixed into `Unit`."""
 

@@ -88,7 +88,8 @@ RULES = (
   ),
   RulePage(
     "L2N109", "whether a collection is mutable differs between the calls", "eye",
-    "`is_mutable_collection` is True in some calls and False in others. NNX state can always be changed: True was written.",
+    "`is_mutable_collection` is True in some calls and False in others, of a collection that only the call names or that "
+    "modules sow into. NNX state can always be changed: True was written.",
     "Give the method an argument that says what the caller wants.",
   ),
   RulePage(
@@ -117,6 +118,14 @@ RULES = (
     "`variable_axes`, `variable_broadcast`, `variable_carry` or `split_rngs` of `nn.scan` or `nn.vmap` is a field. It had one "
     "value wherever an example came: NNX's transform was written for that value.",
     "Nothing, unless the field may differ: then change the arguments of the transform with it.",
+  ),
+  RulePage(
+    "L2N118", "whether a collection may change is asked for", "note",
+    "Linen's callers say with `apply(..., mutable=[...])` which collections may change, and `is_mutable_collection` asks for "
+    "it. An NNX module is told by an attribute: `use_running_average` for `batch_stats`, which `model.train()` and "
+    "`model.eval()` set as they set that of `nnx.BatchNorm`, and `update_<collection>` for others.",
+    "Call `model.train()` where Linen's caller gave `mutable=['batch_stats']`, and `model.eval()` where not; "
+    "`model.set_attributes(update_cache=False)` for what is not NNX's own.",
   ),
   RulePage(
     "L2N120", "a file that can't be read", "error",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import jax
 from flax import nnx
 
+from migrate.core.mutable import Flags, set_flags
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.verify import arrays as A
 from migrate.verify.draws import Casting, adopt, cast, draws_as_linen, log_draws, rewind, streams_of
@@ -23,6 +24,7 @@ class Bridge(Protocol):
   """State translation, as the workflows give it (siblings of this package may not be imported here)."""
 
   rng_paths: Mapping[str, str]
+  flags: Flags
 
   def plan(self, variables: Mapping[str, Any], model: nnx.Module) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """How many leaves are carried, which Linen variables have no place, which NNX variables nothing fills."""
@@ -98,7 +100,11 @@ def compare_filled(
 
 
 def cast_streams(model: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Bridge) -> Casting:
-  """Which stream plays which of Linen's draws, from tracing the call. Leaves the streams rewound, without tables."""
+  """Which stream plays which of Linen's draws, from tracing the call. Leaves the streams rewound, without tables.
+
+  What says which collections the call may change is set before.
+  """
+  set_flags(model, bridge.flags, plan.mutable)
   rewind(model, A.stream_keys(plan.rngs, SEED + 1), {})
   if not linen.draws or any(map(draws_as_linen, streams_of(model).values())):
     return Casting()

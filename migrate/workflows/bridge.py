@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrate.core.declare import ModelMapping, Rule
+from migrate.core.mutable import Flags
 from migrate.core.paths import show
 from migrate.core.report import MigrateError
 from migrate.core.translate import translate
@@ -28,6 +29,7 @@ class StateBridge:
     self.mapping = mapping
     self.rng_paths: Mapping[str, str] = dict(mapping.metadata.get("rng_paths", {}))
     self._plan: Any = None
+    self.flags: Flags = dict(mapping.metadata.get("mutable", {}))
 
   def plan(self, variables: Mapping[str, Any], model: Any) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
     """See `migrate.verify.nnx_side.Bridge`."""

@@ -27,6 +27,7 @@ from flax import nnx
 from migrate.codemod.files import Rewriting, rewrite_project
 from migrate.codemod.project import Project
 from migrate.core.declare import ModelMapping
+from migrate.core.mutable import set_flags
 from migrate.core.registry import load_layers
 from migrate.core.report import Finding, MigrateError
 from migrate.core.tree import flatten
@@ -339,6 +340,7 @@ def run_both(
     if mutable is not False:
       ours, changed = ours
     live = nnx.merge(graphdef, state)
+    set_flags(live, mapping.metadata.get("mutable", {}), mutable)
     theirs = getattr(live, call.method)(*args, **kwargs) if call.method else live(*args, **kwargs)
     kept = flatten(to_linen(live, mapping))
     changed = {p: v for p, v in flatten(changed).items() if p in flatten(variables)}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+from flax import nnx
+
+from migrate.workflows.port_files import importing
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -178,3 +182,95 @@ def test_perturbed_values(tmp_path):
   ported = rewrite(tmp_path, source, "Model(), x(2, 3)")
   assert 'x = self.perturb("hidden", self.dense(x))' in ported.text
   assert ported.findings == []
+
+
+STATISTICS = """
+    class Norm(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (x.shape[-1],))
+        now = x.mean(0) if self.is_mutable_collection("batch_stats") else mean.value
+        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+          mean.value = 0.9 * mean.value + 0.1 * now
+        return x - now
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Norm()(nn.Dense(7)(x))
+    """
+
+
+def test_mutable_collection_asked_for_is_told_by_train_and_eval(tmp_path):
+  call = "Example(Model(), (x(2, 5),), calls=(Call((x(2, 5),)), Call((x(2, 5),), mutable=['batch_stats'])))"
+  ported = port_and_check(tmp_path, STATISTICS, call, "Model(), x(3, 4)")
+  assert "self.use_running_average = False  # set by model.train() and model.eval()" in ported.text
+  assert "now = x.mean(0) if (not self.use_running_average) else mean[...]" in ported.text
+  assert ported.mapping.metadata["mutable"] == {"norm": {"use_running_average": ("batch_stats", False)}}
+  assert "L2N118" in {f.rule for f in ported.findings}
+
+
+def test_mutable_collection_of_one_mode_is_right_in_the_other(tmp_path):
+  ported = port_and_check(tmp_path, STATISTICS, "Model(), x(2, 5)", held_out=["Example(Model(), (x(2, 5),), mutable=['batch_stats'])"])  # fmt: skip
+  with importing(ported.out) as load:
+    model = load("ported").build_example(nnx.Rngs(0))
+    x = jnp.arange(10.0).reshape(2, 5)
+    model.eval()
+    model(x)
+    assert not model.norm.mean[...].any()
+    model.train()
+    assert jnp.allclose(model(x).mean(0), 0, atol=1e-5)
+    assert model.norm.mean[...].any()
+
+
+def test_mutable_collection_beside_a_field_of_train_mode(tmp_path):
+  source = """
+    class Model(nn.Module):
+      use_running_average: bool | None = None
+
+      @nn.compact
+      def __call__(self, x, use_running_average: bool | None = None):
+        fixed = nn.merge_param("use_running_average", self.use_running_average, use_running_average)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (x.shape[-1],))
+        if not fixed and self.is_mutable_collection("batch_stats"):
+          mean.value = x.mean(0)
+        return x - mean.value
+    """
+  call = "Example(Model(), (x(2, 5), False), calls=(Call((x(2, 5), False)), Call((x(2, 5), False), mutable=True)))"
+  ported = port_and_check(tmp_path, source, call)
+  assert "if not fixed and self.update_batch_stats:" in ported.text
+
+
+def test_mutable_cache_makes_its_variables_at_construction(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(4)(x)
+        if self.is_mutable_collection("cache"):
+          step = self.variable("cache", "step", lambda: jnp.array(0, jnp.int32))
+          x = x * step.value
+          if not self.is_initializing():
+            step.value = step.value + 1
+        return x
+    """
+  call = "Example(Model(), (x(2, 5),), calls=(Call((x(2, 5),)), Call((x(2, 5),), mutable=['cache'])))"
+  ported = port_and_check(tmp_path, source, call)
+  assert "self.update_cache = True" in ported.text
+  assert "if self.update_cache:" in ported.text
+
+
+def test_mutable_parameters_mean_initialization(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = True):
+        starting = self.is_mutable_collection("params")
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (x.shape[-1],))
+        if train and not starting:
+          mean.value = x.mean(0)
+        return x - mean.value
+    """
+  ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 5),), mutable=['batch_stats'])")
+  assert "starting = False" in ported.text
