@@ -61,7 +61,7 @@ class Calls:
         self.env.pop(name, None)
       self.parameters, before = self.parameters | names, self.parameters
       try:
-        return self.compose(node, self.text)
+        return self.in_rounds(node, lambda: self.compose(node, self.text))
       finally:
         self.env, self.parameters = saved, before
     return self.compose(node, self.text)
@@ -170,6 +170,11 @@ class Calls:
     if isinstance(node.func, ast.Call) and self.creates(node.func):
       site = self.make(node.func, self.suggest(node.func))
       return self.call_site(node, site)
+    inner = self.helper_called(node.func) if isinstance(node.func, ast.Call) else None
+    if inner is not None and isinstance(node.func, ast.Call):
+      arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+      del arguments  # names are settled left to right, as in `call_site`
+      return self._respell(node, self.run_helper(node.func, inner, node))
     site = self.site_of(node.func)
     if site is not None:
       return self.call_site(node, site)
@@ -226,8 +231,13 @@ class Calls:
     return site
 
   def site_reference(self: Unit, site: Site) -> str:
-    """What to write for the layer in the method."""
-    return site.reference
+    """What to write for a layer that is handed on: with what its calls must give, where only this method knows it."""
+    if not site.residue or site.record is None:
+      return site.reference
+    self.need_import("import functools")
+    names = dict(site.record.call_args)
+    given = [f"{names.get(field, field)}={text}" for field, text in site.residue.items() if names.get(field, field)]
+    return f"functools.partial({', '.join([site.reference, *given])})"
 
   def site_of(self: Unit, node: ast.AST) -> Site | None:
     """The site behind a called expression, if it is a local or attribute of this class."""

@@ -15,7 +15,7 @@ from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.results import ClassResult, FunctionResult
-from migrate.codemod.scope import Block, Stmt, prune, render
+from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
 from migrate.codemod.setup_lists import fill_chains, fill_lists
 from migrate.codemod.setups import write_setup
 from migrate.codemod.site import SizeArg, follow_name
@@ -52,7 +52,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
     if helper is not None and helper.text:
       texts[name] = helper_method(unit, info.methods[name], helper)
       continue
+    before = len(unit.block)
     texts[name] = write_method(unit, info.methods[name])
+    unit.block[before:] = without_stops(unit.block[before:])
   body, _ = prune(unit.block)
   setup_text: list[str] = []
   if setup_lines:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.imports import Names
 from migrate.codemod.scope import Local
+from migrate.codemod.site import Site
 from migrate.codemod.source import Source
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Helper:
     templates: template files that its text needs.
     guards: the conditions under which a closure is defined, as `__init__` evaluates them.
     others: closures of the same name under other conditions.
+    returned: the layers that it returns uncalled, as its last call made them.
   """
 
   kind: str
@@ -46,6 +48,7 @@ class Helper:
   templates: set[str] = dataclasses.field(default_factory=set)
   guards: tuple[str, ...] = ()
   others: list[Helper] = dataclasses.field(default_factory=list)
+  returned: list[Site] = dataclasses.field(default_factory=list)
 
 
 def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda) -> str | None:

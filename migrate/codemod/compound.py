@@ -18,7 +18,7 @@ from migrate.codemod.static import NotStatic
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_ANYWHERE = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.FunctionDef, ast.Lambda)
 
 
 @dataclasses.dataclass
@@ -368,17 +368,17 @@ class Compound:
     loop = self.loops[0]
     if self.names_in_comprehension is not None:
       return self.layer_of_round(attr)
-    if isinstance(loop.node, _COMPREHENSIONS):
-      return self._reference_in_comprehension(loop, attr)
+    if isinstance(loop.node, _ANYWHERE):
+      return self._reference_anywhere(loop, attr)
     if len(self.loops) == 1 and loop.index is not None and not loop.conditional and self.assigned[loop.index] <= 1:
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)
     return f"next({_iterator(attr)})"
 
-  def _reference_in_comprehension(self: Unit, loop: Loop, attr: str) -> str:
+  def _reference_anywhere(self: Unit, loop: Loop, attr: str) -> str:
     if loop.zipped is None:
       self.method_iterators.add(attr)
-      return f"next({attr})"
+      return f"next({iterator_of(self, attr)})"
     name = f"{attr}_layer" if attr in self.env or attr in self.parameters else attr
     loop.zipped.append((name, attr))
     return name
@@ -388,6 +388,11 @@ def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, L
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
+
+
+def iterator_of(unit: Unit, attr: str) -> str:
+  """The local of a method that runs through a list of layers: named like the list where nothing else is."""
+  return f"{attr}_iter" if attr in unit.local_names else attr
 
 
 def _iterator(attr: str) -> str:

@@ -118,7 +118,7 @@ class Inlining:
       self.env.pop(name, None)
     self.parameters = before | names | stored
     try:
-      text = self.plain_function(node)
+      text = self.in_rounds(node, lambda: self.plain_function(node))
     finally:
       self.env, self.parameters = saved, before
     self.env[node.name] = Local("dynamic", node)
@@ -185,14 +185,25 @@ class Inlining:
     except NotStatic:
       return None
 
-  def run_helper(self: Unit, node: ast.Call, helper: Helper) -> str:
-    """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over."""
+  def run_helper(self: Unit, node: ast.Call, helper: Helper, outer_call: ast.Call | None = None) -> str:
+    """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over.
+
+    Args:
+      node: the call.
+      helper: the function.
+      outer_call: the call of what it returns, `norm()(x)`: it tells the sizes of a layer that is returned.
+    """
+    for one in [*helper.others, helper]:
+      text = self._run_one(node, one)
+      for site in one.returned if outer_call is not None else ():
+        self.settle(site, outer_call)
+    return text
+
+  def _run_one(self: Unit, node: ast.Call, helper: Helper) -> str:
     arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
     if helper.busy:
       self.leave(node, f"{helper.qualname} calls itself and makes layers")
       return self.compose(node, self.text)
-    for other in helper.others:
-      self.run_helper(node, other)
     once = (helper.kind == "method" or self._takes_self(node, helper)) and self._runs_once(helper) and not self.loops
     inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
     if not once and not inside and not helper.layers:
@@ -316,6 +327,7 @@ class Inlining:
       self.imports, self.templates = imports | self.imports, templates | self.templates
       self.event_filter.pop()
       self.loops = loops
+      helper.returned = [self.sites[v] for v in _returned(definition) if v in self.sites]
       self.sites = fresh_sites
       for name, value in outer.items():
         setattr(self, name, value)
@@ -335,6 +347,13 @@ class Inlining:
     if static is not None:
       return Local("size", value, target=[static], residue=self.residue_of(value))
     return Local("dynamic", value)
+
+
+def _returned(definition: ast.AST) -> list[ast.AST]:
+  """The values that a function may return."""
+  if isinstance(definition, ast.Lambda):
+    return [definition.body]
+  return [n.value for n in ast.walk(definition) if isinstance(n, ast.Return) and n.value is not None]
 
 
 def _positioned(node: ast.AST) -> list[ast.AST]:

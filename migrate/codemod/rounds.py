@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from migrate.codemod.compound import Loop
@@ -87,6 +89,33 @@ class Rounds:
       lists.insert(0, texts[generator.iter])
     texts[generator.target] = ", ".join(names)
     texts[generator.iter] = f"zip({', '.join(lists)})" if len(lists) > 1 else lists[0]
+
+  def in_rounds(self: Unit, node: ast.FunctionDef | ast.Lambda, write: Callable[[], str]) -> str:
+    """The text of a function that others call: where they call it several times, each call takes the next layers.
+
+    Args:
+      node: the function, of a method that is split.
+      write: gives its text.
+    """
+    if self.loops or self.in_setup or not self._runs_again(node):
+      return write()
+    loop = Loop(None, conditional=1, dynamic=True, node=node)
+    outer, self.block = self.block, []
+    self.loops.append(loop)
+    text = write()
+    self.loops.pop()
+    inner, self.block = self.block, outer
+    self.block += loop.before
+    self.block.append(Block([(lambda: self.rounds(loop), inner)], loop=True))
+    return text
+
+  def _runs_again(self: Unit, node: ast.AST) -> bool:
+    """Whether a function makes layers and ran more than once in a run of its method."""
+    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call) and self.creates(n)):
+      runs = Counter(id(self._run_of(a)) for a, _, _ in self.made_at(call))
+      if runs and max(runs.values()) > 1:
+        return True
+    return False
 
   def either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
     """Where the flow tells nothing of an axis, what both alternatives say of it."""

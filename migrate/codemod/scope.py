@@ -92,6 +92,23 @@ def prune(
   return kept[::-1], live
 
 
+def without_stops(block: list[Stmt | Block]) -> list[Stmt | Block]:
+  """The statements of a method that makes nothing: where it returns early, the methods after it still make theirs."""
+  if _keeps(block):
+    return block
+  found: list[Stmt | Block] = []
+  for item in block:
+    if isinstance(item, Block):
+      found.append(dataclasses.replace(item, parts=[(header, without_stops(body)) for header, body in item.parts]))
+    elif not item.stop:
+      found.append(item)
+  return found
+
+
+def _keeps(block: list[Stmt | Block]) -> bool:
+  return any(item.keep if isinstance(item, Stmt) else any(_keeps(body) for _, body in item.parts) for item in block)
+
+
 def header_names(header: str) -> set[str]:
   """Names read by `if x:`, `for a in b:`, `else:`..."""
   text = header.strip()

@@ -390,7 +390,9 @@ class SiteSizes:
   def _run_of(self: Unit, activation: Activation) -> Activation:
     """The run of the method in which a layer-making function, or one inside the method, ran."""
     while activation.parent is not None and (
-      "<locals>" in activation.qualname or (self.iterator and activation.qualname.rpartition(".")[2] != self.method)
+      "<locals>" in activation.qualname
+      or "." not in activation.qualname
+      or (self.iterator and activation.qualname.rpartition(".")[2] != self.method)
     ):
       activation = activation.parent
     return activation

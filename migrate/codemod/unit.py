@@ -164,7 +164,7 @@ class Unit(
     self.method_iterators: set[str] = set()
     self.function_depth = 0
     self.output_call = None
-    self.local_functions: set[str] = set()
+    self.local_names: set[str] = set()  # every name that the method gives a value
     base = project.stock_base(info.cls)
     self.layer_names = layer_names(project.record(base)) if base is not None else {}
     self.step = self._step()

@@ -88,3 +88,28 @@ def test_functions_that_others_call(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 5)"])
   assert "nodes = self.layer_norm(nodes)" in ported.text
   assert "scale = lambda x: self.scale(x)" in ported.text
+
+
+def test_layer_of_a_lambda_under_three_conditions_called_at_once(tmp_path):
+  source = """
+    class Model(nn.Module):
+      kind: str = "layer"
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        if self.kind == "layer":
+          norm = lambda name=None: nn.LayerNorm(epsilon=1e-3, name=name)
+        elif self.kind == "group":
+          norm = lambda name=None: nn.GroupNorm(num_groups=2, name=name)
+        else:
+          norm = lambda name=None: nn.BatchNorm(use_running_average=not train, name=name)
+        x = nn.Dense(6)(x)
+        x = norm(name="first")(x)
+        x = nn.Dense(4)(x)
+        return norm()(x)
+    """
+  examples = ["Model(), x(4, 5)", 'Model("group"), x(4, 5)']
+  ported = port_and_check(tmp_path, source, *examples, held_out=['Model("batch"), x(4, 7)'])
+  assert ported.hoisted == []
+  assert ported.text.count("self.norm_layers.append(") == 2
+  assert "functools.partial(next(norm_layers_2), use_running_average=not train)" in ported.text

@@ -146,3 +146,26 @@ def test_other_decorators_stay(tmp_path):
   )
   assert "  @twice\n  def __call__" in ported.text
   assert "  @functools.partial(jax.jit, static_argnums=(0,))\n" in ported.text
+
+
+def test_method_that_returns_early_and_makes_nothing(tmp_path):
+  source = """
+    class Model(nn.Module):
+      kind: str = "layer"
+
+      def norm(self):
+        if self.kind == "layer":
+          return nn.LayerNorm
+        elif self.kind == "batch":
+          return functools.partial(nn.BatchNorm, use_running_average=True)
+        return functools.partial(nn.GroupNorm, num_groups=2)
+
+      @nn.compact
+      def __call__(self, x):
+        norm = self.norm()
+        x = nn.Dense(6)(x)
+        x = norm()(x)
+        return nn.Dense(3)(x)
+    """
+  examples = ["Model(), x(4, 5)", 'Model("batch"), x(4, 5)']
+  port_and_check(tmp_path, source, *examples, held_out=['Model("group"), x(4, 7)'])

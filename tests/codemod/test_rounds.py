@@ -141,3 +141,54 @@ def test_unknown_number_of_rounds_inside_a_loop_is_refused(tmp_path):
     """
   ported = rewrite(tmp_path, source, "Model(), [x(2, 6), x(2, 5)]")
   assert any("number of rounds" in str(f) for f in ported.findings)
+
+
+def test_function_that_others_call_several_times_takes_a_layer_each_time(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, batch):
+        dense = lambda y: nn.Dense(self.width)(y)  # one for every input
+        hidden = jax.tree.map(dense, batch)
+        return sum(jax.tree.leaves(hidden))
+    """
+  ported = port_and_check(tmp_path, source, 'Model(), {"a": x(4, 5), "b": x(4, 3)}')
+  assert ported.hoisted == ["dense_in_features"]
+  assert "for size in dense_in_features:" in ported.text
+  assert "dense = lambda y: next(dense_iter)(y)  # one for every input" in ported.text
+
+
+def test_partial_of_a_function_that_makes_layers(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 6
+
+      @nn.compact
+      def __call__(self, x):
+        def block(x, features, *, act=nn.relu):
+          return act(nn.Dense(features)(x))
+
+        f = functools.partial(block, features=self.width)
+        return f(f(x), act=jnp.tanh)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 5)")
+  assert "return act(next(dense)(x))" in ported.text
+
+
+def test_function_that_others_call_once_keeps_its_layer(tmp_path):
+  source = """
+    def apply_to(fn, value):
+      return fn(value)
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        def head(y):
+          return nn.Dense(3)(y)
+
+        return apply_to(head, x)
+    """
+  assert "return self.dense(y)" in port_and_check(tmp_path, source, "Model(), x(4, 5)").text
