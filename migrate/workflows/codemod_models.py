@@ -110,7 +110,19 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
     tuple(a.arg for a in (*call.args.posonlyargs, *call.args.args)[1:]) if call is not None else (),
     frozenset(collections) if collections is not None else None,
     any({"scan", "vmap"} & r.templates for r in results.values()),
+    _flags(result, results, project),
   )
+
+
+def _flags(
+  result: ClassResult, results: Mapping[type, ClassResult], project: Project
+) -> dict[str, tuple[str, bool]] | None:
+  """Attributes that tell the model's modules whether a collection may change; None where others would change too."""
+  modules = [c.module for f in project.examples if type(f.example.module) is result.info.cls for c in f.calls]
+  asking = [r for m in modules for c in type(m).__mro__ if (r := results.get(c)) is not None]
+  flags = {f.attr: (f.collection, f.mutable) for r in asking for f in r.flags}
+  own = [m.__dict__.get(n) for m in modules for n in ("use_running_average", "deterministic")]
+  return None if "use_running_average" in flags and any(isinstance(v, bool) for v in own) else flags
 
 
 def _method(text: str, name: str) -> ast.FunctionDef | None:

@@ -89,6 +89,35 @@ def test_model_and_training_are_rewritten_in_place(program):
   assert again.changes == [], "a second run changes nothing"
 
 
+@pytest.mark.parametrize("own", ["", "nn.BatchNorm(use_running_average=True)"])
+def test_model_that_asks_for_its_mode_is_told_by_the_training(program, own):
+  folder, models, train = program
+  keeping = """    mean = self.variable("batch_stats", "mean", jnp.zeros, (x.shape[-1],))
+    if self.is_mutable_collection("batch_stats"):
+      mean.value = x.mean(0)
+    x = x - mean.value
+"""
+  text = models.read_text().replace("    return", f"{keeping}    return") + "\n"
+  if own:
+    text = text.replace("    return nn.Dense", f"    x = {own}(x)\n    return nn.Dense")
+  models.write_text(text.replace("import jax\n", "import jax\nimport jax.numpy as jnp\n", 1))
+  train.write_text(f"""
+import jax
+from {models.stem} import Net  # in flax
+
+def main(x):
+  model = Net(5)
+  variables = model.init(jax.random.key(0), x)
+  y, changed = model.apply(variables, x, mutable=["batch_stats"])
+  variables = {{"params": variables["params"], "batch_stats": changed["batch_stats"]}}
+  return y + model.apply(variables, x)
+""")
+  report = codemod([folder], examples=[f"{models}:example"], write=True)
+  assert "if (not self.use_running_average):" in models.read_text()
+  assert ("  model.train()\n" in train.read_text()) == (not own)
+  assert any("a mode of their own" in f.found for f in report.findings) == bool(own)
+
+
 def test_without_examples_everything_stays(program):
   folder, *_ = program
   report = codemod([folder])

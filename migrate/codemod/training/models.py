@@ -25,6 +25,7 @@ from migrate.codemod.training.values import (
   Variables,
   special,
 )
+from migrate.core.mutable import is_mutable
 
 UNSEEN = {"intermediates", "perturbations"}
 SHAPED = {"ones", "zeros", "empty", "full", "ShapeDtypeStruct"}
@@ -244,6 +245,7 @@ class Models(Constructions):
         )
     model = self.model(held, node)
     changed = self._mutable(node, mutable, variables)
+    self._set_mode(node, mutable, model, held)
     if streams:
       policy = ', policy="match_shape"' if held.cls.stacked else ""
       self.put_before(node, f"{self.nnx()}.reseed({model}, {streams}{policy})")
@@ -257,6 +259,8 @@ class Models(Constructions):
     """A call with parameters that are not the model's: of a model that has them, made for this call."""
     held = variables.token
     self._same_module(node, token, held)
+    if held.cls.flags != {}:
+      raise self.left(node, "parameters that are not the model's, of one that asks which collections are mutable", "make a model that has them", "L2N402")  # fmt: skip
     texts, method = [], ""
     for argument in node.args[1:]:
       self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
@@ -331,6 +335,19 @@ class Models(Constructions):
     if token in self.pending:
       raise self.left(node, "a second call that changes statistics before the first ones are kept", "put them into the state first", "L2N404")  # fmt: skip
     return Changed(token, self.epoch(token))
+
+  def _set_mode(self, node: ast.Call, mutable: ast.expr | None, model: str, token: Token) -> None:
+    """Tells modules that ask for it whether the call may change their variables, as `mutable=` did."""
+    flags = token.cls.flags
+    if flags is None:
+      raise self.left(node, "a model that asks which collections are mutable, beside layers that keep a mode of their own",
+                      "give the mode as an argument of the call", "L2N404")  # fmt: skip
+    names = ast.literal_eval(mutable) if mutable is not None else False
+    modes = {a: value == is_mutable(names, collection) for a, (collection, value) in flags.items()}
+    if "use_running_average" in modes:
+      self.put_before(node, f"{model}.{'eval' if modes.pop('use_running_average') else 'train'}()")
+    if modes:
+      self.put_before(node, f"{model}.set_attributes({', '.join(f'{a}={v}' for a, v in modes.items())})")
 
 
 def _arguments(made: ast.Call) -> tuple[Any, ...]:

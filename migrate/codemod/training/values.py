@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.core.report import Finding
@@ -23,6 +23,8 @@ class ModelClass:
     call: arguments of `__call__`, in order, without `self`.
     collections: collections that its variables have, None where not known.
     stacked: whether RNG streams may be stacked in it, one for each layer of a scan.
+    flags: attributes that say whether a collection may change -> (the collection, the value where it may); None where
+      setting them would change layers that keep a mode of their own.
   """
 
   full: str
@@ -33,6 +35,7 @@ class ModelClass:
   call: tuple[str, ...]
   collections: frozenset[str] | None = None
   stacked: bool = False
+  flags: Mapping[str, tuple[str, bool]] | None = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(eq=False)
