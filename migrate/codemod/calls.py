@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import free_carry
 from migrate.codemod.lifted import lifted_function
+from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
@@ -154,6 +155,8 @@ class Calls:
 
   def _call(self: Unit, node: ast.Call) -> str:
     function = dotted(node.func)
+    if self.reads_params and is_super(node, "param"):
+      return f"getattr(self, {self.text(node.args[0])})[...]"
     if function is not None and function.startswith(f"{self.self_name}."):
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:

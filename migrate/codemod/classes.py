@@ -14,6 +14,7 @@ from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherit
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
+from migrate.codemod.overrides import reads_params
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
 from migrate.codemod.setup_lists import fill_chains, fill_lists
@@ -32,6 +33,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   if reading_decorators(unit):
     unit.readable |= constructor_attributes(unit)
   unit.readable |= assigned_by_bases(unit)
+  unit.reads_params = reads_params(unit)
   setup = info.methods.get("setup")
   checks = info.methods.get("__post_init__")
   setup_lines = write_setup(unit, checks) if checks is not None else []

@@ -13,6 +13,7 @@ from migrate.codemod.dead import drop_dead
 from migrate.codemod.inheritance import all_fields
 from migrate.codemod.interfaces import asks_for_nothing
 from migrate.codemod.lifted import lifted
+from migrate.codemod.overrides import reading_call, reading_header
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
@@ -39,6 +40,8 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   unit.no_sites = False
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = method_header(unit, node, extra)
+  if unit.reads_params and node.name == "param":
+    header, body = reading_header(unit, node, header), body + reading_call(unit, node)
   body = place_closures(unit, body)
   if name_iterators := sorted(unit.method_iterators):
     indent = unit.source.indent(node.body[0])

@@ -149,6 +149,7 @@ class Unit(
     }
     self.untraced = not any(isinstance(a.module, info.cls) for a in project.activations_in(info.file))
     self.no_sites = False
+    self.reads_params = False  # whether `param` gives a layer's parameters another value
     self.todo: list[str] = []
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
