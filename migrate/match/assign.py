@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 NEVER = -1e9
 
@@ -12,41 +13,12 @@ NEVER = -1e9
 def best(worth: np.ndarray) -> list[int]:
   """The column of each row in the assignment of greatest worth, -1 where a row gets none.
 
-  Pairs worth `NEVER` are not made. The shortest augmenting path method, O(n^3).
+  Pairs worth `NEVER` are not made, and as many others as can be.
   """
-  rows, columns = worth.shape
-  size = max(rows, columns)
-  cost = np.zeros((size, size))
-  cost[:rows, :columns] = -np.maximum(worth, NEVER)
-  if rows != columns:  # to stay alone costs more than any pair, and less than an impossible one
-    cost[rows:, :] = cost[:, columns:] = 1e6
-  u, v = np.zeros(size + 1), np.zeros(size + 1)
-  match = np.zeros(size + 1, dtype=int)
-  for row in range(1, size + 1):
-    match[0], at = row, 0
-    least, way = np.full(size + 1, np.inf), np.zeros(size + 1, dtype=int)
-    used = np.zeros(size + 1, dtype=bool)
-    while True:
-      used[at] = True
-      current = cost[match[at] - 1] - u[match[at]] - v[1:]
-      better = ~used[1:] & (current < least[1:])
-      least[1:][better], way[1:][better] = current[better], at
-      step = int(np.argmin(np.where(used[1:], np.inf, least[1:]))) + 1
-      delta = least[step]
-      u[match[used]] += delta
-      v[used] -= delta
-      least[~used] -= delta
-      at = step
-      if match[at] == 0:
-        break
-    while at:
-      match[at] = match[way[at]]
-      at = int(way[at])
-  out = [-1] * rows
-  for column in range(1, columns + 1):
-    row = match[column] - 1
-    if row < rows and worth[row, column - 1] > NEVER / 2:
-      out[row] = column - 1
+  out = [-1] * worth.shape[0]
+  for row, column in zip(*linear_sum_assignment(-worth), strict=True):
+    if worth[row, column] > NEVER / 2:
+      out[row] = int(column)
   return out
 
 
@@ -55,26 +27,40 @@ def forced(possible: np.ndarray, chosen: Sequence[int]) -> list[bool]:
 
   A pair can be exchanged where it lies on an alternating cycle, or on a path from something that was left over.
   """
-  rows, columns = possible.shape
-  taken = {c: r for r, c in enumerate(chosen) if c >= 0}
+  # rows that may take the same columns, and whose own columns the same rows may take, are one node with many members:
+  # layers come in hundreds, and their forms don't
+  row_forms, column_forms = _forms(possible), _forms(possible.T)
+  nodes: dict[tuple[int, int], list[int]] = {}
+  for r, c in enumerate(chosen):
+    if possible[r].any():
+      nodes.setdefault((row_forms[r], column_forms[c] if c >= 0 else -1), []).append(r)
+  firsts = [members[0] for members in nodes.values()]
   # an edge r -> s: the row r could take the column of s
-  leads = [
-    [taken[c] for c in np.flatnonzero(possible[r]).tolist() if c in taken and taken[c] != r] for r in range(rows)
-  ]
+  leads = [[n for n, s in enumerate(firsts) if chosen[s] >= 0 and s != r and possible[r, chosen[s]]] for r in firsts]
   group = _components(leads)
   sizes: dict[int, int] = {}
-  for g in group:
-    sizes[g] = sizes.get(g, 0) + 1
-  free_rows = [r for r, c in enumerate(chosen) if c < 0 and possible[r].any()]
-  loose = _reached(leads, free_rows)
-  back: list[list[int]] = [[] for _ in range(rows)]
-  for r, others in enumerate(leads):
-    for s in others:
-      back[s].append(r)
-  free_columns = [c for c in range(columns) if c not in taken]
-  starts = [r for r in range(rows) if chosen[r] >= 0 and any(possible[r, c] for c in free_columns)]
-  loose |= _reached(back, starts)
-  return [chosen[r] >= 0 and sizes[group[r]] == 1 and r not in loose for r in range(rows)]
+  for g, members in zip(group, nodes.values(), strict=True):
+    sizes[g] = sizes.get(g, 0) + len(members)
+  loose = _reached(leads, [n for n, r in enumerate(firsts) if chosen[r] < 0])
+  back: list[list[int]] = [[] for _ in firsts]
+  for n, others in enumerate(leads):
+    for other in others:
+      back[other].append(n)
+  free = np.setdiff1d(np.arange(possible.shape[1]), chosen)
+  loose |= _reached(back, [n for n, r in enumerate(firsts) if chosen[r] >= 0 and possible[r, free].any()])
+  sure = {
+    r
+    for n, members in enumerate(nodes.values())
+    for r in members
+    if chosen[r] >= 0 and sizes[group[n]] == 1 and n not in loose
+  }
+  return [r in sure for r in range(len(chosen))]
+
+
+def _forms(possible: np.ndarray) -> list[int]:
+  """A number for each row, the same for equal rows."""
+  known: dict[bytes, int] = {}
+  return [known.setdefault(row.tobytes(), len(known)) for row in np.ascontiguousarray(possible)]
 
 
 def _reached(leads: Sequence[Sequence[int]], starts: Sequence[int]) -> set[int]:

@@ -12,10 +12,11 @@ from migrate.core.ops import OpError, Stack, bind_ops, invert_ops
 from migrate.core.paths import Key
 from migrate.core.tree import Spec
 from migrate.match.assign import NEVER, best
-from migrate.match.bind import GUESS, Binding, Move, Unit, role
+from migrate.match.bind import GUESS, Binding, Move, Unit, form, role
+from migrate.match.evidence import coded
 from migrate.match.fits import Item, Joint, joints
 from migrate.match.names import words
-from migrate.match.solve import Pair, Solver
+from migrate.match.solve import Pair, Solver, rebound
 
 MOST = 4  # parts of one array
 ALTERNATIVES = 24
@@ -37,29 +38,43 @@ def _side(parts: Sequence[Unit], wholes: Sequence[Unit], solver: Solver, split: 
   groups: dict[Key, list[Unit]] = {}
   for unit in parts:
     groups.setdefault(unit.path[:-1], []).append(unit)
-  found: dict[tuple[int, int], tuple[tuple[Unit, ...], Binding]] = {}
-  keys = list(groups)
-  for i, place in enumerate(keys):
-    for j, whole in enumerate(wholes):
-      one = _fit(groups[place], whole, split)
-      if one is not None:
-        found[i, j] = one
+  sets = list(groups.values())
+  forms, rows = coded([_form(g) for g in sets])  # layers come in hundreds, and their forms don't
+  kinds, columns = coded([(form(w), w.path[-1:]) for w in wholes])
+  found: dict[tuple[int, int], tuple[Sequence[Unit], Unit, tuple[Unit, ...], Binding]] = {}
+  worth = np.full((len(sets), len(wholes)), NEVER)
+  for f, k in itertools.product(range(len(forms)), range(len(kinds))):
+    mine, theirs = np.flatnonzero(rows == f), np.flatnonzero(columns == k)
+    group, whole = sets[int(mine[0])], wholes[int(theirs[0])]
+    one = _fit(group, whole, split)
+    if one is None:
+      continue
+    found[f, k] = (group, whole, *one)
+    first = next(n for n, u in enumerate(group) if u is one[0][0])
+    firsts, ends = [sets[i][first] for i in mine.tolist()], [wholes[j] for j in theirs.tolist()]
+    named, order = solver.evidence.of(ends, firsts) if split else solver.evidence.of(firsts, ends)
+    named, order = (named.T, order.T) if split else (named, order)
+    near = np.abs(mine[:, None] / len(sets) - theirs[None, :] / len(wholes))
+    worth[np.ix_(mine, theirs)] = 100 * named + 20 * order - near
   if not found:
     return []
-  worth = np.full((len(keys), len(wholes)), NEVER)
-  for i, j in found:
-    members, _ = found[i, j]
-    source, target = (wholes[j], members[0]) if split else (members[0], wholes[j])
-    named, order = solver._evidence(source, target)
-    worth[i, j] = 100 * named + 20 * order - abs(i / len(keys) - j / len(wholes))
   out = []
   for i, j in enumerate(best(worth)):
     if j >= 0:
-      members, binding = found[i, j]
+      group, whole, members, binding = found[rows[i], columns[j]]
+      binding = rebound(binding, (*group, whole), (*sets[i], wholes[j]))
+      same = {id(a): b for a, b in zip(group, sets[i], strict=True)}
+      parted = tuple(same[id(u)] for u in members)
       solver.families += 1
-      sides = ((wholes[j],), members) if split else (members, (wholes[j],))
+      sides = ((wholes[j],), parted) if split else (parted, (wholes[j],))
       out.append(Pair(*sides, binding, GUESS, (), solver.families))
   return out
+
+
+def _form(group: Sequence[Unit]) -> tuple:
+  """What says how the members can be joined: their forms, names, and order."""
+  ranks = sorted(range(len(group)), key=lambda n: group[n].items[0].order)
+  return (tuple((form(u), u.path[-1]) for u in group), tuple(ranks))
 
 
 def _fit(group: Sequence[Unit], whole: Unit, split: bool) -> tuple[tuple[Unit, ...], Binding] | None:

@@ -7,6 +7,8 @@ import functools
 import re
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from migrate.core.paths import Key
 
 # words that mean the same in names of modules and leaves; the first of each row stands for all
@@ -118,6 +120,7 @@ class Numbers:
           members = self._siblings.setdefault((path[:at], found[0]), {})
           members.setdefault(int(found[1]), set()).add(path[at + 1 :])
     self._known: dict[Key, tuple[Series, ...]] = {}
+    self._sides: dict[tuple[Key, str, int], tuple[tuple[int, ...], bool, dict[int, int] | None]] = {}
 
   def of(self, path: Key) -> tuple[Series, ...]:
     """The series of a path, those of one member left out."""
@@ -125,46 +128,66 @@ class Numbers:
       out = []
       for at, segment in enumerate(path):
         found = number(segment)
-        members = self._siblings.get((path[:at], found[0]), {}) if found else {}
-        if not found or len(members) < 2:
+        if not found or len(self._siblings.get((path[:at], found[0]), ())) < 2:
           continue
-        values = tuple(sorted(members))
-        places = [self._first.get((*path[:at], self._segment(path[:at], found[0], v, segment))) for v in values]
-        rank = values.index(int(found[1]))
-        declared = None
-        if all(p is not None for p in places):
-          declared = sorted(range(len(values)), key=lambda j: places[j]).index(rank)  # type: ignore[arg-type, return-value]
+        values, whole, declared = self._side(path[:at], found[0], len(found[1]))
+        value = int(found[1])
         stem = found[0] or (path[at - 1] if at else "")
-        out.append(
-          Series(at, stem, values, rank, any(len({rest[:-1] for rest in m}) > 1 for m in members.values()), declared)
-        )
+        place = None if declared is None else declared[value]
+        out.append(Series(at, stem, values, values.index(value), whole, place))
       self._known[path] = tuple(out)
     return self._known[path]
 
-  def _segment(self, parent: Key, stem: str, value: int, like: str) -> str:
+  def _side(self, parent: Key, stem: str, digits: int) -> tuple[tuple[int, ...], bool, dict[int, int] | None]:
+    """Of all siblings the numbers, whether they are whole modules, and their places in the order of construction."""
+    known = self._sides.get((parent, stem, digits))
+    if known is None:
+      members = self._siblings[parent, stem]
+      values = tuple(sorted(members))
+      places = {v: self._first.get((*parent, self._segment(parent, stem, v, digits))) for v in values}
+      declared = None
+      if None not in places.values():
+        declared = {v: n for n, v in enumerate(sorted(values, key=lambda v: places[v]))}  # type: ignore[arg-type, return-value]
+      whole = any(len({rest[:-1] for rest in m}) > 1 for m in members.values())
+      known = self._sides[parent, stem, digits] = values, whole, declared
+    return known
+
+  def _segment(self, parent: Key, stem: str, value: int, digits: int) -> str:
     plain_name = f"{stem}{value}"
-    if (*parent, plain_name) in self._first:
-      return plain_name
-    digits = len(like) - len(stem)
-    return f"{stem}{value:0{digits}}"
+    return plain_name if (*parent, plain_name) in self._first else f"{stem}{value:0{digits}}"
 
 
-def same_numbers(one: Sequence[Series], other: Sequence[Series]) -> tuple[float, float]:
-  """How far the numbers of two paths agree: (what can be relied on, what is order alone)."""
-  strong = weak = 0.0
-  at = 0
-  for mine in one:
-    match = next((j for j in range(at, len(other)) if _parallel(mine, other[j])), None)
-    if match is None:
-      continue
-    theirs, at = other[match], match + 1
-    if mine.rank != theirs.rank:
-      continue
-    if _reliable(mine, theirs):
-      strong += 1.0
-    else:
-      weak += 1.0
+def same_numbers(
+  rows: Sequence[Sequence[Series]], columns: Sequence[Sequence[Series]]
+) -> tuple[np.ndarray, np.ndarray]:
+  """How far the numbers of each two paths agree: (what can be relied on, what is order alone)."""
+  shape = (len(rows), len(columns))
+  strong, weak = np.zeros(shape), np.zeros(shape)
+  for some in _alike(rows):
+    for others in _alike(columns):
+      at = 0
+      for n, mine in enumerate(rows[some[0]]):
+        like = columns[others[0]]
+        match = next((j for j in range(at, len(like)) if _parallel(mine, like[j])), None)
+        if match is None:
+          continue
+        at = match + 1
+        ranks = [
+          np.array([side[i][k].rank for i in which]) for side, which, k in ((rows, some, n), (columns, others, match))
+        ]
+        same = ranks[0][:, None] == ranks[1][None, :]
+        sure = np.array([_reliable(mine, columns[i][match]) for i in others])
+        strong[np.ix_(some, others)] += same & sure
+        weak[np.ix_(some, others)] += same & ~sure
   return strong, weak
+
+
+def _alike(paths: Sequence[Sequence[Series]]) -> list[list[int]]:
+  """Places of the paths whose series differ in their ranks alone."""
+  out: dict[tuple, list[int]] = {}
+  for i, path in enumerate(paths):
+    out.setdefault(tuple((s.stem, s.values, s.whole) for s in path), []).append(i)
+  return list(out.values())
 
 
 def _parallel(mine: Series, theirs: Series) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -52,26 +53,23 @@ def _natural(one: Item, other: Item, found: Sequence[Fit]) -> bool:
 
 def _stack_side(items: list[Item], others: list[Item], fit) -> list[Item]:
   kinds = list({(o.collection, o.spec, o.name[-1]): o for o in others if o.count == 1}.values())
+  theirs = collections.Counter(o.spec.shape for o in others if o.count == 1)
   done = True
   while done:
     done = False
+    mine = collections.Counter(i.spec.shape for i in items if i.count == 1)
     for at, stem, members in _series(items):
       whole = _together(at, stem, members)
       if not all(any(fit(w, o) for o in kinds) for w in whole):
         continue
-      if all(_enough(w, items, others) for w in whole):
+      # where the other side has as many leaves of the members' own shape as this one, they are no stack
+      if all(theirs[w.spec.shape] >= mine[w.spec.shape] for w in whole):
         continue
       gone = {id(i) for group in members.values() for i in group}
       items = sorted([i for i in items if id(i) not in gone] + whole, key=lambda i: i.order)
       done = True
       break
   return items
-
-
-def _enough(whole: Item, items: list[Item], others: list[Item]) -> bool:
-  """Whether the other side has as many leaves of the members' own shape as there are on this one."""
-  like = lambda o: o.count == 1 and o.spec.shape == whole.spec.shape
-  return sum(map(like, others)) >= sum(map(like, items))
 
 
 def _series(items: Sequence[Item]) -> list[tuple[int, str, dict[int, list[Item]]]]:
@@ -119,23 +117,18 @@ def make_units(
       for end in range(len(item.name)):
         prefixes.setdefault(item.name[:end], []).append(item)
     trees = [Unit(p, tuple(members)) for p, members in prefixes.items()]
-    numbers: dict[tuple, int] = {}  # layers come in hundreds, and their forms don't
-    known: dict[tuple[int, int], bool] = {}
-    forms = [numbers.setdefault(form(u), len(numbers)) for u in trees]
+    forms = [form(t) for t in trees]
+    alike = dict(zip(reversed(forms), reversed(trees), strict=True))  # layers come in hundreds, and their forms don't
+    known: dict[tuple, bool] = {}
     for whole in wholes_t:
-      fitting, other = [], (form(whole), whole.classes[:1])
-      for tree, one in zip(trees, forms, strict=True):
-        if len(tree.items) < len(whole.items):
-          continue
-        pair = (one, numbers.setdefault(other, len(numbers)))
-        if pair not in known:
-          found = bind(tree, whole, records)
-          known[pair] = found is not None and found.why.startswith("both")
-        if known[pair]:
-          fitting.append(tree)
-      if fitting:
-        kept_t.append(whole)
+      kind = (form(whole), whole.classes[:1])
+      if kind not in known:
+        able = {f for f, tree in alike.items() if _is_whole(tree, whole, records)}
+        fitting = [tree for tree, f in zip(trees, forms, strict=True) if f in able]
+        known[kind] = bool(fitting)
         wholes_s |= {u.path: u for u in fitting}
+      if known[kind]:
+        kept_t.append(whole)
   taken_s = {id(i) for u in wholes_s.values() for i in u.items}
   taken_t = {id(i) for u in kept_t for i in u.items}
   rest_s = [i for i in sources if id(i) not in taken_s]
@@ -143,22 +136,28 @@ def make_units(
   return [*wholes_s.values(), *_layers(rest_s, None)], [*kept_t, *_layers(rest_t, model)]
 
 
+def _is_whole(tree: Unit, whole: Unit, records: Records) -> bool:
+  found = bind(tree, whole, records) if len(tree.items) >= len(whole.items) else None
+  return found is not None and found.why.startswith("both")
+
+
 def _wholes(targets: list[Item], model: Model, records: Records) -> list[Unit]:
   """Modules of known classes whose leaves are in parts of theirs."""
   out: list[Unit] = []
+  taken: set[Key] = set()
+  below: dict[Key, list[Item]] = {}
+  for item in targets:
+    path = key(item.members[0])
+    for end in range(len(path) + 1):
+      below.setdefault(path[:end], []).append(item)
   for path, name in sorted(model.modules.items(), key=lambda kv: len(kv[0])):
     deep = any(len(p) > 1 for r in records.get(name, ()) for leaf in r.leaves for p in leaf.nnx if "**" not in p)
     parts = any(len(p) > 2 for r in records.get(name, ()) for leaf in r.leaves for p in leaf.linen if "**" not in p)
-    if not (deep or parts) or any(path[: len(u.path)] == u.path for u in out):
-      continue
-    items = [i for i in targets if _under(i, path)]
-    if items:
+    items = below.get(path)
+    if items and (deep or parts) and not any(path[:end] in taken for end in range(len(path) + 1)):
       out.append(Unit(_marked(items[0], path), tuple(items), _classes(path, model)))
+      taken.add(out[-1].path)
   return out
-
-
-def _under(item: Item, path: Key) -> bool:
-  return key(item.members[0])[: len(path)] == path
 
 
 def _marked(item: Item, path: Key) -> Key:
