@@ -18,6 +18,7 @@ from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
+from migrate.codemod.spread import name_given
 from migrate.codemod.transforms import ONE_WAY
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -196,14 +197,13 @@ class Calls:
 
   def suggest(self: Unit, node: ast.Call) -> str:
     """A readable attribute name for a layer: its `name=`, else its class."""
-    for keyword in node.keywords:
-      if keyword.arg == "name":
-        if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str):
-          return keyword.value.value
-        if isinstance(keyword.value, ast.JoinedStr):
-          fixed = "_".join(str(p.value).strip("_ ") for p in keyword.value.values if isinstance(p, ast.Constant))
-          if fixed.strip("_"):
-            return fixed.strip("_")
+    name = name_given(node)
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+      return name.value
+    if isinstance(name, ast.JoinedStr):
+      fixed = "_".join(str(p.value).strip("_ ") for p in name.values if isinstance(p, ast.Constant)).strip("_")
+      if fixed:
+        return fixed
     maker, factory = self.maker_of(node), self.factory_of(node)
     if maker is not None:
       given = {id(v): f for f, v in self.given_arguments(self.site(node, ""))}
@@ -211,8 +211,8 @@ class Calls:
         if isinstance(value, ast.Constant) and type(value.value) is str and value.value.isidentifier():
           if given.get(id(value)) in maker.gone:
             return value.value
-    if name := maker.name if maker is not None else factory.node.name if factory is not None else "":
-      return re.sub(r"^_*(make_|get_|build_|create_)?(?=[a-z])", "", snake(name))
+    if made_by := maker.name if maker is not None else factory.node.name if factory is not None else "":
+      return re.sub(r"^_*(make_|get_|build_|create_)?(?=[a-z])", "", snake(made_by))
     made = self.made_at(node)
     if made:
       return snake(type(made[0][2]).__name__)

@@ -10,6 +10,7 @@ import textwrap
 
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
+from migrate.codemod.field_docs import field_docs
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
@@ -229,6 +230,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
     anchor = first_method
   kept = keeps_dataclass(unit)
   hiding = hiding_fields(unit)
+  moved = {d for n, d in field_docs(unit).items() if n not in hiding and source.code(d).split("\n")[0] in opening}
   for statement in body:
     lead = "".join(source.lines[source.lead(statement) - 1 : source.first_line(statement) - 1])
     if kept and (statement in field_nodes or _is_kw_only(statement)):
@@ -245,7 +247,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
       out += lead + unit.own_lines(statement, text)
       skipped_first = False
       continue
-    if statement in field_nodes or _is_kw_only(statement):
+    if statement in field_nodes or _is_kw_only(statement) or statement in moved:
       continue
     if statement is anchor and not placed:
       if not skipped_first and not out.endswith("\n\n"):

@@ -9,10 +9,10 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.conditions import Conditions
 from migrate.codemod.names import spoken
 from migrate.codemod.scope import Block, Local, Stmt
-from migrate.codemod.settled import is_plain, negated, settled_branch
-from migrate.codemod.site import SizeArg
+from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Loop:
   zipped: list[tuple[str, str]] | None = None
 
 
-class Compound:
+class Compound(Conditions):
   """Handling of compound statements, mixed into `Unit`."""
 
   def _header(self: Unit, node: ast.stmt, body: list[ast.stmt]) -> str:
@@ -199,44 +199,6 @@ class Compound:
       else:
         merged[name] = x if x.kind == y.kind else Local("dynamic")
     return merged
-
-  def static_test(self: Unit, test: ast.AST) -> str | None:
-    """The condition for `__init__`, or None where only a call knows it."""
-    shapes = self.shape_comparison(test)
-    if shapes is not None:
-      return shapes
-    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-      # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
-      known = [t for t in map(self.static_test, test.values) if t is not None]
-      return " and ".join(t if is_plain(t) else f"({t})" for t in known) or None
-    try:
-      text = self.static(test)
-    except NotStatic:
-      return self._hoisted_test(test)
-    return text if text != "True" else None
-
-  def _hoisted_test(self: Unit, test: ast.AST) -> str | None:
-    """A condition on shapes or values of arrays, which was the same in every call of an instance: an argument tells it."""
-    events = self.events(test)
-    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
-    flags = [n for n in names & self.parameters if self.env.get(n) is None or self.env[n].kind != "array"]
-    if flags or not events or not all(isinstance(e.value, bool) for e in events) or self.loops:
-      return None
-    by_owner: dict[Any, set[bool]] = {}
-    for event in events:
-      by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
-    if any(len(v) > 1 for v in by_owner.values()):
-      return None
-    parent = self.source.parents.get(test)
-    made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
-    if not made:
-      return None
-    name, i = f"has_{self.suggest(made[0])}", 1
-    while name in self.hoists:
-      i += 1
-      name = f"has_{self.suggest(made[0])}_{i}"
-    self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
-    return name
 
   def _loop(self: Unit, node: ast.For | ast.While) -> str | None:
     if isinstance(node, ast.While):

@@ -10,6 +10,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
+from migrate.codemod.field_docs import with_docs
 from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
 from migrate.codemod.project import holds_modules
@@ -89,17 +90,19 @@ def init_text(
   base = base_with_init(unit)
   if stock is not None:
     lines.append(f"super().__init__({', '.join(['*args', *stock.passed, 'rngs=rngs', '**kwargs'])})")
-    lines += [f"self.{n} = {n}" for n in stock.kept] + [f"self.{f.name} = {_stored(unit, f)}" for f in fields]
+    lines += [f"self.{n} = {n}" for n in stock.kept]
+    lines += with_docs(unit, [(f, f"self.{f.name} = {_stored(unit, f)}") for f in fields])
   elif base is not None:
     base_fields = {
       f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields
     }
-    lines += [_kept(unit, f, layers) for f in fields if f.name in own and f.name not in base_fields]
+    kept = [f for f in fields if f.name in own and f.name not in base_fields]
+    lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in kept])
     given = [f"{s.name}={s.name}" for s in inherited]
     given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
     lines.append(f"super().__init__({', '.join([*given, 'rngs=rngs'])})")
   else:
-    lines += [_kept(unit, f, layers) for f in fields]
+    lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields])
   return text + _init_body(unit, lines, setup, init, indent)
 
 

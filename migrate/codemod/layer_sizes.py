@@ -112,7 +112,7 @@ class LayerSizes:
       for candidate in axis:
         text: str | None = candidate
         for name in set(re.findall(r"\bself\.(\w+)", candidate)):
-          given = site.arguments.get(name) or defaults.get(name)
+          given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
           text = (
             re.sub(rf"\bself\.{name}\b", lambda _, g=given: wrap(g), text)
             if given is not None and text is not None
@@ -127,6 +127,14 @@ class LayerSizes:
           texts.append(text)
       dims.append(texts)
     return dims
+
+  def _read_back(self: Unit, site: Any, field: str) -> str | None:
+    """A field of a layer that got its arguments in a dict: the layer itself tells it."""
+    if "**" not in site.arguments:
+      return None
+    if self.in_setup or not site.attr or site in self.setup_sites:
+      return f"{field}_of_a_dict"  # no name that can be read
+    return f"self.{site.attr}[-1].{field}" if site.looped else f"self.{site.attr}.{field}"
 
 
 def _item(text: str, axis: int) -> str | None:

@@ -214,4 +214,4 @@ def _drop_empty_list(body: str, name: str) -> str:
 
 def _only_static(unit: Unit) -> set[str]:
   """Names that hold nothing but what construction knows."""
-  return {n for n, v in unit.env.items() if v.kind in ("static", "size")}
+  return {n for n, v in unit.env.items() if v.kind in ("static", "size")} | unit.hoisted_locals

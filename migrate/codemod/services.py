@@ -13,9 +13,9 @@ from flax import linen as nn
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
 from migrate.codemod.source import dotted
-from migrate.codemod.static import SOWN
+from migrate.codemod.static import SOWN, NotStatic
 from migrate.codemod.variables import Flag
-from migrate.core.report import Finding
+from migrate.core.report import Finding, MigrateError
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -146,10 +146,20 @@ class Services:
     if constant is not None:
       self.variable_attrs[str(constant)] = attr
     reference = self.reference(attr)
-    pieces = [self.value_at_init(a, node) for a in arguments] + [
-      f"{k}={self.value_at_init(v, node)}" for k, v in named.items()
-    ]
-    made = self.initial_value(maker, pieces, collection, node)
+    self.variable_attr = attr
+    try:
+      pieces = [self.value_at_init(a, node) for a in arguments] + [
+        f"{k}={self.value_at_init(v, node)}" for k, v in named.items()
+      ]
+      made = self.initial_value(maker, pieces, collection, node)
+    except (NotStatic, MigrateError):
+      if seen or self.untraced:
+        raise
+      self.variable_sites.pop()
+      self.leave(node, f"`{attr}`, whose initial value only a call knows")
+      return self.compose(node, self.text)
+    finally:
+      self.variable_attr = ""
     indent = self.init_indent
 
     tree = collection == "params" and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)

@@ -341,11 +341,11 @@ class SiteSizes:
     unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__")}
     return unbound <= site.names | self.bound_names
 
-  def hoist(self: Unit, site: Site, what: str, values: list[Any]) -> str:
+  def hoist(self: Unit, site: Site, what: str, values: list[Any], wished: str = "") -> str:
     """Makes an argument of the constructor for what nothing else gives."""
     if self.in_factory is not None:
       return self.factory_size(site, what, values)
-    base = f"{site.attr or 'layer'}_{what}"
+    base = wished if wished and wished not in self.field_names else f"{site.attr or 'layer'}_{what}"
     name, i = base, 1
     while name in self.hoists or name in self.used_arguments:
       i += 1
@@ -368,7 +368,9 @@ class SiteSizes:
     for owner, sequence in settled.items():
       settled[owner] = sequence if several else sequence[0]
     same = [
-      n for n, h in self.hoists.items() if h.values == settled and n.endswith(f"_{what}") and site.record is not None
+      n
+      for n, h in self.hoists.items()
+      if h.values == settled and ((n.endswith(f"_{what}") and site.record is not None) or n == wished)
     ]
     name = same[0] if same and not several else name
     self.hoists[name] = SizeArg(name, None, 0, "", settled)

@@ -19,6 +19,7 @@ from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
+from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
 from migrate.codemod.static import CallField, NotStatic
 from migrate.core.declare import LayerMapping
@@ -216,7 +217,7 @@ class Sites:
         continue
       events = self.events(value)
       try:
-        text = self.static(value, bound)
+        text = spread_text(value, lambda v: self.static(v, bound)) if field == "**" else self.static(value, bound)
         nested = [v for e in events if isinstance(e.value, list | tuple) for v in e.value]
         if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
           text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
@@ -285,10 +286,7 @@ class Sites:
         raise self.refusal(site.node, "more arguments than fields", "a constructor call", "")
       found.append((order[i + offset], value))
     for keyword in site.node.keywords:
-      if keyword.arg is None:
-        found.append(("**", keyword.value))
-      else:
-        found.append((keyword.arg, keyword.value))
+      found += spread(keyword) if keyword.arg is None else [(keyword.arg, keyword.value)]
     return found
 
   def always_empty(self: Unit, node: ast.AST) -> bool:

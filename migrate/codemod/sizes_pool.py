@@ -71,7 +71,7 @@ def literals(node: ast.AST) -> list[int]:
 
 def wrap(text: str) -> str:
   """An expression as an operand."""
-  return text if re.fullmatch(r"[\w.]+|\([^()]*\)", text) else f"({text})"
+  return text if re.fullmatch(r"[\w.]+(\[-?\w+\][\w.]*)*|\([^()]*\)", text) else f"({text})"
 
 
 def _product(numbers: Iterable[int]) -> int:

@@ -193,6 +193,8 @@ class Statics:
         events = self.events(local.node)  # read where no example comes, assigned where one does
       if events and all(isinstance(e.value, ArraySpec) for e in events):
         return self._static_of_array(node, events, bound)
+      if node.attr == "dtype" and not events and not self.events(node):
+        return self.assumed_dtype(node)
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
       if node.attr in self.call_fields:
         raise CallField(node.attr)
@@ -243,6 +245,14 @@ class Statics:
                           "a dtype at construction", f"jnp.{kind} as traced was written", "note", "L2N107"))  # fmt: skip
         return f"jnp.{kind}"
     raise NotStatic(self.source.code(node))
+
+  def assumed_dtype(self: Unit, node: ast.Attribute) -> str:
+    """The dtype of an array that no example makes: JAX's default."""
+    self.need_import("import jax.numpy as jnp")
+    self.note(Finding(self.where(node), f"no example tells the dtype of `{self.source.code(node.value)}`",
+                      "a dtype at construction", "jnp.float32 was written: check it, or give an example that comes here",
+                      "eye", "L2N107"))  # fmt: skip
+    return "jnp.float32"
 
   def _static_call(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
     if self.creates(node) or self.factory_of(node) is not None:

@@ -115,6 +115,7 @@ class Unit(
       self.used |= {n for n in vars(base) if not n.startswith("__")}
     self.assigned: Counter[str] = Counter()
     self.variable_attrs: dict[str, str] = {}
+    self.variable_attr = ""  # of the parameter or variable that is being read
     self.variable_nodes: set[ast.AST] = set()
     self.variable_sites: list[VariableSite] = []
     self.flags: dict[str, Flag] = {}
@@ -122,6 +123,7 @@ class Unit(
     self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}
     self.dead_lists: set[str] = set()
+    self.hoisted_locals: set[str] = set()
     self.static_arrays: set[str] = set()
     self.imports: set[str] = set()
     self.templates: set[str] = set()

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flax import linen as nn
+
+from migrate.codemod.beta import applied
 from migrate.codemod.project import has_array
 from migrate.codemod.site import Site
 from migrate.codemod.static import NotStatic
@@ -140,7 +144,39 @@ class Variables:
           return text
     hint = self.suggest_variable(site)
     pseudo = Site(hint, site, [(e.activation, 0, e.activation.module) for e in events], None, looped=bool(self.loops))
+    if isinstance(node, ast.Name) and index is None and not self.loops:
+      self._note_hoisted(node)
+      return self.hoist(pseudo, "size", values, node.id)
     return self.hoist(pseudo, "size" if index is None else f"dim{index}", values)
+
+  def _note_hoisted(self: Unit, node: ast.Name) -> None:
+    """An argument of the constructor tells this local now: what made it goes if nothing else reads it."""
+    local = self.env.get(node.id)
+    made = local.node if local is not None else None
+    calls = [n.func for n in ast.walk(made) if isinstance(n, ast.Call)] if made is not None else []
+    if made is not None and not any(isinstance(e.value, nn.Module) for c in calls for e in self.events(c)):
+      self.hoisted_locals.add(node.id)
+
+  def static_with_hoists(self: Unit, maker: ast.AST, site: ast.Call) -> str:
+    """What makes the value, for `__init__`; numbers in it that no expression gives are hoisted."""
+
+    def write(node: ast.AST, bound: frozenset[str]) -> str:
+      try:
+        return self.static(node, bound)
+      except NotStatic:
+        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+          inner = (
+            {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} if isinstance(node, ast.Lambda) else set()
+          )
+          with contextlib.suppress(NotStatic):
+            return self.compose(node, lambda child: write(child, bound | inner), self.outdent)
+        events = self.events(node)
+        values = [e.value for e in events]
+        if not values or not all(type(v) in (int, float) for v in values):
+          raise
+        return self._hoisted_value(node, site, values, events, None)
+
+    return write(maker, frozenset())
 
   def setup_variable(self: Unit, node: ast.Call) -> str:
     """`self.param(...)` inside another expression of `setup`: the Variable itself stands there."""
@@ -155,6 +191,8 @@ class Variables:
 
   def suggest_variable(self: Unit, site: ast.Call) -> str:
     """A name for what belongs to a variable."""
+    if self.variable_attr:
+      return self.variable_attr
     name = "weight"
     for argument in [*site.args[:2], *[k.value for k in site.keywords if k.arg == "name"]]:
       if isinstance(argument, ast.Constant) and str(argument.value).isidentifier():
@@ -177,13 +215,13 @@ class Variables:
       body = self.static(maker.body)
       return lambda: body
     try:
-      function = self.static(maker)
+      function = self.static_with_hoists(maker, node)
     except NotStatic as error:
       raise self.refusal(node, f"an initial value that only a call knows (`{error}`)", "a value known at construction",
                          "make it from fields, constants and shapes") from None  # fmt: skip
-    if isinstance(maker, ast.Lambda):
-      function = f"({function})"
     arguments = [f"{self.rngs_argument}.params()", *pieces] if collection == "params" else pieces
+    if isinstance(maker, ast.Lambda):
+      return lambda: applied(function, arguments)
     return lambda: f"{function}({', '.join(arguments)})"
 
   def need_late_variable(self: Unit) -> bool:

@@ -26,7 +26,7 @@ class Model(nn.Module):
       "nnx.initializers.normal()(rngs.params(), (in_features,))",
     ),
     ('w = self.param("w", nn.initializers.ones, x.shape[1:])', "nnx.initializers.ones(rngs.params(), "),
-    ('w = self.param("w", lambda key, n: jnp.ones(n), 5)', "rngs.params(), 5)"),
+    ('w = self.param("w", lambda key, n: jnp.ones(n), 5)', "nnx.Param(jnp.ones(5))"),
     ('w = self.param("w", nn.initializers.ones, (5,), jnp.float32)', "(5,), jnp.float32)"),
     ('w = self.param(name="w", init_fn=nn.initializers.ones, shape=(5,))', "shape=(5,))"),
   ],
@@ -171,3 +171,33 @@ class Model(nn.Module):
     return nn.Dense(3)(x) * registry.param("w", 2.0)
 """
   assert 'registry.param("w", 2.0)' in rewrite(tmp_path, source, "Model(), x(2, 5)").text
+
+
+def test_number_inside_an_initializer_that_only_a_call_knows_is_hoisted_by_its_name(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, ids):
+        paths = int(sum(i.shape[0] for i in ids))
+        w = self.param("w", nn.initializers.normal(stddev=1.0 / paths**0.5), (paths,))
+        return x.sum() * w
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5), [x(3), x(4)]")
+  assert "nnx.initializers.normal(stddev=1.0 / paths**0.5)(rngs.params(), (paths,))" in ported.text
+
+
+def test_parameter_of_a_branch_that_no_example_takes_is_left_for_the_eye(tmp_path):
+  source = """
+    class Model(nn.Module):
+      trainable: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        rows = [jnp.ones(3) * i for i in range(x.shape[0])]
+        table = jnp.stack(rows)
+        if self.trainable:
+          table = self.param("table", lambda key: jnp.asarray(table))
+        return x @ table.T[:, :1]
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", clean=False)
+  assert [f.severity for f in ported.findings] == ["eye"]

@@ -1,0 +1,77 @@
+"""Conditions of a method as `__init__` has them."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.project import has_array
+from migrate.codemod.settled import is_plain
+from migrate.codemod.site import SizeArg
+from migrate.codemod.static import NotStatic
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class Conditions:
+  """Tests of `if`, mixed into `Unit` as a part of `Compound`."""
+
+  def static_test(self: Unit, test: ast.AST) -> str | None:
+    """The condition for `__init__`, or None where only a call knows it."""
+    shapes = self.shape_comparison(test)
+    if shapes is not None:
+      return shapes
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+      # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
+      known = [t for t in map(self.static_test, test.values) if t is not None]
+      if len(known) < len(test.values) and self._never_though(test, known):
+        return self._hoisted_test(test)
+      return " and ".join(t if is_plain(t) else f"({t})" for t in known) or None
+    try:
+      text = self.static(test)
+    except NotStatic:
+      return self._hoisted_test(test)
+    return text if text != "True" else None
+
+  def _never_though(self: Unit, test: ast.BoolOp, known: list[str]) -> bool:
+    """Whether a condition never held though what construction knows of it did."""
+    if not known or any(e.value for e in self.events(test)):
+      return not known
+    parts = [self.events(v) for v in test.values if self.static_test(v) is not None]
+    return bool(self.events(test)) and all(events and all(e.value is True for e in events) for events in parts)
+
+  def _hoisted_test(self: Unit, test: ast.AST) -> str | None:
+    """A condition on shapes or values of arrays, which was the same in every call of an instance: an argument tells it."""
+    events = self.events(test)
+    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+    flags = [n for n in names & self.parameters if self._is_flag(n)]
+    if flags or not events or not all(isinstance(e.value, bool) for e in events) or self.loops:
+      return None
+    by_owner: dict[Any, set[bool]] = {}
+    for event in events:
+      by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
+    if any(len(v) > 1 for v in by_owner.values()):
+      return None
+    parent = self.source.parents.get(test)
+    made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
+    if not made:
+      return None
+    hint, i = self.suggest(made[0]), 0
+    attr = hint
+    while attr in self.used or f"has_{attr}" in self.hoists:  # as the layer will be called
+      i += 1
+      attr = f"{hint}_{i}"
+    name = f"has_{attr}"
+    self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
+    return name
+
+  def _is_flag(self: Unit, name: str) -> bool:
+    """Whether an argument of the method is no array and holds none: what it is may change from call to call."""
+    if self.env.get(name) is not None and self.env[name].kind == "array":
+      return False
+    runs = self.project.activations.get((self.source.path, f"{self.info.name}.{self.method}"), [])
+    given = [a.arguments[name] for a in runs if name in a.arguments]
+    return not given or not all(isinstance(v, dict) and has_array(v) for v in given)

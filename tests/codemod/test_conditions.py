@@ -1,0 +1,46 @@
+"""Conditions of a method as `__init__` has them."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+OPTIONAL = """
+  class Model(nn.Module):
+    width: int = 7
+    spin: bool = True
+
+    @nn.compact
+    def __call__(self, inputs):
+      y = nn.Dense(self.width, name="first")(inputs["x"])
+      if self.spin and "spin" in inputs:
+        y = y + nn.Dense(self.width, name="extra")(inputs["spin"])
+      return y
+  """
+
+
+def test_layer_for_an_input_that_is_not_given_is_not_made(tmp_path):
+  ported = port_and_check(tmp_path, OPTIONAL, 'Model(), {"x": x(2, 5)}', clean=False)
+  assert "if has_extra:\n" in ported.text
+
+
+def test_field_decides_where_the_rest_of_the_condition_held(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    OPTIONAL,
+    'Model(), {"x": x(2, 5), "spin": x(2, 3)}',
+    held_out=['Model(3), {"x": x(2, 4), "spin": x(2, 6)}'],
+  )
+  assert "has_extra" not in ported.text
+  assert "if self.spin:\n" in ported.text
+
+
+def test_flag_of_the_call_decides_nothing_at_construction(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, extra=False):
+        y = nn.Dense(7)(x)
+        return nn.Dense(3)(y) if not extra else nn.Dense(3)(y) + 1
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "has_" not in ported.text
