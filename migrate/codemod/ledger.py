@@ -41,7 +41,7 @@ class Visit:
 def linen_visits(project: Project, fact: Facts, run: int) -> list[Visit]:
   """Modules of one run in order of their first call; what lies inside a layer is left out."""
   visits: list[Visit] = []
-  seen: set[tuple[Path, type]] = set()
+  seen: set[tuple[Any, type]] = set()
   inside: int | None = None
   for call in fact.calls:
     if call.run != run:
@@ -59,9 +59,12 @@ def linen_visits(project: Project, fact: Facts, run: int) -> list[Visit]:
         inside = call.depth
     elif cls not in project.classes:
       continue
-    if (call.path, cls) in seen:
+    place: Any = call.path
+    if not place and visits and call.origin is not None:  # a layer that is no part of the model, run by `layer.apply`
+      place = (call.origin.activation.path, call.origin.position)
+    if (place, cls) in seen:
       continue
-    seen.add((call.path, cls))
+    seen.add((place, cls))
     kind = record.nnx.rpartition(".")[2] if record is not None else cls.__name__
     visits.append(Visit(call.path, kind, record, cls, call.module))
   return visits
@@ -313,7 +316,8 @@ def _class_rules(
     for site in result.variables if result is not None else ():
       for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
         source = (site.collection, *_scope(fact, theirs.path), name)
-        target = (*mine.path, site.attr, index) if site.looped else (*mine.path, site.attr)
+        attribute = site.attr.split(".")  # that of a layer, where the parameter is the layer's
+        target = (*mine.path, *attribute, index) if site.looped else (*mine.path, *attribute)
         for full in sorted(v for v in variables if v[: len(source)] == source):
           if full not in named:
             named.add(full)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.borrowed import borrowed_parameter
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
 from migrate.codemod.source import dotted
@@ -139,6 +140,10 @@ class Services:
     seen = self.events(node)
     if all(e.activation.extra for e in seen) and (seen or collection != "params"):
       return self._late_variable(node, collection, hint, maker, arguments, named)
+    borrowed = borrowed_parameter(self, node, name, maker) if collection == "params" else None
+    if borrowed is not None:
+      self.record_variable(collection, name, borrowed, node)
+      return f"self.{borrowed}[...]"
     attr = self.iterator or self._same_variable(collection, constant) or self.attribute(hint, prefer=True)
     self.readable.add(attr)
     kind = self.variable_type(collection)
@@ -262,6 +267,9 @@ class Services:
     rest = [self.argument_text(a) for a in [*node.args[1:], *node.keywords]]
     function = self.template("template:call_with.call_with")
     self._modules_called_with(node, owners)
+    site = self.site_of(node.func.value)
+    if site is not None:
+      self.settle(site, ast.Call(node.func, node.args[1:], node.keywords))
     return f"{function}({', '.join([self.text(node.func.value), values, *rest])})"
 
   def _modules_called_with(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import only_for_carry
 from migrate.codemod.project import has_array
-from migrate.codemod.scope import Local, Stmt
+from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, closed
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ class Statements:
       if i == 0:
         lead = lead.lstrip("\n") if not lead.strip() else lead
       self.pending_comments = self.source.comments_above(statement)
-      before = len(self.todo)
+      before, known = len(self.todo), len(self.block)
       text = self.statement(statement)
-      if only_for_carry(self, statement) and lead.strip():
+      if (only_for_carry(self, statement) and lead.strip()) or (
+        text is None and not self._comments_moved(statement, self.block[known:])
+      ):
         out.append(lead)
       if text is None:
         continue
@@ -49,6 +51,17 @@ class Statements:
       self.moved = False
       out.append(lead + text)
     return "".join(out)
+
+  def _comments_moved(self: Unit, statement: ast.stmt, made: list[Stmt | Block]) -> bool:
+    """Takes the comments above a statement along where `__init__` has what came of it; False where they stay."""
+    comments = self.source.comments_above(statement)
+    place = next((s for s in made if isinstance(s, Stmt) and s.keep), None)
+    if place is not None and "\n" not in self.source.code(statement):
+      place.trailing = place.trailing or self.source.trailing_comment(statement)
+    if not comments or place is None:
+      return not comments
+    place.comments = (*(c for c in comments if c not in place.comments), *place.comments)
+    return True
 
   def take_comments(self: Unit) -> tuple[str, ...]:
     """Comments above the statement, if it moves to `__init__` altogether."""

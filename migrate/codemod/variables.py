@@ -34,7 +34,7 @@ class VariableSite:
   """`self.param(...)` or `self.variable(...)` and the attribute it became.
 
   Attributes:
-    attr: the attribute.
+    attr: the attribute; `layer.attribute` where the parameter is a layer's.
     collection: Linen's collection.
     names: path and trace of the owner -> Linen names in order of creation.
     looped: whether the attribute is a list.

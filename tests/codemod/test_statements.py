@@ -96,3 +96,27 @@ class Model(nn.Module):
 """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
   assert body in ported.text
+
+
+def test_comments_of_layers_that_move_to_init(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        # Three features are enough.
+        dense = nn.Dense(3)  # the first
+        # Doubled.
+        x = x * 2
+        # It is here for its name only.
+        head = nn.Dense(4, name="head")
+        return head(dense(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert (
+    """
+    # Three features are enough.
+    self.dense = nn""".replace("nn", "nnx.Linear(in_features, 3, rngs=rngs)  # the first")
+    in ported.text
+  )
+  assert "# It is here for its name only.\n    self.head = " in ported.text
+  assert "# Doubled.\n    x = x * 2\n    return" in ported.text
