@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
+from mappings.templates.stack import stack
+
 _TYPES: dict[str, Any] = {
   "params": nnx.Param,
   "batch_stats": nnx.BatchStat,
@@ -61,7 +63,7 @@ def scan(
 
       if stacked:
         assert length is not None, "give length"
-        self.scanned = nnx.vmap(make, in_axes=0, out_axes=axes)(rngs.split(length))
+        self.scanned = stack(make, length, rngs, axes)
       else:
         self.scanned = make(rngs)
 

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 from flax import nnx
 
+from mappings.templates.stack import stack
+
 _TYPES: dict[str, Any] = {
   "params": nnx.Param,
   "batch_stats": nnx.BatchStat,
@@ -51,8 +53,7 @@ def vmap(
         return
       assert axis_size is not None, "give axis_size"
       self.axes = axes
-      forked = rngs.split(axis_size)
-      self.stacked = nnx.vmap(make, in_axes=0, out_axes=axes)(forked)
+      self.stacked = stack(make, axis_size, rngs, axes)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
       each = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)

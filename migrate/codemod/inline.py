@@ -234,9 +234,13 @@ class Inlining:
 
   def _takes_self(self: Unit, node: ast.Call, helper: Helper) -> str:
     """The parameter by which a function gets the module itself, empty where it does not."""
-    if helper.kind != "function" or not self.self_name:
+    if helper.kind not in ("function", "method") or not self.self_name:
       return ""
     plain = [a.arg for a in [*helper.node.args.posonlyargs, *helper.node.args.args]]
+    if helper.kind == "method":  # `self._normalize(self, x)`: one of the two names is idle
+      own, *plain = plain
+      if any(isinstance(n, ast.Name) and n.id == own for n in ast.walk(helper.node)):
+        return ""
     given = [*zip(plain, node.args, strict=False), *((k.arg or "", k.value) for k in node.keywords)]
     return next((n for n, v in given if isinstance(v, ast.Name) and v.id == self.self_name), "")
 

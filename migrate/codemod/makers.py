@@ -241,6 +241,11 @@ class MakerUnit(Unit):
     """What comes from outside the function is not read: its callers give it."""
     return "SIZE__" not in text and super().readable_at(site, text)
 
+  def always_empty(self, node: ast.AST) -> bool:
+    """As for a class; `*args` of a function to which nobody gave any is, in branches that no example takes as well."""
+    own = self.definition.args.vararg
+    return (own is not None and isinstance(node, ast.Name) and node.id == own.arg) or super().always_empty(node)
+
   def prepare(self, site: Site, bound: frozenset[str] = frozenset()) -> None:
     """As for a class; a flag that the layer's call can give leaves the constructor."""
     super().prepare(site, bound)

@@ -38,6 +38,7 @@ class MethodSizes:
           self.creates(inner)
           or name.startswith("self.")
           or any(isinstance(e.value, nn.Module) for e in self.events(inner.func))
+          or (name.endswith((".param", ".variable")) and self.makes_layers(definition, self.source))
         ):
           return False
     return bool(self.project.activations.get((self.source.path, f"{self.info.name}.{definition.name}")))

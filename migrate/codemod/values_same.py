@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
+import inspect
+import textwrap
 import types
 from typing import Any
 
@@ -52,7 +55,28 @@ def _same(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
       return True
     told = recipe(a)
     return told is not None and _same(told, recipe(b), set())
-  return state_a.keys() == state_b.keys() and all(_same(v, state_b[k], seen) for k, v in state_a.items())
+  return state_a.keys() == state_b.keys() and all(
+    _same(v, state_b[k], seen) or ((v is None) != (state_b[k] is None) and _made_at_first_use(type(a), k))
+    for k, v in state_a.items()
+  )
+
+
+@functools.cache
+def _made_at_first_use(cls: type, name: str) -> bool:
+  """Whether a private attribute is None until a method of the class needs it: `if self._adjoint is None: ...`."""
+  if not name.startswith("_"):
+    return False
+  wanted = (f"self.{name} is None", f"self.{name} is not None")
+  methods = {n: v for base in reversed(cls.__mro__) for n, v in vars(base).items() if n != "__init__"}
+  for method in (getattr(v, "fget", v) for v in methods.values()):
+    try:
+      text = inspect.getsource(method) if callable(method) else ""
+      tree = ast.parse(textwrap.dedent(text) if f"self.{name} is " in text else "")
+    except (OSError, TypeError, SyntaxError):
+      continue
+    if any(ast.unparse(n.test) in wanted for n in ast.walk(tree) if isinstance(n, ast.If | ast.IfExp)):
+      return True
+  return False
 
 
 def _attributes(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import json
 import shutil
@@ -212,7 +213,8 @@ def _extracted(
     return f"{new.get(top, top)}{dot}{rest}"
 
   is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
-  files = extract(rewriting.sources, rewriting.keep, new, is_package, _defined_in, _is_module)
+  home = functools.partial(_defined_in, project)
+  files = extract(rewriting.sources, rewriting.keep, new, is_package, home, _is_module)
   builder = Builder(project, rewriting.results, new_module, folder, keep_rng)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
@@ -269,8 +271,11 @@ def _object(module: str, name: str) -> Any:
   return found
 
 
-def _defined_in(module: str, name: str) -> tuple[str, str] | None:
+def _defined_in(project: Project, module: str, name: str) -> tuple[str, str] | None:
   found = _object(module, name)
+  info = project.info(found) if isinstance(found, type) else None
+  if info is not None:  # a package may say of its classes that they are defined where it hands them on
+    return info.module, info.name
   home = getattr(found, "__module__", None)
   qualname = getattr(found, "__qualname__", None)
   return (home, qualname) if isinstance(home, str) and isinstance(qualname, str) and "." not in qualname else None

@@ -170,3 +170,23 @@ def test_closure_called_in_a_loop_with_the_number_of_the_round(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((4, 6, 9)), x(2, 5)"])
   assert ported.hoisted == []
   assert ported.text.index("Runs every layer.") < ported.text.index("= iter(self.")
+
+
+def test_method_that_is_given_the_module_and_makes_a_parameter_in_it(tmp_path):
+  source = """
+    class Norm(nn.Module):
+      use_scale: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        return self._normalize(self, x, self.use_scale)
+
+      def _normalize(self, mdl, x, use_scale):
+        y = x / jnp.sqrt(jnp.mean(x**2, -1, keepdims=True) + 1e-6)
+        if use_scale:
+          y *= mdl.param("scale", nn.initializers.ones, (x.shape[-1],))  # one a feature
+        return y
+    """
+  ported = port_and_check(tmp_path, source, "Norm(), x(2, 5)", held_out=["Norm(), x(2, 7)"])
+  assert "y *= mdl.scale[...]  # one a feature" in ported.text
+  assert ported.hoisted == []

@@ -256,3 +256,23 @@ def test_function_that_hands_its_arguments_on_and_layers_chosen_in_parentheses(t
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(False), x(2, 3)"])
   assert ported.hoisted == []
+
+
+def test_function_whose_stars_nobody_fills_in_a_branch_that_no_example_takes(tmp_path):
+  source = """
+    def norm(kind, *args, **kwargs):
+      if kind == "group":
+        return nn.GroupNorm(2, *args, **kwargs)
+      return nn.LayerNorm(*args, **kwargs)
+
+
+    class Model(nn.Module):
+      kind: str = "layer"
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(4)(x)
+        return norm(self.kind, epsilon=1e-5)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=['Model("group"), x(2, 6)'])
+  assert "def norm(num_features, kind, *, rngs, **kwargs):" in ported.text

@@ -380,3 +380,12 @@ def test_same_sees_differences():
   assert not same(samples.Odd(1), samples.Odd(2))
   assert not same(samples.Native(), samples.Native())  # what a base in C keeps cannot be seen
   assert isinstance(back(nnx.Param), type)
+
+
+def test_what_an_object_makes_when_it_is_first_asked_is_not_written():
+  used = samples.Operator(3)
+  used.adjoint(jnp.ones(3))
+  assert used._adjoint is not None
+  assert ValueWriter().write(used).expression == "Operator(size=3)"
+  assert same(used, samples.Operator(3))
+  assert not same(samples.Operator(3, scale=2), samples.Operator(3))  # no method makes it

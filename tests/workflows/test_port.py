@@ -13,6 +13,7 @@ import pytest
 import migrate
 from migrate import cli
 from migrate.core.report import MigrateError
+from tests.codemod.support import port_and_check
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -274,3 +275,37 @@ def test_overwrite_replaces_the_folder(package, tmp_path):
   assert report.ok
   assert not (out / "old.txt").exists()
   shutil.rmtree(out)
+
+
+def test_package_that_says_its_classes_are_defined_where_it_hands_them_on(tmp_path):
+  files = {
+    "whole/__init__.py": """
+    from whole._blocks import Block
+
+    Block.__module__ = "whole"
+    """,
+    "whole/_blocks.py": """
+    from flax import linen as nn
+
+
+    class Block(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+    """,
+    "whole/model.py": """
+    from flax import linen as nn
+
+    from whole import Block
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Block(3)(x)
+    """,
+  }
+  ported = port_and_check(tmp_path, files, "Model(), x(2, 5)", module="whole.model")
+  assert "from whole_nnx._blocks import Block" in ported.draft.files["whole_nnx/model.py"]
