@@ -41,6 +41,8 @@ def optimizer_changes(
     Findings of the rule L2N222, which a user may accept, and L2N223, which nobody can: the state would be wrong.
   """
   entries = [e for e in plan.entries if e.sources and e.targets and str(e.sources[0].path[0]) == collection]
+  copies = [e for e in entries if e.fate == "copy"]
+  entries = [e for e in entries if e.fate != "copy"]
   params = {f for e in entries for s in e.sources for f in (key(s.path), key(s.path[1:]))}
   specs = {k: leaf.spec for k, leaf in leaves_of(opt_state, "optimizer state").items()}
   mirrored = params_like(list(specs), params)
@@ -50,6 +52,11 @@ def optimizer_changes(
   else:
     joining, axes, order = (f(transformation) for f in (changed_by_joining, changed_by_axes, changed_by_order))
   out: list[Finding] = []
+  copied = [e for e in copies if not _frozen(e, mirrored, specs)]
+  if copied and mirrored:
+    found = f"{show(copied[0].targets[0].path)} is a copy of it, and will be trained apart from it{_more(copied)}"
+    do = "share one Variable in the model (migrate.tie_weights), or accept it with --allow-optimizer-change"
+    out.append(Finding(show(copied[0].sources[0].path), found, "one parameter, as in the Linen run", do, rule=CHANGE))
   moved = _reordered(trained)
   flat = _flat(entries, specs, mirrored)
   if flat and (moved or any(e.ops for e in entries)):

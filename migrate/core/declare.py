@@ -325,7 +325,7 @@ class Rule:
   """One rule of a `ModelMapping`.
 
   Attributes:
-    kind: `move` (with or without ops), `drop`, `fresh`, `tie`.
+    kind: `move` (with or without ops), `drop`, `fresh`, `tie`, `copy`.
     source: Linen path patterns, collection first (tuples; `{name}` one segment captured,
       `*` one segment, `**` the rest).
     target: NNX path patterns.
@@ -334,7 +334,7 @@ class Rule:
     variable: the NNX Variable type of the target, where it is not the collection's own.
   """
 
-  kind: Literal["move", "drop", "fresh", "tie"]
+  kind: Literal["move", "drop", "fresh", "tie", "copy"]
   source: tuple[tuple[str | int, ...], ...] = ()
   target: tuple[tuple[str | int, ...], ...] = ()
   ops: tuple[Op, ...] = ()
@@ -365,9 +365,14 @@ def fresh(target: PathLike, *, because: str) -> Rule:
   return Rule("fresh", (), _paths(target), (), because)
 
 
-def tie(source: PathLike, target: PathLike) -> Rule:
-  """A second Linen leaf that must equal the one already at `target`."""
-  return Rule("tie", _paths(source), _paths(target))
+def tie(source: PathLike, target: PathLike, *ops: Op) -> Rule:
+  """A second Linen leaf, which under `ops` must equal the one already at `target`."""
+  return Rule("tie", _paths(source), _paths(target), tuple(ops))
+
+
+def copy(source: PathLike, target: PathLike | list[PathLike], *ops: Op, variable: str = "") -> Rule:
+  """A Linen leaf that goes somewhere by another rule becomes `target` too; on the way back both must be equal."""
+  return Rule("copy", _paths(source), _paths(target), tuple(ops), "", variable)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,12 +39,15 @@ def derive_source(
   collections = {key(p): c for p, c in collection_of.items()}
   for k, leaf in leaves.items():
     # a tie names a second source of a target that a move (or nothing) fills: both are derived
+    if any(h.rule.rule.kind == "copy" for h in index.hits(k)):
+      continue  # its source is derived from the target that a move fills
     hit, problem, ties = _decide(index, k, collections.get(k, "params"))
     if problem:
       findings.append(problem)
       continue
     for one in ties:
-      out[one.rule.source[0].fill(one.captures)] = leaf.spec
+      (shape,) = bind_ops(invert_ops(one.rule.rule.ops), [leaf.spec.shape], leaf.spec.dtype)[1]
+      out[one.rule.source[0].fill(one.captures)] = Spec(shape, leaf.spec.dtype)
     if hit is None:
       out[(collections.get(k, "params"), *map(str, leaf.path))] = leaf.spec
     elif hit.rule.rule.kind == "move":

@@ -11,7 +11,9 @@ from migrate.core.paths import Path, show
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.core.tree import NOTHING, Leaf, Spec
 
-Fate = Literal["same", "move", "drop", "fresh", "tie"]
+Fate = Literal["same", "move", "drop", "fresh", "tie", "copy"]
+
+_INVERSE: dict[Fate, Fate] = {"drop": "fresh", "fresh": "drop", "tie": "copy", "copy": "tie"}
 
 FORMAT, VERSION = "linen2nnx.plan", 1
 
@@ -22,7 +24,7 @@ class Entry:
 
   Attributes:
     fate: `same` (no rule named it), `move`, `drop` (sources only), `fresh` (targets only), `tie` (a source that must
-      equal what another entry puts at the target).
+      equal what another entry puts at the target), `copy` (targets of a source that another entry moves as well).
     sources: leaves that are read, in order.
     targets: leaves that are written, in order.
     ops: bound operations from the sources to the targets.
@@ -41,7 +43,7 @@ class Entry:
 
   def inverse(self) -> Entry:
     """The way back. Raises OpError where an operation has none."""
-    fate: Fate = {"drop": "fresh", "fresh": "drop"}.get(self.fate, self.fate)  # type: ignore[assignment]
+    fate = _INVERSE.get(self.fate, self.fate)
     return dataclasses.replace(self, fate=fate, sources=self.targets, targets=self.sources, ops=invert_ops(self.ops))
 
 
@@ -171,7 +173,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
 
 
 def _entry_from_json(data: dict[str, Any]) -> Entry:
-  if data["fate"] not in ("same", "move", "drop", "fresh", "tie"):
+  if data["fate"] not in ("same", "move", "drop", "fresh", "tie", "copy"):
     raise ValueError(f"fate {data['fate']!r}")
   entry = Entry(
     data["fate"],

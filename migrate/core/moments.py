@@ -99,12 +99,16 @@ class _Lifter:
     self.findings: list[Finding] = []
     self.unmapped: list[Path] = []
     self.by_param: dict[Key, tuple[Entry, int]] = {}
+    self.copies: dict[Key, list[tuple[Entry, int]]] = {}
+    self.refused = "tie" if plan.direction == "linen->nnx" else "copy"  # two Linen parameters that NNX has once
     for entry in plan.entries:
       for place, leaf in enumerate(entry.sources):
         path = key(leaf.path)
-        self.by_param[path] = (entry, place)
-        if path[0] == collection:
-          self.by_param[path[1:]] = (entry, place)
+        for form in (path, path[1:]) if path[0] == collection else (path,):
+          if entry.fate == "copy":
+            self.copies.setdefault(form, []).append((entry, place))
+          else:
+            self.by_param[form] = (entry, place)
     self.by_tail: dict[Key, list[tuple[Path, Spec]]] = {}
     for entry in plan.entries:
       for leaf in entry.sources if entry.sources and entry.sources[0].path[:1] == (collection,) else ():
@@ -123,12 +127,12 @@ class _Lifter:
           self._put(Entry("same", (leaf,), (Leaf(leaf.path, leaf.spec),)))
         continue
       prefix, param, rest = mirrored[k]
-      entry, place = self.by_param[param]
-      if entry.fate == "drop":
-        self.entries.append(Entry("drop", (leaf,), (), (), entry.because, "", entry.rule))
-      else:
-        groups.setdefault((prefix, rest, id(entry)), {})[place] = leaf
-    entries = {id(e): e for e, _ in self.by_param.values()}
+      for entry, place in (self.by_param[param], *self.copies.get(param, ())):
+        if entry.fate == "drop":
+          self.entries.append(Entry("drop", (leaf,), (), (), entry.because, "", entry.rule))
+        else:
+          groups.setdefault((prefix, rest, id(entry)), {})[place] = leaf
+    entries = {id(e): e for e, _ in (*self.by_param.values(), *(c for some in self.copies.values() for c in some))}
     for (prefix, rest, number), members in groups.items():
       self._mirror(prefix, rest, entries[number], members)
     if self.new:
@@ -155,7 +159,7 @@ class _Lifter:
 
   def _mirror(self, prefix: Key, rest: Key, entry: Entry, members: dict[int, Leaf]) -> None:
     first = members[min(members)]
-    if entry.fate == "tie":
+    if entry.fate == self.refused:
       self._say(
         first.path,
         "the parameter is tied to another one, so its moments have no place",

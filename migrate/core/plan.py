@@ -44,7 +44,8 @@ class _Planner:
   def __init__(self, source: dict[Key, Leaf], target: dict[Key, Leaf] | None, mappings: Sequence[ModelMapping]):
     self.source, self.target = source, target
     self.rules, self.findings = compile_rules(mappings)
-    self.by_source = Index([r for r in self.rules if r.source], "source")
+    self.by_source = Index([r for r in self.rules if r.source and r.rule.kind != "copy"], "source")
+    self.by_copy = Index([r for r in self.rules if r.rule.kind == "copy"], "source")
     self.by_target = Index([r for r in self.rules if r.rule.kind == "fresh"], "target")
     self.entries: list[Entry] = []
     self.filled: dict[Key, Entry] = {}
@@ -56,7 +57,18 @@ class _Planner:
   def run(self) -> Plan:
     groups: dict[Any, dict[str, dict[int, Leaf]]] = {}
     heads: dict[Any, tuple[Hit, Captures]] = {}
+
+    def member(hit: Hit, leaf: Leaf) -> None:
+      shared = {n: v for n, v in hit.captures.items() if n not in hit.rule.gathered}
+      group = (hit.rule.level, hit.rule.number, *sorted(shared.items()))
+      free = next((str(hit.captures[n]) for n in hit.rule.gathered), "")
+      heads.setdefault(group, (hit, shared))
+      groups.setdefault(group, {}).setdefault(free, {})[hit.place] = leaf
+
     for k, leaf in self.source.items():
+      for hit in self.by_copy.hits(k):
+        self.by_copy.matched.add((hit.rule.level, hit.rule.number))
+        member(hit, leaf)
       hit, problem = self.by_source.winner(k)
       if problem:
         self.findings.append(problem)
@@ -65,11 +77,7 @@ class _Planner:
       elif hit.rule.rule.kind == "drop":
         self._add(Entry("drop", (leaf,), (), (), hit.rule.rule.because, "", str(hit.rule)))
       else:
-        shared = {n: v for n, v in hit.captures.items() if n not in hit.rule.gathered}
-        group = (hit.rule.level, hit.rule.number, *sorted(shared.items()))
-        free = next((str(hit.captures[n]) for n in hit.rule.gathered), "")
-        heads.setdefault(group, (hit, shared))
-        groups.setdefault(group, {}).setdefault(free, {})[hit.place] = leaf
+        member(hit, leaf)
     layers = self._layers(groups, heads)
     for group, members in groups.items():
       hit, shared = heads[group]
@@ -222,7 +230,7 @@ class _Planner:
     if good:
       self._add(
         Entry(
-          "tie" if rule.rule.kind == "tie" else "move",
+          rule.rule.kind,
           tuple(sources),
           tuple(targets),
           ops,
@@ -268,6 +276,11 @@ class _Planner:
           "a move as well",
           "use move for one of the tied leaves",
         )
+    placed = {s.path for e in self.entries if e.fate in ("same", "move") for s in e.sources}
+    for entry in self.entries:
+      if entry.fate == "copy" and entry.sources[0].path not in placed:
+        do = "use move for one of its targets, and copy for the others"
+        self._say(entry.sources[0].path, f"{entry.rule}, and it goes nowhere else", "a move as well", do)
 
   def _targets(self) -> None:
     fresh = any(r.rule.kind == "fresh" for r in self.rules)
@@ -301,7 +314,7 @@ class _Planner:
   def _unused(self) -> None:
     collections = {k[0] for k in self.source if k}
     for rule in self.rules:
-      index = self.by_target if rule.rule.kind == "fresh" else self.by_source
+      index = {"fresh": self.by_target, "copy": self.by_copy}.get(rule.rule.kind, self.by_source)
       if (rule.level, rule.number) in index.matched or (rule.rule.kind == "fresh" and self.target is None):
         continue
       prefixes = {p.literal_prefix[:1] for p in rule.source}

@@ -168,8 +168,9 @@ RULES = (
   RulePage("L2N221", "a fresh variable in a checkpoint", "error",
            "A checkpoint has no value for it.", "Use `migrate.restore`, which fills a live model."),
   RulePage("L2N222", "other updates than before", "error",
-           "The transformation looks at whole tensors, and the parameters are joined or taken apart.",
-           "Keep the parameters apart in the model, or accept it with `--allow-optimizer-change`."),
+           "The transformation looks at whole tensors, and the parameters are joined or taken apart; or one parameter becomes two, "
+           "which are then trained apart.",
+           "Keep the parameters as they were in the model, or accept it with `--allow-optimizer-change`."),
   RulePage("L2N223", "one vector of all parameters", "error",
            "`optax.flatten` keeps moments in the order of the parameters, which changes.", "Train on without `optax.flatten`."),
   RulePage("L2N231", "two annotations for one variable", "error",

@@ -76,11 +76,9 @@ def _compile(level: int, number: int, rule: Rule) -> Compiled:
 
 def _problem(one: Compiled) -> tuple[str, str, str] | None:
   rule = one.rule
-  if rule.kind not in ("move", "drop", "fresh", "tie"):
-    return f"kind {rule.kind!r}", "move, drop, fresh or tie", "correct the rule"
-  if (rule.kind in ("move", "tie", "drop") and not one.source) or (
-    rule.kind in ("move", "tie", "fresh") and not one.target
-  ):
+  if rule.kind not in ("move", "drop", "fresh", "tie", "copy"):
+    return f"kind {rule.kind!r}", "move, drop, fresh, tie or copy", "correct the rule"
+  if (rule.kind != "fresh" and not one.source) or (rule.kind != "drop" and not one.target):
     return "a side is missing", "a source and a target", "give both paths"
   if rule.kind in ("drop", "fresh"):
     return None if rule.because else ("no reason", "because=...", "say why the leaves may go")
@@ -105,7 +103,7 @@ def _problem(one: Compiled) -> tuple[str, str, str] | None:
       "at most one",
       "stack one axis a rule",
     )
-  if one.gathered and (not rule.ops or rule.kind == "tie"):
+  if one.gathered and (not rule.ops or rule.kind != "move"):
     name = min(one.gathered)
     return (
       f"{{{name}}} is not in the target",

@@ -47,16 +47,17 @@ def translate(plan: Plan, leaves: Any) -> Iterator[tuple[Path, Any]]:
     MigrateError: where a leaf is missing, is not what the plan was made from, or tied leaves differ.
   """
   flat = {key(path): leaf for path, leaf in flatten(leaves).items()}
-  filled = {key(e.targets[0].path): e for e in plan.entries if e.fate in ("same", "move") and len(e.targets) == 1}
-  backward = plan.direction != "linen->nnx"
+  filled = {key(t.path): (e, n) for e in plan.entries if e.fate in ("same", "move") for n, t in enumerate(e.targets)}
   entries = [e for e in plan.entries if e.fate not in ("drop", "fresh")]
   for entry, arrays in _read_ahead(entries, flat):
     if entry.sources[0].spec == NOTHING:
       yield from ((t.path, NOTHING) for t in entry.targets)
       continue
-    if entry.fate == "tie" and not backward:
-      other = filled[key(entry.targets[0].path)]
-      _same_values(entry, arrays, run_ops(other.ops, _read(other.sources, flat)))
+    if entry.fate == "tie":
+      for one, target in zip(run_ops(entry.ops, arrays), entry.targets, strict=True):
+        other, place = filled[key(target.path)]
+        if np.asarray(one).tobytes() != np.asarray(run_ops(other.ops, _read(other.sources, flat))[place]).tobytes():
+          raise _differ(plan, entry, target, other)
       continue
     made = run_ops(entry.ops, arrays)
     del arrays  # what is yielded is all that has to stay
@@ -101,13 +102,10 @@ def _read(sources: Sequence[Leaf], flat: Mapping[Any, Any]) -> list[Any]:
     return list(threads.map(read, found))
 
 
-def _same_values(entry: Any, mine: list[Any], others: list[Any]) -> None:
-  for one, other in zip(run_ops(entry.ops, mine), others, strict=True):
-    if np.asarray(one).tobytes() != np.asarray(other).tobytes():
-      where = show(entry.sources[0].path)
-      raise refuse(
-        where,
-        f"differs from what is at {show(entry.targets[0].path)}",
-        "tied leaves that are equal",
-        "remove the tie and give it a place of its own",
-      )
+def _differ(plan: Plan, entry: Entry, target: Leaf, other: Entry) -> Exception:
+  where, theirs = (" + ".join(show(s.path) for s in e.sources) for e in (entry, other))
+  found = f"differs from what {theirs} has for {show(target.path)}"
+  if plan.direction == "linen->nnx":
+    return refuse(where, found, "tied leaves that are equal", "remove the tie and give it a place of its own")
+  do = "one Linen leaf cannot hold both: make them equal, or share one Variable in the model (migrate.tie_weights)"
+  return refuse(where, found, "copies that are equal", do)

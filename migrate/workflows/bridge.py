@@ -46,7 +46,7 @@ class StateBridge:
       self._plan = make_plan(leaves, targets, self.mapping)
     except MigrateError as error:
       raise MigrateError(*(loose.findings[:_SHOWN] or error.findings)) from error
-    carried = sum(len(entry.sources) for entry in self._plan.entries if entry.fate not in ("drop", "fresh"))
+    carried = sum(len(entry.sources) for entry in self._plan.entries if entry.fate not in ("drop", "fresh", "copy"))
     return carried, tuple(show(p) for p in loose.unmapped), tuple(show(p) for p in loose.unfilled)
 
   def fill(self, variables: Mapping[str, Any], model: Any) -> Any:
@@ -72,7 +72,7 @@ class StateBridge:
     from migrate.verify.modules import pair_modules
 
     named = lambda leaves: tuple(tuple(map(str, leaf.path)) for leaf in leaves)
-    moved = [e for e in self._plan.entries if e.sources and e.targets and e.fate != "tie"]
+    moved = [e for e in self._plan.entries if e.fate in ("same", "move")]
     entries = [(tuple(p[1:] for p in named(e.sources)), named(e.targets)) for e in moved]
     return pair_modules(entries, self.mapping.metadata.get("modules"))
 

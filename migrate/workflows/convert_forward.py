@@ -129,26 +129,30 @@ class Work:
     """The leaves that need not be read: only renamed, or what is done to them moves whole chunks."""
     ties = {t.path for e in plan.entries if e.fate == "tie" for t in e.targets}
     paths = {key(path): path for path in leaves}
-    out: dict[Path, Reference] = {}
+    found: list[tuple[list[Path], dict[Path, Reference]]] = []
     for entry in plan.entries:
-      if entry.fate == "tie" or not entry.targets or any(t.path in ties for t in entry.targets):
+      if not entry.targets:
         continue
+      mine = [path for path in (paths.get(key(s.path)) for s in entry.sources) if path is not None]
       made: dict[Path, Reference] = {}
-      for path in (paths.get(key(s.path)) for s in entry.sources):
-        leaf = None if path is None else leaves[path]
-        if path is not None and isinstance(leaf, StoredLeaf):
-          place = self.state.place((*head, *path))
-          if place not in self.numbers:
-            made[path] = reference(show(place), leaf)
-      if len(made) < len(entry.sources):
-        continue
+      for path in mine:
+        leaf, place = leaves[path], self.state.place((*head, *path))
+        if isinstance(leaf, StoredLeaf) and place not in self.numbers:
+          made[path] = reference(show(place), leaf)
       try:
-        if entry.ops:
+        if entry.fate == "tie" or len(made) < len(entry.sources) or any(t.path in ties for t in entry.targets):
+          made = {}
+        elif entry.ops:
           run_ops(entry.ops, list(made.values()))
       except NotStoredSoError:
-        continue
-      out |= made
-    return out
+        made = {}
+      found.append((mine, made))
+    must: set[Path] = (
+      set()
+    )  # of a leaf that is copied, and of those that are joined with it, either all are read or none
+    while (more := {p for mine, made in found if not made or not must.isdisjoint(mine) for p in mine}) != must:
+      must = more
+    return {path: one for _, made in found for path, one in made.items() if path not in must}
 
 
 def plan_forward(

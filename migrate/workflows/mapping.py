@@ -19,7 +19,7 @@ from migrate.example import _import_file
 
 FORMAT, VERSION = "linen2nnx.mapping", 1
 
-_SIDES = {"move": ("to",), "tie": ("to",), "drop": (), "fresh": ()}
+_SIDES = {"move": ("to",), "tie": ("to",), "copy": ("to",), "drop": (), "fresh": ()}
 _KEYS = {"ops", "because", "variable", "to", *_SIDES}
 
 
@@ -121,7 +121,7 @@ def mapping_to_json(mapping: ModelMapping) -> dict[str, Any]:
 
 def _rule_to_json(rule: Rule) -> dict[str, Any]:
   out: dict[str, Any] = {rule.kind: _side(rule.target if rule.kind == "fresh" else rule.source)}
-  if rule.kind in ("move", "tie"):
+  if "to" in _SIDES[rule.kind]:
     out["to"] = _side(rule.target)
   if rule.ops:
     out["ops"] = [op_to_json(op) for op in rule.ops]
@@ -164,7 +164,7 @@ def _rule_from_json(data: Any, where: str) -> Rule:
     raise refuse(
       where,
       f"unknown: {unknown}" if unknown else f"{data!r:.120}",
-      "exactly one of move, drop, fresh, tie",
+      "exactly one of move, tie, copy, drop, fresh",
       "correct the rule",
     )
   kind = kinds[0]

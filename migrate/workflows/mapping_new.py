@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
-from migrate.core.declare import ModelMapping, Rule, drop, fresh, move, tie
+from migrate.core.declare import ModelMapping, Rule, copy, drop, fresh, move, tie
 from migrate.core.ops import Concatenate, Stack, Transpose, Unstack
 from migrate.core.paths import Key, Path, escape, key, natural
 from migrate.core.report import refuse
@@ -25,13 +25,15 @@ SHOWN = """\
 #   move("params/table", "embed/embedding", Transpose()),
 #   drop("params/old_head/**", because="the task has another head"),
 #   fresh("adapter/**", because="the checkpoint has none"),
-#   tie("params/lm_head/table", "embed/embedding"),               # must equal what a move puts there"""
+#   tie("params/lm_head/table", "embed/embedding"),               # must equal what a move puts there
+#   copy("params/embed/table", "head/kernel", Transpose()),       # a second place for what a move puts elsewhere"""
 
 EVERY = (
   move("a", "b", Concatenate(2), Stack(), Transpose(), Unstack()),
   drop("a", because="for its import"),
   fresh("b", because="for its import"),
   tie("a", "b"),
+  copy("a", "b"),
 )
 
 

@@ -83,7 +83,7 @@ def boxed(plan: Plan, values: Mapping[Path, Any], targets: Mapping[Path, nnx.Var
   out = dict(values)
   by_key = {key(p): p for p in values}
   for entry in plan.inverse().entries:
-    if not entry.sources or not entry.targets:
+    if not entry.sources or not entry.targets or entry.fate == "tie":
       continue
     metadata = [targets[s.path].get_metadata() for s in entry.sources]
     known = [m.get("out_sharding") for m in metadata]

@@ -177,7 +177,7 @@ def _no_source(path: Path, found: Matching) -> Finding:
   spec = found.model.leaves[path][0]
   shapes = (spec.shape, spec.shape[::-1])
   like = [p for p, s in found.source.items() if s.shape in shapes and len(s.shape) > 1][:2]
-  hint = f"{', '.join(map(show, like))} has its shape: if both hold one array, share the Variable in the model; else "
+  hint = f"{', '.join(map(show, like))} has its shape: if both hold one array, share the Variable in the model, or add copy(...); else "
   do = f"{hint if like else ''}add a move to it, or fresh({show(path)!r}, because=...)"
   return Finding(show(path), f"{spec}: no Linen leaf fills it", "a source for every target", do, "eye", "L2N206")
 

@@ -137,7 +137,7 @@ def _tie(path: Path, mine: Any, theirs: Any, target: Path, same: bool, turned: b
   if same and a.tobytes() == b.tobytes():
     return tie(escape(path), escape(target))
   if turned and np.ascontiguousarray(a.T).tobytes() == b.tobytes():
-    return dataclasses.replace(tie(escape(path), escape(target)), ops=(Transpose(),))
+    return tie(escape(path), escape(target), Transpose())
   return None
 
 

@@ -76,7 +76,7 @@ def _comment(text: str) -> list[str]:
 def module_text(mapping: ModelMapping, body: list[str], says: list[str], more: Sequence[Rule] = ()) -> str:
   """A mapping module with these lines between the brackets of its rules; also imports what `more` rules need."""
   ops = sorted({type(op).__name__ for r in (*mapping.rules, *more) for op in r.ops})
-  kinds = sorted({_maker(r) for r in (*mapping.rules, *more)})
+  kinds = sorted({r.kind for r in (*mapping.rules, *more)})
   about = f" from {mapping.source}" if mapping.source else ""
   text = " ".join(f"Linen leaves{about} to the leaves of the NNX model.".split())
   about_it = [text, "", *(line for s in says for line in textwrap.wrap(s, WIDE))]
@@ -91,26 +91,18 @@ def module_text(mapping: ModelMapping, body: list[str], says: list[str], more: S
   return "\n".join(out)
 
 
-def _maker(rule: Rule) -> str:
-  return "Rule" if rule.kind == "tie" and rule.ops else rule.kind
-
-
 def rule_text(rule: Rule) -> str:
   """The call that declares a rule, with a comma."""
   ops = [op_text(op) for op in rule.ops]
-  if _maker(rule) == "Rule":
-    inside = [repr(rule.kind), repr(rule.source), repr(rule.target), f"({', '.join(ops)},)"]
-  elif rule.kind == "move":
+  if rule.kind in ("move", "tie", "copy"):
     inside = [_side(rule.source), _side(rule.target), *ops]
     inside += [f"variable={rule.variable!r}"] if rule.variable else []
-  elif rule.kind == "tie":
-    inside = [_side(rule.source), _side(rule.target)]
   else:
     inside = [_side(rule.source if rule.kind == "drop" else rule.target), f"because={rule.because!r}"]
-  one = f"{_maker(rule)}({', '.join(inside)}),"
+  one = f"{rule.kind}({', '.join(inside)}),"
   if len(one) + 4 <= WIDE:
     return one
-  return f"{_maker(rule)}(\n" + "".join(f"      {part},\n" for part in inside) + "    ),"
+  return f"{rule.kind}(\n" + "".join(f"      {part},\n" for part in inside) + "    ),"
 
 
 def _side(paths: tuple[Path, ...]) -> str:

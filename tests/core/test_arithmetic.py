@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from migrate.core.arithmetic import CHANGE, FLAT, open_question, optimizer_changes
-from migrate.core.declare import ModelMapping, move
+from migrate.core.declare import ModelMapping, copy, move
 from migrate.core.ops import Concatenate, Transpose
 from migrate.core.plan import make_plan
 from migrate.core.tree import NOTHING, spec_of
@@ -33,6 +33,14 @@ def test_joining_is_told_by_the_transformation(tx):
   assert changes(tx, JOINED) == [CHANGE]
   assert changes(tx, TURNED) == []
   assert changes(tx, RENAMED) == []
+
+
+def test_a_copy_is_trained_apart():
+  copied = ModelMapping((copy("params/q/kernel", "twin"),))
+  assert changes(optax.adam(0.1), copied) == changes(optax.adam(0.1), copied, told=False) == [CHANGE]
+  plan = make_plan({"params": PARAMS}, None, copied)
+  state = {(0, "mu", name, "kernel"): NOTHING if name == "q" else spec_of(PARAMS[name]["kernel"]) for name in "qk"}
+  assert optimizer_changes(plan, state) == []  # it is not trained
 
 
 @pytest.mark.parametrize("tx", [optax.adamw(0.1), optax.sgd(0.1, momentum=0.9), optax.lion(0.1)])

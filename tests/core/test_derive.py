@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.core.declare import ModelMapping, drop, move, tie
+from migrate.core.declare import ModelMapping, copy, drop, move, tie
 from migrate.core.derive import derive_source
-from migrate.core.ops import Concatenate, Reshape, Stack, Unstack
+from migrate.core.ops import Concatenate, Reshape, Stack, Transpose, Unstack
 from migrate.core.plan import make_plan
 from migrate.core.report import MigrateError
 from migrate.core.tree import Spec
@@ -23,6 +23,8 @@ RULES = (
   move("params/scan/**", "list/{i}/**", Unstack()),
   move(["params/q", "params/v"], "qv", Concatenate(2)),
   tie("params/head", "embed"),
+  tie("params/turned", "table", Transpose((1, 0))),
+  copy("params/table", "head/kernel", Transpose((1, 0))),
 )
 SOURCE = {
   ("params", "BatchNorm_0", "scale"): f32(2),
@@ -34,6 +36,8 @@ SOURCE = {
   ("params", "v"): f32(2),
   ("params", "embed"): f32(2),
   ("params", "head"): f32(2),
+  ("params", "table"): f32(2, 3),
+  ("params", "turned"): f32(3, 2),
   ("state", "n"): f32(),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.core.declare import ModelMapping, drop, move
+from migrate.core.declare import ModelMapping, copy, drop, move
 from migrate.core.moments import NOTHING, lift, params_like
 from migrate.core.ops import Cast, Stack, Transpose
 from migrate.core.plan import make_plan
@@ -38,6 +38,19 @@ def test_params_level_inside_the_state_is_taken_off():
   plan = make_plan(PARAMS, None, None)
   state = {(0, "mu", "params", "l_0", "k"): f32(2, 3)}
   assert paths(lift(plan, state)) == {"0/mu/params/l_0/k": "0/mu/l_0/k"}
+
+
+def test_moments_of_a_copy_are_copied_and_must_be_equal_on_the_way_back():
+  plan = make_plan(PARAMS, None, ModelMapping((copy("params/l_0/k", "twin", Transpose()),)))
+  state = {("mu", "l_0", "k"): f32(2, 3), ("mu", "l_1", "k"): f32(2, 3)}
+  lifted = lift(plan, state)
+  assert [(e.fate, e.targets[0].path) for e in lifted.entries] == [
+    ("same", ("mu", "l_0", "k")),
+    ("copy", ("mu", "twin")),
+    ("same", ("mu", "l_1", "k")),
+  ]
+  back = lift(plan.inverse(), {t.path: t.spec for e in lifted.entries for t in e.targets}, collection="")
+  assert [e.fate for e in back.entries] == ["same", "tie", "same"]
 
 
 def test_layout_operations_are_lifted():

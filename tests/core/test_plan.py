@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from migrate.core.declare import ModelMapping, drop, fresh, move, tie
+from migrate.core.declare import ModelMapping, copy, drop, fresh, move, tie
 from migrate.core.ops import Cast, Concatenate, Stack, Transpose, Unstack
-from migrate.core.plan import make_plan
+from migrate.core.plan import Plan, make_plan
 from migrate.core.report import MigrateError
 from migrate.core.tree import Spec
 
@@ -165,6 +165,20 @@ def test_tie_needs_a_move_and_equal_specs():
   plan = make_plan(source, {"e": f32(2)}, ModelMapping((tie("params/o", "e"),)))
   assert [e.fate for e in plan.entries] == ["same", "tie"]
   assert "nothing fills it" in refused(source, None, tie("params/o", "e"), drop("params/e", because="x"))
+
+
+def test_copy_needs_a_move_and_fills_its_target():
+  source, rule = tree(params__e=f32(2, 3)), copy("params/e", "head/kernel", Transpose())
+  plan = make_plan(source, {"e": f32(2, 3), "head": {"kernel": f32(3, 2)}}, ModelMapping((rule,)))
+  assert [(e.fate, e.targets[0].path) for e in plan.entries] == [("same", ("e",)), ("copy", ("head", "kernel"))]
+  assert [e.fate for e in plan.inverse().entries] == ["same", "tie"]
+  assert plan.inverse().inverse() == plan
+  assert Plan.from_json(plan.to_json()) == plan
+  assert "goes nowhere else" in refused(source, None, rule, drop("params/e", because="x"))
+  assert "both go here" in refused(tree(params__e=f32(2), params__k=f32(2)), None, copy("params/e", "k"))
+  assert "matches nothing" in refused(source, None, copy("params/f", "k"))
+  joined = refused(tree(params__a_0=f32(2), params__a_1=f32(2)), None, copy("params/a_{i}", "k", Stack()))
+  assert "is not in the target" in joined
 
 
 def test_rule_of_an_absent_collection_is_idle():

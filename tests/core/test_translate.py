@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from migrate.core.declare import ModelMapping, drop, fresh, move, tie
-from migrate.core.ops import Stack
+from migrate.core.declare import ModelMapping, copy, drop, fresh, move, tie
+from migrate.core.ops import Reshape, Stack
 from migrate.core.plan import make_plan
 from migrate.core.report import MigrateError
 from migrate.core.translate import translate
@@ -57,6 +57,22 @@ def test_drop_and_fresh_yield_nothing():
     ModelMapping((drop("params/a", because="x"), fresh("b", because="y"))),
   )
   assert dict(translate(plan, {("params", "a"): np.zeros(2)})) == {}
+
+
+def test_copies_must_be_equal_on_the_way_back():
+  source = {("params", "l_0"): np.arange(2.0), ("params", "l_1"): np.ones(2)}
+  rules = (move("params/l_{i}", "layers", Stack()), copy("params/l_1", "twin/last", Reshape((1, 2))))
+  plan = make_plan(source, None, ModelMapping(rules))
+  there = dict(translate(plan, source))
+  np.testing.assert_array_equal(there["twin", "last"], [[1, 1]])
+  back = dict(translate(plan.inverse(), there))
+  assert list(back) == list(source)
+  np.testing.assert_array_equal(back["params", "l_1"], source["params", "l_1"])
+  there["twin", "last"] = np.array([[1, -0.0]])
+  with pytest.raises(
+    MigrateError, match=r"(?s)twin/last: differs from what layers has for params/l_1.*share one Variable"
+  ):
+    dict(translate(plan.inverse(), there))
 
 
 def test_tied_leaves_must_be_equal_and_both_come_back():

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
 
-from migrate.core.declare import ModelMapping, drop, move
+from migrate.checkpoint.detect import open_checkpoint
+from migrate.checkpoint.orbax import write_orbax
+from migrate.core.declare import ModelMapping, copy, drop, move
+from migrate.core.ops import Stack, Transpose
 from migrate.core.report import MigrateError
-from migrate.workflows.convert import convert_checkpoint
+from migrate.workflows.convert import convert, convert_checkpoint
 from migrate.workflows.state import optimizer_to_linen, optimizer_to_nnx, to_linen, to_nnx
+from migrate.workflows.verify_checkpoint import verify_checkpoint
 from tests.workflows import small
 from tests.workflows.small import CNN, MAPPING, TX, batch, equal, fields, linen_step, nnx_step, save
 
@@ -148,3 +153,46 @@ def test_unknown_field_is_named(tmp_path, trained):
     convert_checkpoint(source, tmp_path / "nnx", MAPPING, nnx.eval_shape(lambda: CNN(nnx.Rngs(0))))
   rules = (*MAPPING.rules, drop("ema/**", because="not used"))
   convert_checkpoint(source, tmp_path / "nnx", ModelMapping(rules), nnx.eval_shape(lambda: CNN(nnx.Rngs(0))))
+
+
+COPIED = ModelMapping((
+  copy("params/embed/table", "twin/table"),
+  copy("params/embed/table", "head/kernel", Transpose()),
+  move("params/layer_{i}/kernel", "layers/kernel", Stack()),
+  copy("params/layer_1/kernel", "last"),
+))  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [{}, {"copy": True}, {"checksum": True}, {"format": "safetensors"}])
+def test_one_leaf_becomes_several_and_is_one_again(tmp_path, how):
+  params = {"embed": {"table": jnp.arange(12.0).reshape(4, 3)}}
+  params |= {f"layer_{i}": {"kernel": jnp.full((3, 3), float(i))} for i in range(2)}
+  adam = optax.adam(0.1).init(params)
+  source = save(tmp_path / "linen", {"params": params, "opt_state": adam, "step": 2}, "standard")
+  with pytest.raises(MigrateError, match=r"(?s)trained apart.*--allow-optimizer-change"):
+    convert_checkpoint(source, tmp_path / "nnx", COPIED)
+  convert_checkpoint(source, tmp_path / "nnx", COPIED, allow_optimizer_change=True, **how)
+  stored = open_checkpoint(tmp_path / "nnx")
+  found = {tuple(map(str, p)): leaf for p, leaf in stored.leaves.items()}
+  end = ("value",) if "format" not in how else ()
+  for name, wanted in (("twin/table", params["embed"]["table"]), ("head/kernel", params["embed"]["table"].T)):
+    np.testing.assert_array_equal(found["model", *name.split("/"), *end].read(), wanted)
+    assert ("optimizer", "opt_state", "0", "mu", *name.split("/"), *end) in found
+  np.testing.assert_array_equal(found["model", "last", *end].read(), params["layer_1"]["kernel"])
+  assert verify_checkpoint(tmp_path / "nnx", source).proven
+  convert(tmp_path / "nnx", tmp_path / "back", to="linen")
+  again, first = open_checkpoint(tmp_path / "back").leaves, open_checkpoint(source).leaves
+  assert {p: x.read().tobytes() for p, x in again.items()} == {p: x.read().tobytes() for p, x in first.items()}
+
+
+def test_copies_that_differ_have_no_way_back(tmp_path):
+  table = jnp.arange(12.0).reshape(4, 3)
+  model = {"embed": {"table": table}, "head": {"kernel": table.T.at[0, 0].set(-0.0)}}
+  write_orbax(tmp_path / "nnx", {"model": model})
+  mapping = ModelMapping((copy("params/embed/table", "head/kernel", Transpose()), move("params/embed/**", "embed/**")))
+  with pytest.raises(MigrateError, match=r"(?s)head/kernel: differs from what embed/table has.*tie_weights"):
+    convert(tmp_path / "nnx", tmp_path / "back", mapping, to="linen")
+  assert not (tmp_path / "back").exists()
+  write_orbax(tmp_path / "same", {"model": {"embed": {"table": table}, "head": {"kernel": table.T}}})
+  convert(tmp_path / "same", tmp_path / "back", mapping, to="linen")
+  assert list(open_checkpoint(tmp_path / "back").leaves) == [("params", "embed", "table")]

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from migrate.core.declare import ModelMapping, drop, fresh, move, tie
-from migrate.core.ops import Concatenate, Transpose
+from migrate.core.declare import ModelMapping, copy, drop, fresh, move, tie
+from migrate.core.ops import Concatenate, Split, Transpose
 from migrate.core.report import MigrateError
 from migrate.workflows.mapping import load_mapping, mapping_from_json, mapping_to_json, save_mapping
 
@@ -20,7 +20,8 @@ MAPPING = ModelMapping(
     move(["params/q", "params/k"], ["a", "b"], Transpose(), Concatenate((1, 2), axis=0)),
     drop("params/old/**", because="gone"),
     fresh(("layers", "3", "bias"), because="new"),
-    tie("params/head", "embed"),
+    tie("params/head", "embed", Transpose()),
+    copy("params/old_embed", ["a", "b"], Split(2), variable="Cache"),
   ),
   name="sample",
   source="here",
