@@ -182,7 +182,8 @@ class Project:
 
   def _add_named(self, info: ClassInfo) -> None:
     """Classes of the same files that a class speaks of and no example reaches: NNX makes layers that Linen put off."""
-    names = vars(sys.modules[info.cls.__module__]) if info.cls.__module__ in sys.modules else {}
+    home = sys.modules.get(info.module) or sys.modules.get(info.cls.__module__)
+    names = vars(home) if home is not None else {}
     for node in ast.walk(info.node):
       found = names.get(node.id) if isinstance(node, ast.Name) else None
       if isinstance(found, type) and issubclass(found, nn.Module) and found not in self.classes:

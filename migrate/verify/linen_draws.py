@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from migrate.core.mutable import Flags
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.example import Example
 from migrate.verify import arrays as A
@@ -26,6 +27,7 @@ class _Paths:
   """As much of a bridge as casting needs."""
 
   rng_paths: Mapping[str, str]
+  flags: Flags = dataclasses.field(default_factory=dict)
 
 
 def linen_draws(

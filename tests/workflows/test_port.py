@@ -288,8 +288,17 @@ def test_package_that_says_its_classes_are_defined_where_it_hands_them_on(tmp_pa
     from flax import linen as nn
 
 
+    class Wide(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width * 2)(x)
+
+
     class Block(nn.Module):
       width: int
+      other: type = Wide  # no example makes one
 
       @nn.compact
       def __call__(self, x):
