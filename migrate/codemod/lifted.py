@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import spell
 from migrate.codemod.remarks import layout_call
+from migrate.codemod.stacks import stacked_module
 from migrate.codemod.transforms import DECORATORS
 from migrate.core.report import Finding
 
@@ -74,19 +76,33 @@ def lifted_function(unit: Unit, node: ast.Call) -> str | None:
     return None
   parameters = _parameters(unit, node.args[0])
   given = {k.arg: k.value for k in node.keywords}
-  written = _loop(unit, parameters, _LOOPS[full], given) if parameters is not None else None
+  module = stacked_module(unit, node, given) if parameters is not None else None
+  written = _loop(unit, parameters, _LOOPS[full], given, module) if parameters is not None else None
   if written is None:
-    return None
+    if not _is_function(unit, node.args[0]):
+      return None
+    unit.leave(node, f"{full} of a function, with a module or with variables that are not made here for every step")
+    return unit.source.code(node)
   unit.need_import("from flax import nnx")
   statement = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.stmt)), None)
   indent = unit.source.indent(statement) if statement is not None else ""
   return layout_call(f"nnx.{_LOOPS[full]}", [unit.text(node.args[0]), *written], indent, 90)
 
 
+def _is_function(unit: Unit, node: ast.expr) -> bool:
+  """Whether what is lifted was a function every time, rather than a class or a partial of one."""
+  values = [e.value for e in unit.events(node)]
+  return isinstance(node, ast.Lambda) or (bool(values) and all(inspect.isfunction(v) for v in values))
+
+
 def _parameters(unit: Unit, function: ast.expr) -> ast.arguments | None:
   """The parameters of a function that is written here: a lambda, a function of this method or of this file."""
   if isinstance(function, ast.Lambda):
     return function.args
+  if isinstance(function, ast.Attribute):  # `Block.__call__`
+    owners = [unit.project.info(e.value) for e in unit.events(function.value) if isinstance(e.value, type)]
+    method = owners[0].methods.get(function.attr) if owners and owners[0] is not None else None
+    return method.args if method is not None else None
   if not isinstance(function, ast.Name):
     return None
   scopes = [n for n in unit.source.enclosing(function) if isinstance(n, ast.FunctionDef | ast.Module)]
@@ -117,25 +133,36 @@ def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> li
   return given
 
 
-def _loop(unit: Unit, parameters: ast.arguments, name: str, given: dict[str | None, ast.expr]) -> list[str] | None:
-  """Arguments of `nnx.scan` and `nnx.vmap` over a function whose module is one for all steps; None where it is not."""
+def _loop(
+  unit: Unit, parameters: ast.arguments, name: str, given: dict[str | None, ast.expr], stacked_axes: str | None = None
+) -> list[str] | None:
+  """Arguments of `nnx.scan` and `nnx.vmap` over a function; None where they cannot be told.
+
+  Args:
+    unit: the class with the function.
+    parameters: of the function; the first is the module.
+    name: `scan` or `vmap`.
+    given: what Linen's transform was given.
+    stacked_axes: of a module made stacked, the axes of its Variables; None where it is one for all steps.
+  """
   stacked = _known(unit, given.get("variable_axes"), {})
   shared, carried = _known(unit, given.get("variable_broadcast"), ()), _known(unit, given.get("variable_carry"), ())
   streams = _known(unit, given.get("split_rngs"), {})
   if None in (stacked, shared, carried, streams) or None in given or parameters.vararg or parameters.kwonlyargs:
     return None
-  if not isinstance(stacked, dict) or any(axis is not None for axis in stacked.values()):
+  if stacked_axes is None and (not isinstance(stacked, dict) or any(axis is not None for axis in stacked.values())):
     return None  # variables of their own for every step are made in `__init__`, which this does not reach
   axes: dict[str, str] = {}
   for collection in [carried] if isinstance(carried, str) else list(carried or ()):
     if collection not in _KINDS:
       return None
     axes[_KINDS[collection]] = "nnx.Carry"
-  if isinstance(streams, dict) and any(s != "params" for s in streams) and _draws(unit):
+  if stacked_axes is None and isinstance(streams, dict) and any(s != "params" for s in streams) and _draws(unit):
     if name == "vmap":
       return None
     axes["nnx.RngState"] = "nnx.Carry"
   module = f"nnx.StateAxes({{{', '.join(f'{k}: {a}' for k, a in axes.items())}, ...: None}})" if axes else "None"
+  module = stacked_axes or module
   before = [module, "nnx.Carry"] if name == "scan" else [module]
   inputs = len(parameters.posonlyargs) + len(parameters.args) - len(before)
   each = given.get("in_axes")

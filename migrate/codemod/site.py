@@ -93,6 +93,7 @@ class Site:
     around: in a list that `setup` makes, the layer of the list that this one is an argument of.
     partial: what a `functools.partial` that is called here gives, as far as it is known at construction.
     home: the file and the names of the file that has the expression.
+    stack: where a lifted function maps over it, how many are made side by side and the axes of their Variables.
   """
 
   attr: str
@@ -116,6 +117,7 @@ class Site:
   around: Site | None = None
   partial: dict[str, str] = dataclasses.field(default_factory=dict)
   home: tuple[Source, Names] | None = None
+  stack: tuple[str, str] | None = None
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

@@ -27,6 +27,17 @@ class SiteLayers:
 
   def write_site(self: Unit, site: Site, width: int, indent: str = "") -> str:
     """The NNX constructor call."""
+    if site.stack is None:
+      return self._write_one(site, width, indent)
+    (length, axes), outer, self.rngs_argument = site.stack, self.rngs_argument, "rngs"
+    try:
+      one = f"lambda rngs: {self._write_one(site, width, indent + self.step)}"
+    finally:
+      self.rngs_argument = outer
+    rest = [f"axes={axes}"] if axes else []
+    return layout_call(self.template("template:stack.stack"), [one, length, outer, *rest], indent, width)
+
+  def _write_one(self: Unit, site: Site, width: int, indent: str) -> str:
     sizes = [(n.parameter, site.texts[n.parameter]) for n in site.needs]
     rngs = self.rngs_argument
     if site.factory is not None:

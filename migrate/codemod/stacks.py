@@ -1,4 +1,4 @@
-"""How many modules lie side by side where `nn.vmap` of a class is told only by its inputs."""
+"""Modules that lie side by side: how many `nn.vmap` of a class makes, and those of functions that `nn.vmap` and `nn.scan` lift."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 
-from migrate.codemod.site import Need, parameters_of
+from migrate.codemod.site import Need, Site, parameters_of
+from migrate.codemod.sizes_pool import closed
 from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
@@ -43,6 +44,88 @@ def stack_need(unit: Unit, node: ast.Call, made: Sequence[tuple[Activation, int,
     n for i, n in enumerate(names) if (each[i] if isinstance(each, tuple) and i < len(each) else each) is not None
   ]
   return Need(AXIS_SIZE, values, mapped[0] if mapped and not isinstance(each, dict) else None, None)
+
+
+def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]) -> str | None:
+  """Makes the module of a lifted function stacked: `nn.vmap(lambda dense, x: dense(x), ...)(nn.Dense(3), x)`.
+
+  Args:
+    unit: the class with the function.
+    node: the transform, `nn.vmap(...)` or `nn.scan(...)`.
+    given: its keywords.
+
+  Returns:
+    The axes of the module's Variables, as NNX's transform takes them; None where all steps share them, or where the
+    module is not made here.
+  """
+  axes = _literal(given.get("variable_axes"))
+  call = _call_of(unit, node)
+  if not isinstance(axes, dict) or not isinstance(axes.get("params"), int) or call is None or not call.args:
+    return None
+  if "variable_broadcast" in given or "variable_carry" in given or any(type(a) is not int for a in axes.values()):
+    return None
+  site = _site_of(unit, call.args[0])
+  if site is None or site.stack is not None or not site.made:
+    return None
+  own = given.get(AXIS_SIZE) or given.get("length")
+  length = unit.try_static(own) if own is not None else None
+  if length is None:
+    lengths = [_stacked(unit, activation, module, axes["params"]) for activation, _, module in site.made]
+    if not lengths or None in lengths:
+      return None
+    length = _length_of_inputs(unit, call, given, lengths) or unit.hoist(site, "length", lengths)
+  kinds = {collection: axis for collection, axis in axes.items() if axis}
+  if not set(kinds) <= {"params"}:
+    return None
+  text = f"nnx.StateAxes({{nnx.Param: {kinds['params']}, ...: 0}})" if kinds else "0"
+  site.stack = (length, text if kinds else "")
+  inputs = call.args[2:] if unit.resolve(node.func) not in _VMAP else call.args[1:]
+  unit.learn(site, ast.Call(func=site.node.func, args=inputs, keywords=call.keywords))
+  return text
+
+
+def _call_of(unit: Unit, node: ast.Call) -> ast.Call | None:
+  """The one call of a transformed function."""
+  parent = unit.source.parents.get(node)
+  if isinstance(parent, ast.Call) and parent.func is node:
+    return parent
+  if not isinstance(parent, ast.Assign) or len(parent.targets) != 1 or not isinstance(parent.targets[0], ast.Name):
+    return None
+  name = parent.targets[0].id
+  scope = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == name] if scope is not None else []
+  calls = [unit.source.parents.get(n) for n in uses if isinstance(n.ctx, ast.Load)]
+  return calls[0] if len(calls) == 1 and len(uses) == 2 and isinstance(calls[0], ast.Call) else None  # pyright: ignore
+
+
+def _site_of(unit: Unit, module: ast.expr) -> Site | None:
+  """The construction behind the module that a lifted function is given, if it is used for nothing else."""
+  if isinstance(module, ast.Call) and unit.creates(module):
+    unit.text(module)
+    return unit.sites.get(module)
+  if isinstance(module, ast.Name):
+    scope = next((n for n in unit.source.enclosing(module) if isinstance(n, ast.FunctionDef)), None)
+    loads = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == module.id] if scope is not None else []
+    return unit.site_of(module) if len(loads) == 2 else None
+  if isinstance(module, ast.Attribute):
+    values = [e.value for e in unit.events(module)]
+    found = [s for s in unit.setup_sites if any(unit.same_origin(m, values) for _, _, m in s.made)]
+    return found[0] if len(found) == 1 and found[0].attr else None
+  return None
+
+
+def _length_of_inputs(unit: Unit, call: ast.Call, given: dict[str | None, ast.expr], lengths: list[Any]) -> str | None:
+  """The axis of an input along which the steps lie, where the constructor can tell it."""
+  each = _literal(given.get("in_axes"), 0)
+  for i, argument in enumerate(call.args[1:]):
+    axis = each[i] if isinstance(each, tuple) and i < len(each) else each
+    events = unit.array_events(argument)
+    dims = unit.dims(argument) if events else None
+    if isinstance(axis, int) and events and dims and {e.value.shape[axis] for e in events} == set(lengths):
+      found = next((c for c in dims[axis] if closed(c)), None)
+      if found is not None:
+        return found
+  return None
 
 
 def _of_inputs(unit: Unit, node: ast.Call, made: Sequence[tuple[Activation, int, Any]], each: Any) -> list[int | None]:

@@ -1,8 +1,10 @@
-"""Ensembles whose number only their inputs tell."""
+"""Modules side by side: those of classes whose number only their inputs tell, and those of lifted functions."""
 
 from __future__ import annotations
 
-from tests.codemod.support import port_and_check
+import pytest
+
+from tests.codemod.support import port_and_check, rewrite
 
 
 def test_number_from_the_input(tmp_path):
@@ -56,3 +58,87 @@ def test_number_of_layers_without_parameters(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 6)", held_out=["Model(), x(3, 4, 5)"])
   assert "axis_size=length" in ported.text
+
+
+@pytest.mark.parametrize(
+  "lifted",
+  [
+    "nn.vmap(lambda m, x: m(x), variable_axes={'params': 0}, split_rngs={'params': True})(dense, x)",
+    "nn.vmap(lambda m, x: m(x), variable_axes={'params': 0}, split_rngs={'params': True}, axis_size=3)(dense, x)",
+  ],
+)
+def test_module_of_a_mapped_function_is_made_stacked(tmp_path, lifted):
+  source = f"""
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        dense = nn.Dense(6)
+        return {lifted}
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(3, 4, 5)", held_out=["Model(), x(3, 2, 7)"])
+  assert "self.dense = stack(lambda rngs: nnx.Linear(in_features, 6, rngs=rngs), " in ported.text
+  assert "in_axes=(0, 0), out_axes=0" in ported.text
+  assert ported.hoisted == []
+
+
+def test_module_of_a_mapped_method(tmp_path):
+  source = """
+    class Inner(nn.Module):
+      hidden: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.hidden)(x)
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        each = nn.vmap(Inner.__call__, in_axes=0, variable_axes={"params": 1}, split_rngs={"params": True})
+        return each(Inner(6), x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(3, 4, 5)")
+  assert "axes=nnx.StateAxes({nnx.Param: 1, ...: 0})" in ported.text
+
+
+def test_module_of_a_scanned_function(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.width)(x))
+
+
+    class Model(nn.Module):
+      n: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        block = Block(5, name="block")
+        x, _ = nn.scan(
+          lambda mdl, carry, _: (mdl(carry), None),
+          variable_axes={"params": 0},
+          split_rngs={"params": True},
+          length=self.n,
+        )(block, x, None)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 5)", held_out=["Model(4), x(2, 5)"])
+  assert "5, rngs=rngs), self.n, rngs)" in ported.text
+
+
+def test_module_that_others_give_is_left_with_a_finding(tmp_path):
+  source = """
+    class Model(nn.Module):
+      module: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        lifted = nn.vmap(lambda m, x: m(x), variable_axes={"params": 0}, split_rngs={"params": True})
+        return lifted(self.module, x)
+    """
+  ported = rewrite(tmp_path, source, "Model(nn.Dense(3)), x(3, 4, 5)")
+  assert [f.rule for f in ported.findings if f.severity == "error"] == ["L2N100"]
+  assert "lifted = nn.vmap(lambda m, x: m(x)" in ported.text
