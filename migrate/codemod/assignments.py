@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
@@ -36,6 +37,8 @@ class Assignments:
       kept = self._assign_name(node, target, node.value)
       if kept is not None:
         return kept or None
+    if len(targets) > 1 and self._assign_names(targets, node.value):
+      return self.own_lines(node, self.source.code(node))
     text = self.text(node.value)
     for place in targets:
       self._store_into(place, node.value, "=")
@@ -48,6 +51,20 @@ class Assignments:
     if isinstance(node, ast.AnnAssign) or any(not isinstance(t, ast.Name | ast.Tuple) for t in targets):
       head = self._heads(node, start, at)
     return self.own_lines(node, head + text + self.around(node, node.value)[1])
+
+  def _assign_names(self: Unit, targets: Sequence[ast.expr], value: ast.expr) -> bool:
+    """`a = b = "conv"`, where construction knows the value."""
+    names = [t.id for t in targets if isinstance(t, ast.Name)]
+    if len(names) < len(targets) or not isinstance(value, ast.Constant | ast.Attribute | ast.Name | ast.BinOp):
+      return False
+    static = self.try_static(value)
+    if static is None or any(has_array(e.value) for e in self.events(value)):
+      return False
+    for name in names:
+      self.rebinding(name)
+      self.env[name] = Local("static", value)
+      self.block.append(Stmt(lambda name=name: f"{name} = {static}", frozenset({name})))
+    return True
 
   def _heads(self: Unit, node: ast.AST, start: int, stop: int) -> str:
     text, at = "", start

@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import free_carry
 from migrate.codemod.lifted import lifted_function
+from migrate.codemod.names import snake
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
@@ -193,7 +194,9 @@ class Calls:
     if function in ("nn.merge_param", "merge_param") or self.resolve(node.func) == "flax.linen.merge_param":
       first, second = [self.text(a) for a in node.args[1:3]]
       return f"({first} if {first} is not None else {second})" if first != second else first
-    return self.compose(node, self.text)
+    text = self.compose(node, self.text)
+    self.learn_super(node)
+    return text
 
   def suggest(self: Unit, node: ast.Call) -> str:
     """A readable attribute name for a layer: its `name=`, else its class."""
@@ -383,18 +386,3 @@ class Calls:
 
 
 _PREFIX = re.compile(r"^_*(make|build|create|get)_|^_+")  # what says that a function makes something
-
-
-def snake(name: str) -> str:
-  """`MlpBlock` -> `mlp_block`."""
-  out = ""
-  for i, c in enumerate(name):
-    if (
-      c.isupper()
-      and i
-      and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
-      and name[i - 1] != "_"
-    ):
-      out += "_"
-    out += c.lower()
-  return out

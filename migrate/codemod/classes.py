@@ -11,18 +11,19 @@ import textwrap
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
-from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, inherited_sizes
+from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
-from migrate.codemod.setup_lists import fill_chains, fill_lists
+from migrate.codemod.setup_lists import fill_chains, fill_lists, guard_setup
 from migrate.codemod.setups import write_setup
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes_pool import TOKEN
 from migrate.codemod.source import names_in
+from migrate.codemod.supers import base_attributes
 from migrate.codemod.unit import Unit
 from migrate.codemod.unread import drop_unread
 from migrate.core.report import Finding
@@ -34,6 +35,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
   if reading_decorators(unit):
     unit.readable |= constructor_attributes(unit)
   unit.readable |= assigned_by_bases(unit)
+  if (base := base_with_init(unit)) is not None:
+    unit.used |= base_attributes(base)
   unit.reads_params = reads_params(unit)
   setup = info.methods.get("setup")
   checks = info.methods.get("__post_init__")
@@ -68,7 +71,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
   made = setup is not None or checks is not None or bool(init_lines)
   needs_init = bool(info.fields or made or unit.needs_rngs or unit.flags or not bases)
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
-  sizes, rename = _size_arguments(unit, _renamed("\n".join([*setup_text, *init_lines]), handed))
+  sizes, rename = _size_arguments(
+    unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)
+  )
   rename = {t: _renamed(e, rename) for t, e in handed.items()} | rename
   inherited = inherited_sizes(unit)
   optional = {s.name for s in sizes if s.optional} | {
@@ -77,6 +82,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
   if optional:
     body, _ = prune(_guarded(unit.block, optional))
     init_lines = render(body, "", unit.step)
+    setup_text = guard_setup(
+      setup_text, optional - {n for s in unit.setup_sites for n in unit.sizes_left_out(s)}, unit.step
+    )
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
@@ -152,7 +160,7 @@ def _first_run(unit: Unit, name: str) -> tuple[int, int]:
 def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str]]:
   """Constructor arguments for sizes that `__init__` reads from call arguments, and for what was hoisted."""
   tokens = list(dict.fromkeys(m.group(0) for m in TOKEN.finditer(text)))
-  taken = set(unit.field_names) | set(unit.hoists)
+  taken = set(unit.field_names) | set(unit.hoists) | {s.name for s in inherited_sizes(unit)}
   sizes: list[SizeArg] = []
   rename: dict[str, str] = {}
   for token in tokens:

@@ -13,6 +13,7 @@ from migrate.codemod.conditions import Conditions
 from migrate.codemod.names import spoken
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import negated, settled_branch
+from migrate.codemod.sizes_pool import closed
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -240,7 +241,8 @@ class Compound(Conditions):
         new = next((c for c in now.dims[axis] if c != fresh), None)
         if new is not None:
           self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {e}", frozenset({fresh})))
-          now.dims = [[fresh] if i == axis else d for i, d in enumerate(now.dims)]
+          last = [c for c in now.dims[axis] if closed(c)] or self.of_last_round(node, new)
+          now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(now.dims)]
     self.loops.pop()
     inner, self.block = self.block, outer
     place = self.loops[0].before if self.loops else self.block

@@ -7,6 +7,7 @@ from typing import Any
 
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import SizeArg
+from migrate.codemod.supers import builds_on_base
 from migrate.codemod.unit import Unit
 
 CONSTRUCTION = ("__post_init__", "setup")  # Linen methods that become `__init__`
@@ -25,7 +26,7 @@ def all_fields(unit: Unit) -> list[Any]:
 def inherited_sizes(unit: Unit) -> list[SizeArg]:
   found: list[SizeArg] = []
   base = base_with_init(unit)
-  return list(base.sizes) if base is not None else found
+  return [s for s in base.sizes if s.name not in unit.super_sizes] if base is not None else found
 
 
 def _calls_super_setup(unit: Unit) -> bool:
@@ -40,7 +41,7 @@ def base_with_init(unit: Unit) -> ClassResult | None:
   for base in unit.info.cls.__mro__[1:]:
     result = unit.results.get(base)
     if result is not None and "def __init__(" in result.text:
-      return None if result.compact_sites and unit.info.compact_methods() else result
+      return None if result.compact_sites and unit.info.compact_methods() and not builds_on_base(unit) else result
   return None
 
 

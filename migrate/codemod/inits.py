@@ -14,6 +14,7 @@ from migrate.codemod.field_docs import with_docs
 from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
 from migrate.codemod.project import holds_modules
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import names_in
@@ -98,9 +99,10 @@ def init_text(
     }
     kept = [f for f in fields if f.name in own and f.name not in base_fields]
     lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in kept])
-    given = [f"{s.name}={s.name}" for s in inherited]
+    given = [f"{s.name}={unit.super_sizes.get(s.name, s.name)}" for s in base.sizes]
     given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
-    lines.append(f"super().__init__({', '.join([*given, 'rngs=rngs'])})")
+    room = 100 - len(indent + unit.step)
+    lines += layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
   else:
     lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields])
   return text + _init_body(unit, lines, setup, init, indent)

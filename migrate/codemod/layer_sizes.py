@@ -40,6 +40,7 @@ class LayerSizes:
     name = record.output.rpartition(" ")[2]
     field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
     text = (site.arguments.get(field) or site.partial.get(field)) if field is not None else None
+    text = site.expanded.get(field, text) if field is not None else text
     if text is None or not self.readable_at(site, text):
       return []
     if (self.in_setup or site in self.setup_sites) and not closed(text):
@@ -75,7 +76,7 @@ class LayerSizes:
       return []
     called = [(e, e.value) for e in self.events(node.func)]
     found = []
-    for name, text in (site.partial | site.arguments).items():
+    for name, text in (site.partial | site.arguments | site.expanded).items():
       if self.in_setup or site in self.setup_sites:
         if not closed(text):
           continue
@@ -86,19 +87,22 @@ class LayerSizes:
           found.append(([text], sizes))
     return found
 
-  def _promised(self: Unit, node: ast.AST) -> Dims | None:
-    """Sizes of what a rewritten class returns, in terms of what it is made with here."""
+  def _promised(self: Unit, node: ast.AST, item: int | None = None) -> Dims | None:
+    """Sizes of what a rewritten class returns, or of an item of that, in terms of what it is made with here."""
     site = self._site_called(node)
-    return self.promised_of(site) if site is not None else self.method_result(node)
+    suffix = "" if item is None else f"[{item}]"
+    if site is None:
+      return self.method_result(node, suffix) or self.super_result(node, suffix)
+    return self.promised_of(site, f"__call__{suffix}")
 
-  def promised_of(self: Unit, site: Any) -> Dims | None:
+  def promised_of(self: Unit, site: Any, output: str = "__call__") -> Dims | None:
     """As `_promised`, for a construction site."""
     classes = {type(m) for _, _, m in site.made} or set(self.untraced_class(site.node)[:1])
     if site.record is not None or len(classes) != 1:
       return None
     cls = classes.pop()
     result = next(
-      (self.results[b] for b in cls.__mro__ if b in self.results and "__call__" in self.results[b].outputs), None
+      (self.results[b] for b in cls.__mro__ if b in self.results and output in self.results[b].outputs), None
     )
     if result is None:
       return None
@@ -107,7 +111,7 @@ class LayerSizes:
     }
     known = {s.name for s in result.sizes}
     dims: Dims = []
-    for axis in result.outputs["__call__"]:
+    for axis in result.outputs[output]:
       texts = []
       for candidate in axis:
         text: str | None = candidate
@@ -124,7 +128,7 @@ class LayerSizes:
             re.sub(rf"\b{name}\b", lambda _, g=given: wrap(g), text) if given is not None and text is not None else None
           )
         if text is not None and self.available(text):
-          texts.append(text)
+          texts.append(_picked(text))
       dims.append(texts)
     return dims
 
@@ -135,6 +139,28 @@ class LayerSizes:
     if self.in_setup or not site.attr or site in self.setup_sites:
       return f"{field}_of_a_dict"  # no name that can be read
     return f"self.{site.attr}[-1].{field}" if site.looped else f"self.{site.attr}.{field}"
+
+  def with_locals(self: Unit, text: str, depth: int = 4) -> str:
+    """An expression with what its locals hold in their place, as far as this is arithmetic."""
+    for name in sorted(names_in(text) - {"self"}) if depth else ():
+      local = self.env.get(name)
+      if local is None or local.kind != "static" or local.node is None:
+        continue
+      if all(isinstance(n, _ARITHMETIC) for n in ast.walk(local.node)):
+        value = self.try_static(local.node)
+        if value is not None:
+          inner = wrap(self.with_locals(value, depth - 1))
+          text = re.sub(rf"\b{name}\b", lambda _, v=inner: v, text)
+    return text
+
+
+_ARITHMETIC = (ast.BinOp, ast.operator, ast.Attribute, ast.Name, ast.Constant, ast.expr_context)
+
+
+def _picked(text: str) -> str:
+  """`(16, 24)[-1]` is `24`."""
+  match = re.fullmatch(r"(\(.*\)|\[.*\])\[-(\d)\]", text, re.S)
+  return (_item(match[1], int(match[2])) or text) if match is not None else text
 
 
 def _item(text: str, axis: int) -> str | None:

@@ -48,18 +48,18 @@ class MethodSizes:
     definition = self.own_method(node)
     if definition is None:
       return
-    for name, value in _given(node, definition).items():
+    for name, value in given_arguments(node, definition).items():
       dims = self.dims(value) if self.array_events(value) else None
       if dims:
         self.handed.setdefault((definition.name, name), []).append([list(d) for d in dims])
 
-  def method_result(self: Unit, node: ast.AST) -> Dims | None:
-    """Axes of what `self.method(...)` returns, in terms of what it is given here."""
+  def method_result(self: Unit, node: ast.AST, item: str = "") -> Dims | None:
+    """Axes of what `self.method(...)` returns, or of an item of that, in terms of what it is given here."""
     definition = self.own_method(node)
-    known = self.outputs.get(definition.name) if definition is not None else None
+    known = self.outputs.get(f"{definition.name}{item}") if definition is not None else None
     if definition is None or known is None or not isinstance(node, ast.Call):
       return None
-    given = {n: self.dims(v) for n, v in _given(node, definition).items() if METHOD_TOKEN.search(str(known))}
+    given = {n: self.dims(v) for n, v in given_arguments(node, definition).items() if METHOD_TOKEN.search(str(known))}
 
     def inside(text: str, seen: frozenset[str] = frozenset()) -> list[str]:
       match = METHOD_TOKEN.search(text)
@@ -114,7 +114,8 @@ def _closed(found: dict[str, str]) -> dict[str, str]:
   return {t: METHOD_TOKEN.sub(lambda m: found.get(m.group(0), m.group(0)), e) for t, e in found.items()}
 
 
-def _given(node: ast.Call, definition: ast.FunctionDef) -> dict[str, ast.expr]:
+def given_arguments(node: ast.Call, definition: ast.FunctionDef) -> dict[str, ast.expr]:
+  """Parameter -> what a call of a method gives for it."""
   names = [a.arg for a in definition.args.args[1:]]
   given = dict(zip(names, node.args, strict=False)) if not any(isinstance(a, ast.Starred) for a in node.args) else {}
   return given | {k.arg: k.value for k in node.keywords if k.arg}

@@ -14,6 +14,7 @@ from migrate.codemod.inheritance import all_fields
 from migrate.codemod.interfaces import asks_for_nothing
 from migrate.codemod.lifted import lifted
 from migrate.codemod.overrides import reading_call, reading_header
+from migrate.codemod.plain_loops import plain_loops
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
@@ -52,7 +53,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
     unit.method_iterators.clear()
   for name in unit.dead_lists:
     body = _drop_empty_list(body, name)
-  body = drop_dead(body, _only_static(unit), node)
+  body = plain_loops(drop_dead(body, _only_static(unit), node), _only_static(unit), unit.parameters)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   if header.endswith("\n"):

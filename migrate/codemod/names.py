@@ -123,3 +123,18 @@ def spoken(unit: Any, node: ast.AST, index: str | None) -> str | None:
   }
   read = any(isinstance(n, ast.Name) and n.id == "_" and isinstance(n.ctx, ast.Load) for n in ast.walk(method))
   return index if read else next((n for n in "ijk" if n not in used), index)
+
+
+def snake(name: str) -> str:
+  """`MlpBlock` -> `mlp_block`."""
+  out = ""
+  for i, c in enumerate(name):
+    if (
+      c.isupper()
+      and i
+      and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
+      and name[i - 1] != "_"
+    ):
+      out += "_"
+    out += c.lower()
+  return out

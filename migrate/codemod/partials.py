@@ -132,6 +132,14 @@ class Partials:
       if left := self.residue_of(inner):
         self.pass_residue(site, name, left)
 
+  def untraced_callee(self: Unit, function: ast.AST) -> str | None:
+    """The full name of what a call that no example reaches calls: itself, or what a local partial is of."""
+    local = self.env.get(function.id) if isinstance(function, ast.Name) else None
+    made = local.node if local is not None else None
+    if isinstance(made, ast.Call) and made.args and self.resolve(made.func) == "functools.partial":
+      return self.resolve(made.args[0])
+    return self.resolve(function)
+
   def _partial_base(self: Unit, node: ast.Call) -> Any:
     for event in self.events(node.args[0]):
       value = event.value

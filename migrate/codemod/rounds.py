@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Stmt
 from migrate.codemod.site import InstanceKey, Site, SizeArg
 from migrate.codemod.sizes import Dims
+from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
 
 if TYPE_CHECKING:
@@ -131,6 +133,16 @@ class Rounds:
                          "a loop over fields or constants", "loop over a field")  # fmt: skip
     return Loop(index, dynamic=not static, node=node)
 
+  def of_last_round(self: Unit, node: ast.For | ast.While, text: str) -> list[str]:
+    """What an expression over the target of a loop is after it: `size` of `for size in self.sizes` is `self.sizes[-1]`."""
+    if not isinstance(node, ast.For):
+      return []
+    for name, items in _items(node.target, node.iter):
+      source = self.try_static(items)
+      if source is not None and re.fullmatch(r"self(\.\w+)+", source):
+        text = re.sub(rf"\b{name}\b", f"{source}[-1]", text)
+    return [text] if closed(text) else []
+
   def rounds(self: Unit, loop: Loop) -> str:
     """The header of a loop of `__init__` that the trace alone tells the number of rounds."""
     if loop.item is not None:
@@ -156,6 +168,19 @@ class Rounds:
       if first.setdefault(owner, run) == run:
         counts[owner] = counts.get(owner, 0) + 1
     return counts
+
+
+def _items(target: ast.expr, items: ast.expr) -> list[tuple[str, ast.expr]]:
+  """(name, what it runs over) for the names of a loop's target."""
+  if isinstance(target, ast.Name):
+    return [(target.id, items)]
+  if not isinstance(target, ast.Tuple) or not isinstance(items, ast.Call) or not isinstance(items.func, ast.Name):
+    return []
+  if items.func.id == "enumerate" and len(items.args) == 1 and len(target.elts) == 2:
+    return _items(target.elts[1], items.args[0])
+  if items.func.id == "zip" and len(items.args) == len(target.elts):
+    return [pair for t, i in zip(target.elts, items.args, strict=True) for pair in _items(t, i)]
+  return []
 
 
 def _parts(node: Comprehension) -> list[ast.expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 from migrate.codemod.site import Site
@@ -90,3 +91,27 @@ def _depth(lines: list[str]) -> int:
   """How many brackets are open after these lines."""
   text = re.sub(r"#[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", "\n".join(lines))
   return sum((c in "([{") - (c in ")]}") for c in text)
+
+
+def guard_setup(lines: list[str], optional: set[str], step: str) -> list[str]:
+  """Layers of `setup` that some instances never call are made only where their size is given.
+
+  Args:
+    lines: the statements of `setup` as `__init__` has them.
+    optional: sizes that not every instance has, and that the layers cannot do without.
+    step: one step of indentation.
+  """
+  text = "\n".join(lines)
+  try:
+    tree = ast.parse(text)
+  except SyntaxError:
+    return lines
+  found = list(lines)
+  for node in reversed(tree.body):
+    missing = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & optional)
+    if not missing or not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+      continue
+    first, last = node.lineno - 1, node.end_lineno or node.lineno
+    inside = [f"{step}{line}" if line.strip() else line for line in found[first:last]]
+    found[first:last] = [f"if {missing[0]} is not None:", *inside]
+  return found

@@ -94,6 +94,7 @@ class Site:
     partial: what a `functools.partial` that is called here gives, as far as it is known at construction.
     home: the file and the names of the file that has the expression.
     stack: where a lifted function maps over it, how many are made side by side and the axes of their Variables.
+    expanded: of a layer of `setup`, arguments over locals, with what the locals hold in their place.
   """
 
   attr: str
@@ -118,6 +119,7 @@ class Site:
   partial: dict[str, str] = dataclasses.field(default_factory=dict)
   home: tuple[Source, Names] | None = None
   stack: tuple[str, str] | None = None
+  expanded: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made
@@ -149,6 +151,9 @@ def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:
       return module if node.id == "self" else sizes.get(node.id)
     if isinstance(node, ast.Attribute):
       return getattr(walk(node.value), node.attr, None)
+    if isinstance(node, ast.Subscript):
+      items, index = walk(node.value), ast.literal_eval(node.slice)
+      return items[index] if isinstance(items, tuple | list | dict) else None
     if isinstance(node, ast.BinOp):
       left, right = walk(node.left), walk(node.right)
       work = _OPERATORS.get(type(node.op))
@@ -157,7 +162,7 @@ def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:
 
   try:
     return walk(ast.parse(text, mode="eval").body)
-  except SyntaxError:
+  except (SyntaxError, ValueError, IndexError, KeyError):
     return None
 
 

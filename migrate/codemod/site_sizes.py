@@ -9,8 +9,8 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.scope import Stmt
-from migrate.codemod.site import Chain, InstanceKey, Need, Site, SizeArg, atoms, evaluate, parameters_of
+from migrate.codemod.hoists import Hoists
+from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes:
+class SiteSizes(Hoists):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -91,6 +91,9 @@ class SiteSizes:
       return after
     if owned and owned[0][0] >= 2:
       return owned[0][1]
+    heads = [text for _, text in owned if suffix and _HEADS & set(text.rpartition(".")[2].lower().split("_"))]
+    if heads:  # the first part of what attention gives
+      return heads[0]
     if all(v is None for v in values):
       guess = self._guess(site)
       if guess is not None:
@@ -98,12 +101,37 @@ class SiteSizes:
     start = self._first_of_call(site, values)
     if start is not None:
       return start
+    given = self._own_argument(site, values)
+    if given is not None:
+      return given
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
     if owned and len(set(values)) > 1:  # it went along with several sizes: hardly by chance
       return owned[0][1]
-    return self._items_of_field(site, values) or self.hoist(site, f"{need.parameter}{suffix}", values)
+    told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
+    return told or self.hoist(site, f"{need.parameter}{suffix}", values)
+
+  def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
+    """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""
+    if len(set(values)) < 2 or any(v is None for v in values):
+      return None
+    for name, text in site.arguments.items():
+      given = [getattr(m, name, None) for _, _, m in site.made]
+      if likeness(name) >= 2 and given == values and self.readable_at(site, text):
+        return text
+    return None
+
+  def _multiple_of_field(self: Unit, known: list[tuple[Any, int]], values: list[Any]) -> str | None:
+    """Two, three or four times a width that is a field: halves that were joined, at every set of sizes."""
+    if len(known) < len(values) or len({v for _, v in known}) < 2:
+      return None
+    for times in (2, 3, 4):
+      if all(type(v) is int and v % times == 0 for _, v in known):
+        owned = self.matches([(m, v // times) for m, v in known])
+        if owned and owned[0][0] >= 2:
+          return f"{times} * {owned[0][1]}"
+    return None
 
   def _after_chain(self: Unit, site: Site, values: list[Any], whole: Site | None = None) -> str | None:
     """What the last layer of a list made before gives, where it fits every time."""
@@ -338,63 +366,8 @@ class SiteSizes:
     """Whether an expression can be evaluated where the site is made."""
     if closed(text):
       return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
-    unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__")}
+    unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__") and n not in self.hoists}
     return unbound <= site.names | self.bound_names
 
-  def hoist(self: Unit, site: Site, what: str, values: list[Any], wished: str = "") -> str:
-    """Makes an argument of the constructor for what nothing else gives."""
-    if self.in_factory is not None:
-      return self.factory_size(site, what, values)
-    base = wished if wished and wished not in self.field_names else f"{site.attr or 'layer'}_{what}"
-    name, i = base, 1
-    while name in self.hoists or name in self.used_arguments:
-      i += 1
-      name = f"{base}_{i}"
-    by_instance: dict[InstanceKey, list[Any]] = {}
-    for (activation, _, _), value in zip(site.made, values, strict=True):
-      runs = by_instance.setdefault(self.owner_key(activation), [])
-      runs.append((self._run_of(activation).number, value))
-    settled: dict[InstanceKey, Any] = {}
-    several = False
-    for owner, runs in by_instance.items():
-      first = runs[0][0]
-      sequence = [v for n, v in runs if n == first]
-      if any(v is None for v in sequence):
-        longer = [v for _, v in runs if v is not None]
-        sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
-      if len(set(map(repr, sequence))) > 1:
-        several = True
-      settled[owner] = tuple(sequence)
-    for owner, sequence in settled.items():
-      settled[owner] = sequence if several else sequence[0]
-    same = [
-      n
-      for n, h in self.hoists.items()
-      if h.values == settled and ((n.endswith(f"_{what}") and site.record is not None) or n == wished)
-    ]
-    name = same[0] if same and not several else name
-    self.hoists[name] = SizeArg(name, None, 0, "", settled)
-    if several and not site.looped and site in self.setup_sites:
-      self.size_iterators.append(name)
-      return f"next({name}_iter)"
-    if not several or not site.looped:
-      return name
-    loop = self.loops[-1] if self.loops else None
-    if self.iterator:  # the list holds other layers too
-      self.block_for_lists().insert(0, Stmt(lambda: f"{name}_iter = iter({name})", keep=True))
-      return f"next({name}_iter)"
-    if loop is not None and loop.dynamic and loop.item is None:
-      taken = {*self.hoists, *self.used_arguments, *self.env}
-      loop.item = (next(n for n in ("size", f"{base}_item") if n not in taken), name)
-      return loop.item[0]
-    return f"{name}[len(self.{site.attr})]"
 
-  def _run_of(self: Unit, activation: Activation) -> Activation:
-    """The run of the method in which a layer-making function, or one inside the method, ran."""
-    while activation.parent is not None and (
-      "<locals>" in activation.qualname
-      or "." not in activation.qualname
-      or (self.iterator and activation.qualname.rpartition(".")[2] != self.method)
-    ):
-      activation = activation.parent
-    return activation
+_HEADS = {"head", "heads", "nhead", "nheads"}

@@ -17,7 +17,7 @@ from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
-from migrate.codemod.sizes_pool import wrap
+from migrate.codemod.sizes_pool import closed, wrap
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
@@ -61,7 +61,7 @@ class Sites:
     """The rewritten class that a constructor call names which no example has reached."""
     if self.events(node):
       return []
-    full = self.resolve(node.func)
+    full = self.untraced_callee(node.func)
     if full is None:
       return []
     return [c for c, i in self.project.classes.items() if f"{i.module}.{i.name}" == full or follow_name(full) is c]
@@ -70,7 +70,7 @@ class Sites:
     """The record of a layer constructor that no example has reached."""
     if self.events(node):
       return None
-    full = self.resolve(node.func)
+    full = self.untraced_callee(node.func)
     if full is None or not full.startswith("flax.linen."):
       return None
     return self.project.layers.get(f"flax.linen.{full.rpartition('.')[2]}")
@@ -222,6 +222,8 @@ class Sites:
         if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
           text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
         site.arguments[field] = text
+        if self.in_setup and not closed(text):
+          site.expanded[field] = self.with_locals(text)
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)
@@ -241,6 +243,8 @@ class Sites:
           and not any(callable(v) for v in values)
         ):
           site.arguments[field] = self.hoist(site, field, values)
+          if isinstance(value, ast.Name):
+            self.note_hoisted(value)
           continue
         if not site.made and field != "**":  # no example comes here: whoever does gives the value
           site.arguments[field] = self.hoist(site, field, [])
@@ -301,8 +305,10 @@ class Sites:
     if site.record is not None:
       return field in site.record.call_fields
     value = dict(self.given_arguments(site)).get(field)
-    if value is None or not {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & (
-      self.parameters | self.call_fields
+    arrays = value is not None and any(has_array(e.value) for e in self.events(value))
+    if value is None or (
+      not arrays
+      and not {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & (self.parameters | self.call_fields)
     ):
       if not any(f"{self.self_name}.{f}" in self.source.code(value) for f in self.call_fields if value is not None):
         return False

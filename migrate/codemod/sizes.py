@@ -18,7 +18,8 @@ from migrate.codemod.layer_sizes import LayerSizes
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims, Local, Stmt
-from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
+from migrate.codemod.sizes_pool import TOKEN, Pool, align, divisors, literals
+from migrate.codemod.supers import Supers
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -31,7 +32,7 @@ def token(parameter: str, axis: int) -> str:
   return f"SIZE__{parameter}__{axis}"
 
 
-class Sizes(MethodSizes, LayerSizes):
+class Sizes(MethodSizes, LayerSizes, Supers):
   """Axes of array expressions, mixed into `Unit`."""
 
   def array_events(self: Unit, node: ast.AST) -> list[Event] | None:
@@ -103,10 +104,10 @@ class Sizes(MethodSizes, LayerSizes):
         return self.dims(node.args[0])
     return None
 
-  def _flow(self: Unit, node: ast.AST, events: list[Event]) -> Dims:
+  def _flow(self: Unit, node: ast.AST, events: list[Event], item: int | None = None) -> Dims:
     rank = min(len(e.value.shape) for e in events)
     pool = self._pool(node, events)
-    promised = self._promised(node)
+    promised = self._promised(node, item)
     result: Dims = []
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
@@ -125,7 +126,8 @@ class Sizes(MethodSizes, LayerSizes):
 
   def _pool(self: Unit, node: ast.AST, events: list[Event]) -> Pool:
     """What an expression's operands offer for the axes of its result."""
-    pool = Pool(joins=not self._calls_layer(node))
+    name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+    pool = Pool(joins=not self._calls_layer(node), concatenates="concat" in name.rpartition(".")[2])
     for part in self._parts(node):
       inner = self.array_events(part)
       if inner is not None:
@@ -146,6 +148,7 @@ class Sizes(MethodSizes, LayerSizes):
             pool.statics.append(([text], sizes))
     pool.statics += self._layer_numbers(node, events)
     pool.literals += [([str(n)], [n] * len(events)) for n in literals(node)]
+    pool.divisors += divisors(node)
     return pool
 
   def counts_examples(self: Unit, text: str) -> bool:

@@ -22,15 +22,18 @@ class Pool:
 
   Args:
     joins: whether sums and products of axes are offered: a layer neither joins nor flattens axes.
+    concatenates: whether the expression puts arrays one after another.
   """
 
-  def __init__(self, joins: bool):
+  def __init__(self, joins: bool, concatenates: bool = False):
     self.joins = joins
+    self.concatenates = concatenates
     self.same: dict[int, list[Offer]] = {}
     self.operands: list[Offer] = []
     self.statics: list[Offer] = []
     self.products: list[Offer] = []
     self.literals: list[Offer] = []
+    self.divisors: list[int] = []
 
   def add_operand(self, dims: Dims, sizes: list[list[int] | None]) -> None:
     """Takes an array's axes, with their sizes from the last axis on."""
@@ -46,16 +49,28 @@ class Pool:
 
   def of(self, j: int) -> list[Offer]:
     """Offers for an axis, counted from the last, likeliest first."""
-    found = self.same.get(j, []) + self.statics + self.operands
+    sums: list[Offer] = []
+    for (a, x), (b, y) in itertools.combinations(self.same.get(j, []) if self.joins else (), 2):
+      if a and b:
+        sums.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
+    if self.concatenates:  # what another axis measures has as much by chance
+      found = self.same.get(j, []) + sums + self.statics + self.operands
+    else:
+      found = self.same.get(j, []) + self.statics + self.operands + sums
     if self.joins:
-      for (a, x), (b, y) in itertools.combinations(self.same.get(j, []), 2):
-        if a and b:
-          found.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
       found += self.products
       for (a, x), (b, y) in itertools.product(self.same.get(j, []), self.statics):
         if a and b:  # a number of copies side by side
           found.append(([f"{wrap(b[0])} * {wrap(a[0])}"], [p * q for p, q in zip(x, y, strict=True)]))
+      for (a, x), (b, y), (c, z) in itertools.product(self.same.get(j, []), self.statics, self.statics):
+        if a and (b[0] != c[0] or y == z):  # patches side by side: height times width times channels
+          patch = f"{wrap(b[0])}**2" if b[0] == c[0] else f"{wrap(b[0])} * {wrap(c[0])}"
+          found.append(([f"{patch} * {wrap(a[0])}"], [p * q * r for p, q, r in zip(x, y, z, strict=True)]))
       found += self.literals
+      for a, x in self.same.get(j, []):
+        for parts in self.divisors:
+          if a and parts > 1 and all(p % parts == 0 for p in x):
+            found.append(([divided(c, parts) for c in a], [p // parts for p in x]))
     return found
 
 
@@ -67,6 +82,23 @@ def literals(node: ast.AST) -> list[int]:
     inner += child.elts if isinstance(child, ast.Tuple | ast.List) else []
     found += [n.value for n in inner if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1]
   return found
+
+
+def divisors(node: ast.AST) -> list[int]:
+  """Integers that a call is given as such: the number of equal parts, in `jnp.split(x, 2, axis=-1)`."""
+  if not isinstance(node, ast.Call):
+    return []
+  given = [*node.args, *[k.value for k in node.keywords]]
+  return [a.value for a in given if isinstance(a, ast.Constant) and type(a.value) is int and a.value > 1]
+
+
+def divided(text: str, parts: int) -> str:
+  """A size in so many equal parts: `2 * self.width` in two is `self.width`."""
+  whole = re.fullmatch(rf"(.+) \* {parts}|{parts} \* ([\w.]+)", text)
+  rest = next(filter(None, whole.groups()), None) if whole is not None else None
+  if rest is not None and not re.search(r"[+\-/%]", re.sub(r"\([^()]*\)", "", rest)):
+    return rest[1:-1] if re.fullmatch(r"\([^()]*\)", rest) else rest
+  return f"{wrap(text)} // {parts}"
 
 
 def wrap(text: str) -> str:

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from migrate.codemod.abroad import Abroad
 from migrate.codemod.assignments import Assignments
-from migrate.codemod.calls import Calls, snake
+from migrate.codemod.calls import Calls
 from migrate.codemod.compound import Compound, Loop
 from migrate.codemod.comprehensions import Comprehensions
 from migrate.codemod.factories import Factories, Factory
@@ -21,7 +21,7 @@ from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
 from migrate.codemod.matches import Matches
-from migrate.codemod.names import nnx_name, spell
+from migrate.codemod.names import nnx_name, snake, spell
 from migrate.codemod.partials import Partials
 from migrate.codemod.pipelines import Pipelines
 from migrate.codemod.project import ClassInfo, Event, Project, is_array
@@ -124,6 +124,7 @@ class Unit(
     self.attribute_residue: dict[str, dict[str, str]] = {}
     self.dead_lists: set[str] = set()
     self.hoisted_locals: set[str] = set()
+    self.super_sizes: dict[str, str] = {}  # sizes that the base's `__init__` is given, by its names
     self.static_arrays: set[str] = set()
     self.imports: set[str] = set()
     self.templates: set[str] = set()
@@ -133,8 +134,7 @@ class Unit(
     self.moved = False
     self.returned: Dims | None = None
     self.needs_rngs = False
-    self.late = False
-    self.in_setup = False
+    self.late = self.in_setup = False
     self.counting_arrays = False
     self.setup_loops = 0
     self.comprehension_texts: dict[ast.AST, str] = {}
@@ -385,13 +385,16 @@ class Unit(
   def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
     """Axes of one array of a tuple that an expression gives."""
     picked = [Event(e.activation, e.order, e.value[index]) for e in events]
-    return self._flow(value, picked) if all(is_array(e.value) for e in picked) else None
+    return self._flow(value, picked, index) if all(is_array(e.value) for e in picked) else None
 
   def note_output(self, value: ast.AST) -> None:
     """Remembers the axes of what a method returns."""
-    dims = self.dims(value)
-    if dims is not None and self.method not in self.outputs:
-      self.outputs[self.method] = [list(d) for d in dims]
+    items = value.elts if isinstance(value, ast.Tuple) else []
+    named = [(f"{self.method}[{i}]", e) for i, e in enumerate(items)] or [(self.method, value)]
+    for name, item in named:
+      dims = self.dims(item)
+      if dims is not None and name not in self.outputs:
+        self.outputs[name] = [list(d) for d in dims]
 
 
 __all__ = ["ArraySpec", "ClassResult", "NotStatic", "Unit", "snake"]

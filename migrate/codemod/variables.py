@@ -145,11 +145,11 @@ class Variables:
     hint = self.suggest_variable(site)
     pseudo = Site(hint, site, [(e.activation, 0, e.activation.module) for e in events], None, looped=bool(self.loops))
     if isinstance(node, ast.Name) and index is None and not self.loops:
-      self._note_hoisted(node)
+      self.note_hoisted(node)
       return self.hoist(pseudo, "size", values, node.id)
     return self.hoist(pseudo, "size" if index is None else f"dim{index}", values)
 
-  def _note_hoisted(self: Unit, node: ast.Name) -> None:
+  def note_hoisted(self: Unit, node: ast.Name) -> None:
     """An argument of the constructor tells this local now: what made it goes if nothing else reads it."""
     local = self.env.get(node.id)
     made = local.node if local is not None else None

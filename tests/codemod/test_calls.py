@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.codemod.calls import snake
+from migrate.codemod.names import snake
 from tests.codemod.support import port_and_check, rewrite
 
 TRAIN = "Example({model}, ({args}, False), calls=(Call(({args}, True), rngs=('dropout',), mutable=['batch_stats']),))"

@@ -381,3 +381,42 @@ def test_size_that_only_a_call_knows_is_an_argument_where_the_class_needs_it_to_
 def test_layer_that_some_instances_make_without_a_size_is_made_all_the_same(tmp_path):
   ported = port_and_check(tmp_path, SKIPS, "Model(), x(2, 5, 3)", held_out=["Model(), x(2, 6, 5)"])
   assert "    self.skip = Skip(in_features, block_1_features=skip_block_1_features, rngs=rngs)" in ported.text
+
+
+def test_field_that_is_an_array_of_the_call_goes_to_the_call(tmp_path):
+  source = """
+    class Decoder(nn.Module):
+      start: Any
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x) + self.start
+
+
+    class Model(nn.Module):
+      width: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        start = nn.Dense(self.width)(x).mean(axis=0)
+        return Decoder(start=start, width=self.width)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(4, 6)"])
+  assert "return self.decoder(x, start=start)" in ported.text
+  assert "self.start" not in ported.text
+
+
+def test_width_read_off_a_carry_is_one_argument_for_all_that_need_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, state, x):
+        width = state[0].shape[-1]
+        state, y = nn.LSTMCell(width)(state, x)
+        return nn.Dense(3)(y)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), (x(2, 5), x(2, 5)), x(2, 7)")
+  assert ported.hoisted == ["lstm_cell_features"]
+  assert "nnx.Linear(lstm_cell_features, 3, rngs=rngs)" in ported.text
+  assert "width" not in ported.text

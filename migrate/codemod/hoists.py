@@ -1,0 +1,76 @@
+"""Constructor arguments for what nothing else tells."""
+
+# pyright: reportGeneralTypeIssues=false
+# (a part of `Unit`, whose state its methods share)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from migrate.codemod.scope import Stmt
+from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.trace.facts import Activation
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+
+class Hoists:
+  """Hoisted arguments, mixed into `Unit` as a part of `SiteSizes`."""
+
+  def hoist(self: Unit, site: Site, what: str, values: list[Any], wished: str = "") -> str:
+    """Makes an argument of the constructor for what nothing else gives."""
+    if self.in_factory is not None:
+      return self.factory_size(site, what, values)
+    base = wished if wished and wished not in self.field_names else f"{site.attr or 'layer'}_{what}"
+    name, i = base, 1
+    while name in self.hoists or name in self.used_arguments:
+      i += 1
+      name = f"{base}_{i}"
+    by_instance: dict[InstanceKey, list[Any]] = {}
+    for (activation, _, _), value in zip(site.made, values, strict=True):
+      runs = by_instance.setdefault(self.owner_key(activation), [])
+      runs.append((self._run_of(activation).number, value))
+    settled: dict[InstanceKey, Any] = {}
+    several = False
+    for owner, runs in by_instance.items():
+      first = runs[0][0]
+      sequence = [v for n, v in runs if n == first]
+      if any(v is None for v in sequence):
+        longer = [v for _, v in runs if v is not None]
+        sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
+      if len(set(map(repr, sequence))) > 1:
+        several = True
+      settled[owner] = tuple(sequence)
+    for owner, sequence in settled.items():
+      settled[owner] = sequence if several else sequence[0]
+    same = [
+      n
+      for n, h in self.hoists.items()
+      if h.values == settled and ((n.endswith(f"_{what}") and site.record is not None) or n == wished)
+    ]
+    name = same[0] if same and not several else name
+    self.hoists[name] = SizeArg(name, None, 0, "", settled)
+    if several and not site.looped and site in self.setup_sites:
+      self.size_iterators.append(name)
+      return f"next({name}_iter)"
+    if not several or not site.looped:
+      return name
+    loop = self.loops[-1] if self.loops else None
+    if self.iterator:  # the list holds other layers too
+      self.block_for_lists().insert(0, Stmt(lambda: f"{name}_iter = iter({name})", keep=True))
+      return f"next({name}_iter)"
+    if loop is not None and loop.dynamic and loop.item is None:
+      taken = {*self.hoists, *self.used_arguments, *self.env}
+      loop.item = (next(n for n in ("size", f"{base}_item") if n not in taken), name)
+      return loop.item[0]
+    return f"{name}[len(self.{site.attr})]"
+
+  def _run_of(self: Unit, activation: Activation) -> Activation:
+    """The run of the method in which a layer-making function, or one inside the method, ran."""
+    while activation.parent is not None and (
+      "<locals>" in activation.qualname
+      or "." not in activation.qualname
+      or (self.iterator and activation.qualname.rpartition(".")[2] != self.method)
+    ):
+      activation = activation.parent
+    return activation

@@ -1,0 +1,145 @@
+"""Loops over lists of layers as a person writes them: `for dense in self.dense:` instead of an iterator beside the loop."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import textwrap
+from collections.abc import Sequence
+
+from migrate.codemod.source import Source
+
+_KNOWN = {"self", "range", "enumerate", "zip", "len", "reversed", "list", "tuple", "sorted"}
+_BRANCHES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_STRAIGHT = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
+
+
+def plain_loops(body: str, static: set[str], taken: set[str]) -> str:
+  """The body of a method, whose loops take their layers in the header where every round takes one of each.
+
+  Args:
+    body: the text; `dense_iter = iter(self.dense)` stands before the loop, `next(dense_iter)` in it.
+    static: names that hold only what construction knows.
+    taken: names that mean something in the method: its arguments.
+  """
+  if "_iter = iter(self." not in body:
+    return body
+  indent = body[: len(body) - len(body.lstrip(" "))].rpartition("\n")[2]
+  plain = textwrap.dedent(body)
+  while True:
+    try:
+      source = Source("", plain)
+    except SyntaxError:
+      return body
+    edits = next(filter(None, (_plain(source, block, i, static, taken) for block in _blocks(source.tree)
+                               for i in range(len(block)))), None)  # fmt: skip
+    if edits is None:
+      break
+    data = source.data
+    for (start, end), text in sorted(edits.items(), reverse=True):
+      data = data[:start] + text.encode() + data[end:]
+    plain = data.decode()
+  return textwrap.indent(plain, indent) if plain != textwrap.dedent(body) else body
+
+
+def _blocks(tree: ast.AST) -> list[list[ast.stmt]]:
+  found = (getattr(n, name, None) for n in ast.walk(tree) for name in ("body", "orelse", "finalbody"))
+  return [b for b in found if isinstance(b, list) and b]
+
+
+def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str], taken: set[str]) -> dict | None:
+  """The edits for the loop at a place, or None where it stays."""
+  loop = block[at]
+  if not isinstance(loop, ast.For) or loop.orelse:
+    return None
+  first = at
+  while first and _listed(block[first - 1]) is not None:
+    first -= 1
+  lists = [pair for s in block[first:at] if (pair := _listed(s)) is not None]
+  taking = [(s, n, a, c) for s, (n, a) in zip(block[first:at], lists, strict=True) if (c := _only_use(source, loop, n))]
+  if not lists or len(taking) != len(lists):
+    return None
+  loads = {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name)} | taken
+  names: list[str] = []
+  for _, _, attribute, _ in taking:
+    name = _layer_name(attribute, loads | set(names))
+    if name is None:
+      return None
+    names.append(name)
+  targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+  inside = {id(n) for n in ast.walk(loop.target)}
+  read = any(
+    isinstance(n, ast.Name) and n.id in targets and id(n) not in inside and isinstance(n.ctx, ast.Load)
+    for n in ast.walk(source.tree)
+  )
+  items, targets_now = [f"self.{a}" for _, _, a, _ in taking], names
+  known = {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)} <= _KNOWN | static
+  if (
+    read or not known or any(isinstance(n, ast.Call) and not isinstance(n.func, ast.Name) for n in ast.walk(loop.iter))
+  ):
+    targets_now, items = _beside(source, loop, names, items)
+  over = f"zip({', '.join(items)})" if len(items) > 1 else items[0]
+  header = f"{', '.join(targets_now)} in {over}"
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): header}
+  for name, (statement, _, _, call) in zip(names, taking, strict=True):
+    start = source.offset(statement.lineno, 0)
+    edits[(start, source.offset((statement.end_lineno or statement.lineno) + 1, 0))] = ""
+    edits[source.span(call)] = name
+  return edits
+
+
+def _listed(statement: ast.stmt) -> tuple[str, str] | None:
+  """(name, attribute) of `dense_iter = iter(self.dense)`."""
+  if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+    return None
+  value, name = statement.value, statement.targets[0].id
+  made = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "iter"
+  attribute = value.args[0] if made and isinstance(value, ast.Call) and len(value.args) == 1 else None
+  own = isinstance(attribute, ast.Attribute) and isinstance(attribute.value, ast.Name) and attribute.value.id == "self"
+  if not own or not isinstance(attribute, ast.Attribute) or name != f"{attribute.attr}_iter":
+    return None
+  return name, attribute.attr
+
+
+def _only_use(source: Source, loop: ast.For, name: str) -> ast.Call | None:
+  """The `next(name)` that every round of the loop comes to once, if nothing else uses the name."""
+  uses = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
+  call = source.parents.get(uses[0]) if len(uses) == 1 else None
+  if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "next":
+    return None
+  inner: ast.AST = call
+  while (outer := source.parents.get(inner)) is not loop:
+    if (
+      outer is None
+      or isinstance(outer, _BRANCHES)
+      or (isinstance(outer, ast.stmt) and not isinstance(outer, _STRAIGHT))
+    ):
+      return None
+    inner = outer
+  before = loop.body[: loop.body.index(inner)] if inner in loop.body else None  # pyright: ignore
+  leaves = (ast.Continue, ast.Break, ast.Return)
+  if before is None or any(isinstance(n, leaves) for s in before for n in ast.walk(s)):
+    return None
+  return call
+
+
+def _layer_name(attribute: str, used: set[str]) -> str | None:
+  """A name for one layer of a list, which nothing has yet."""
+  single = attribute[:-1] if attribute.endswith("s") and not attribute.endswith(("ss", "us", "is")) else attribute
+  for name in (single, attribute, f"{attribute}_layer"):
+    if name not in used and not keyword.iskeyword(name) and not hasattr(builtins, name):
+      return name
+  return None
+
+
+def _beside(source: Source, loop: ast.For, names: list[str], items: list[str]) -> tuple[list[str], list[str]]:
+  """Targets and what they run over, where the loop's own target is read too."""
+  target, over = source.code(loop.target), loop.iter
+  zipped = isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == "zip"
+  if zipped and isinstance(over, ast.Call) and not over.keywords and isinstance(loop.target, ast.Tuple):
+    if len(over.args) == len(loop.target.elts) and not any(isinstance(a, ast.Starred) for a in over.args):
+      return [*map(source.code, loop.target.elts), *names], [*map(source.code, over.args), *items]
+  if isinstance(loop.target, ast.Tuple) and not target.startswith("("):
+    target = f"({target})"
+  return [target, *names], [source.code(over), *items]

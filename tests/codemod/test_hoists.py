@@ -1,0 +1,39 @@
+"""Constructor arguments for what nothing else tells, and what tells sizes before that."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_size_that_nothing_tells_is_an_argument_named_after_its_layer(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, inputs):
+        return nn.Dense(3, name="head")(inputs["x"].reshape(2, -1))
+    """
+  ported = port_and_check(tmp_path, source, 'Model(), {"x": x(2, 5, 7)}')
+  assert ported.hoisted == ["head_in_features"]
+
+
+def test_halves_that_were_joined_are_twice_the_width(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 8
+
+      def setup(self):
+        self.first = [nn.Dense(self.width) for _ in range(2)]
+        self.up = [nn.Dense(self.width) for _ in range(2)]
+
+      def __call__(self, x):
+        skips = []
+        for layer in self.first:
+          x = layer(x)
+          skips.append(x)
+        for layer in self.up:
+          x = layer(jnp.concatenate([x, skips.pop()], axis=-1))
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 8)", "Model(6), x(2, 6)")
+  assert "2 * self.width" in ported.text
+  assert ported.hoisted == []

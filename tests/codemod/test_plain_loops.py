@@ -1,0 +1,120 @@
+"""Loops over lists of layers."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from migrate.codemod.plain_loops import plain_loops
+from tests.codemod.support import port_and_check
+
+
+def plain(text: str, static: tuple[str, ...] = (), taken: tuple[str, ...] = ("x",)) -> str:
+  return textwrap.dedent(plain_loops(textwrap.indent(textwrap.dedent(text), "    "), set(static), set(taken))).strip()
+
+
+@pytest.mark.parametrize(
+  ("before", "after"),
+  [
+    (
+      """
+      dense_iter = iter(self.dense)
+      for size in self.sizes:
+        x = nnx.relu(next(dense_iter)(x))
+      """,
+      "for dense in self.dense:\n  x = nnx.relu(dense(x))",
+    ),
+    (
+      """
+      blocks_iter = iter(self.blocks)
+      norm_iter = iter(self.norm)
+      for size in sizes:
+        # narrow
+        x = next(blocks_iter)(x)
+        x = next(norm_iter)(x) * size
+      """,
+      "for size, block, norm in zip(sizes, self.blocks, self.norm):\n  # narrow\n  x = block(x)\n  x = norm(x) * size",
+    ),
+    (
+      """
+      dense_iter = iter(self.dense)
+      for a, b in zip(self.a, self.b):
+        x = next(dense_iter)(x) + a * b
+      """,
+      "for a, b, dense in zip(self.a, self.b, self.dense):\n  x = dense(x) + a * b",
+    ),
+    (
+      """
+      dense_iter = iter(self.dense)
+      for i, n in enumerate(self.sizes):
+        x = next(dense_iter)(x) + i
+      """,
+      "for (i, n), dense in zip(enumerate(self.sizes), self.dense):\n  x = dense(x) + i",
+    ),
+    (
+      """
+      x_iter = iter(self.x)
+      for _ in range(x.shape[0]):
+        x = next(x_iter)(x)
+      """,
+      "for _, x_layer in zip(range(x.shape[0]), self.x):\n  x = x_layer(x)",
+    ),
+  ],
+)
+def test_layers_stand_in_the_header(before, after):
+  assert plain(before) == after
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      if size > 3:
+        x = next(dense_iter)(x)
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      if size == 3:
+        continue
+      x = next(dense_iter)(x)
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      x = next(dense_iter)(x) if size > 3 else x
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      x = next(dense_iter)(x)
+    x = next(dense_iter)(x)
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      for _ in range(3):
+        x = next(dense_iter)(x)
+    """,
+  ],
+)
+def test_loops_whose_rounds_take_not_one_each_stay(text):
+  assert plain(text) == textwrap.dedent(text).strip()
+
+
+def test_method_reads_as_by_hand(tmp_path):
+  source = """
+    class Model(nn.Module):
+      sizes: Sequence[int] = (7, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        for size in self.sizes:
+          x = nn.relu(nn.Dense(size)(x))
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((4, 6, 2)), x(2, 3)"])
+  assert "for dense in self.dense:\n      x = nnx.relu(dense(x))\n" in ported.text
