@@ -14,9 +14,11 @@ from flax import linen as nn
 from migrate.codemod.carries import free_carry
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.names import snake
+from migrate.codemod.normalized import normalized
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
+from migrate.codemod.settled import settled_choice
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
@@ -46,6 +48,8 @@ class Calls:
       return self.source.code(node)
     if isinstance(node, ast.Attribute):
       return self._attribute(node)
+    if isinstance(node, ast.IfExp) and (branch := settled_choice(self, node)) is not None:
+      return self.text(branch)
     if isinstance(node, ast.Subscript):
       own = self._own_variables(node)
       if own is not None:
@@ -163,7 +167,7 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    written = free_carry(self, node) or lifted_function(self, node)
+    written = normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
     if written is not None:
       return written
     helper = self.helper_called(node)

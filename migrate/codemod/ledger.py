@@ -279,7 +279,7 @@ def _unused(
       continue
     owners = [h for h in have if names[: len(h)] == h]
     own = [h for h in owners if h]
-    if not isinstance(leaf, nnx.Variable):
+    if not isinstance(leaf, nnx.Variable) or leaf.get_value() is None:
       continue  # a constant array that __init__ makes, not a variable
     if not own or names[:-1] not in have:
       because = "no example runs this module, so Linen made no variables for it"

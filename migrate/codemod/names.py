@@ -56,7 +56,7 @@ def nnx_name(full: str) -> str | None:
   module, _, name = rest.rpartition(".")
   if module and callable(value) and not isinstance(value, type):
     twin = f"flax.nnx.nn.{module.rpartition('.')[2]}.{name}"
-    if _same_signature(lookup(twin), value):
+    if _takes_the_same(lookup(twin), value):
       return twin
   # written again in NNX with the same arguments: pooling, masks
   if callable(value) and not isinstance(value, type) and rest in _REWRITTEN:
@@ -66,11 +66,15 @@ def nnx_name(full: str) -> str | None:
   return None
 
 
-def _same_signature(a: Any, b: Any) -> bool:
+def _takes_the_same(twin: Any, linen: Any) -> bool:
+  """Whether NNX's function takes the arguments of Linen's, but for options at the end that it has not."""
   try:
-    return a is not None and list(inspect.signature(a).parameters) == list(inspect.signature(b).parameters)
+    mine, theirs = ([*inspect.signature(f).parameters.values()] for f in (twin, linen))
   except (TypeError, ValueError):
     return False
+  gathers = lambda p: (p.name, p.kind == p.VAR_POSITIONAL)
+  more = theirs[len(mine) :]
+  return [*map(gathers, theirs[: len(mine)])] == [*map(gathers, mine)] and all(p.default is not p.empty for p in more)
 
 
 _REWRITTEN = {

@@ -165,6 +165,9 @@ class Services:
       return self.compose(node, self.text)
     finally:
       self.variable_attr = ""
+    if collection != "params" and self._starts_as_number(node):
+      self.need_import("import jax.numpy as jnp")
+      number, made = made, lambda: f"jnp.asarray({number()})"
     indent = self.init_indent
 
     tree = collection == "params" and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)
@@ -212,6 +215,11 @@ class Services:
   def _boxed(self: Unit, node: ast.AST) -> bool:
     """Whether a parameter came in a box with axis names."""
     return any(isinstance(e.value, nn.meta.AxisMetadata) for e in self.events(node))
+
+  def _starts_as_number(self: Unit, node: ast.AST) -> bool:
+    """Whether a variable's first value is a Python number: Linen's `jit` makes it an array, NNX takes it for a constant."""
+    seen = [e.value.value for e in self.events(node) if e.activation.initializing and hasattr(e.value, "value")]
+    return bool(seen) and all(type(v) in (int, float, bool) for v in seen)
 
   def _same_variable(self: Unit, collection: str, name: Any) -> str | None:
     """The attribute of a variable of that name in another branch: Linen lets an instance have only one of them."""

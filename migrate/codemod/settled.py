@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 _ANSWERS = {"True": True, "not False": True, "False": False, "not True": False}
 
 
+def settled_choice(unit: Unit, node: ast.IfExp) -> ast.expr | None:
+  """The branch of `a if not self.is_initializing() else b` that a call takes; None where the question stays."""
+  test = unit.text(node.test)
+  answer = _ANSWERS.get(test)
+  if answer is None or test == unit.source.code(node.test):
+    return None
+  return node.body if answer else node.orelse
+
+
 def settled_branch(unit: Unit, node: ast.If, test: str, body: str, tail: str) -> str | None:
   """What stands in place of the condition; None where it stays.
 

@@ -201,3 +201,24 @@ def test_parameter_of_a_branch_that_no_example_takes_is_left_for_the_eye(tmp_pat
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", clean=False)
   assert [f.severity for f in ported.findings] == ["eye"]
+
+
+def test_variables_that_start_as_numbers_or_as_nothing(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        steps = self.variable("state", "steps", lambda n: n, 3)
+        rate = self.variable("state", "rate", lambda: 0.5)
+        mask = self.variable("state", "mask", lambda: None)
+        if mask.value is not None:
+          x = x * mask.value
+        if not self.is_initializing():
+          steps.value += 1
+        return x * rate.value
+    """
+  ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 5),), mutable=['state'])")
+  assert "self.steps = State(jnp.asarray(3))" in ported.text
+  assert "self.rate = State(jnp.asarray(0.5))" in ported.text
+  assert "self.mask = State(None)" in ported.text
+  assert set(ported.moves) == {"state/steps", "state/rate"}
