@@ -54,11 +54,10 @@ def _shape(unit: Unit, node: ast.Call, x: ast.expr, axes: ast.expr) -> str:
   seen = {_positive(e) for e in unit.events(axes)}
   ranks = {len(e.value.shape) for e in unit.array_events(x)}
   dims = unit.dims(x)
-  only = next(iter(seen)) if len(seen) == 1 else None
-  if only is None or len(ranks) != 1 or dims is None:
+  only = seen.pop() if len(seen) == 1 else None
+  if only is None or dims is None or ranks != {len(dims)}:
     raise _refused(unit, node, "feature axes that differ")
-  rank = ranks.pop()
-  sizes = [unit.pick(dims[axis % rank]) for axis in only]
+  sizes = [unit.pick(dims[axis % len(dims)]) for axis in only]
   if any(s is None for s in sizes):
     raise _refused(unit, node, "sizes that only the call knows")
   return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
