@@ -54,8 +54,8 @@ def _shape(unit: Unit, node: ast.Call, x: ast.expr, axes: ast.expr) -> str:
   seen = {_positive(e) for e in unit.events(axes)}
   ranks = {len(e.value.shape) for e in unit.array_events(x)}
   dims = unit.dims(x)
-  only = seen.pop() if len(seen) == 1 else None
-  if only is None or dims is None or ranks != {len(dims)}:
+  only = (seen.pop() if len(seen) == 1 else None) or ()
+  if not only or dims is None or ranks != {len(dims)}:
     raise _refused(unit, node, "feature axes that differ")
   sizes = [unit.pick(dims[axis % len(dims)]) for axis in only]
   if any(s is None for s in sizes):
