@@ -52,7 +52,7 @@ def normalized(unit: Unit, node: ast.Call) -> str | None:
 def _shape(unit: Unit, node: ast.Call, x: ast.expr, axes: ast.expr) -> str:
   """The sizes of the feature axes, as `__init__` has them."""
   seen = {_positive(e) for e in unit.events(axes)}
-  ranks = {len(e.value.shape) for e in unit.array_events(x)}
+  ranks = {len(e.value.shape) for e in unit.array_events(x) or ()}
   dims = unit.dims(x)
   only = (seen.pop() if len(seen) == 1 else None) or ()
   if not only or dims is None or ranks != {len(dims)}:
