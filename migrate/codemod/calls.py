@@ -108,15 +108,6 @@ class Calls:
         return self.global_name(node)
     return self.compose(node, self.text)
 
-  def layer_attribute(self: Unit, node: ast.Attribute) -> str | None:
-    """What NNX calls a field of a layer that is read from outside (`self.conv.features`)."""
-    owners = self.events(node.value)
-    if not owners or not all(isinstance(e.value, nn.Module) for e in owners):
-      return None
-    record = self.project.record(type(owners[0].value))
-    renamed = {a.linen: a.nnx for a in record.args if a.fate == "rename"} if record is not None else {}
-    return renamed.get(node.attr)
-
   def _is_variable(self: Unit, node: ast.AST) -> bool:
     events = self.events(node)
     if events:

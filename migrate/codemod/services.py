@@ -122,6 +122,15 @@ class Services:
                       f"`{text}` as traced was written", "note", "L2N112"))  # fmt: skip
     return text
 
+  def layer_attribute(self: Unit, node: ast.Attribute) -> str | None:
+    """What NNX calls a field of a layer that is read from outside (`self.conv.features`)."""
+    owners = self.events(node.value)
+    if not owners or not all(isinstance(e.value, nn.Module) for e in owners):
+      return None
+    record = self.project.record(type(owners[0].value))
+    renamed = {a.linen: a.nnx for a in record.args if a.fate == "rename"} if record is not None else {}
+    return renamed.get(node.attr)
+
   def variable_site(self: Unit, node: ast.Call, collection: str | None) -> str:
     """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
     arguments: list[ast.expr] = list(node.args)
