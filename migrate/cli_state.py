@@ -121,7 +121,7 @@ def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
     "src", metavar="SRC", help="Orbax (tree, step, CheckpointManager's folder), msgpack, safetensors, npz"
   )
   for name in more:
-    command.add_argument(name, metavar=name.upper(), help="folder to make")
+    command.add_argument(name, metavar=name.upper(), help="folder or file to make")
   command.add_argument(
     "--mapping", metavar="FILE_OR_NAME", help="mapping.json, file.py, package.module, or a registered name"
   )
@@ -137,7 +137,8 @@ def _add_source(command: argparse.ArgumentParser, *more: str) -> None:
   command.add_argument(
     "--allow-optimizer-change",
     action="store_true",
-    help="go on where the mapping joins or turns what the optimizer looks at as a whole (LAMB, LARS, Muon...)",
+    help="go on where the mapping joins or turns what the optimizer looks at as a whole (LAMB, LARS, Muon...), or "
+    "copies what it trains",
   )
   command.add_argument(
     "--rng",

@@ -75,10 +75,17 @@ def run_suggest(options: argparse.Namespace) -> int:
 
 
 def _verdict(found: Any) -> str:
+  named, guessed = (
+    f"1 choice {one}" if count == 1 else f"{count} choices {many}"
+    for count, one, many in (
+      (len(found.questions), "rests on names", "rest on names"),
+      (len(found.ambiguous), "is a guess", "are guesses"),
+    )
+  )
   return {
     "proven": "proven",
     "settled": "settled: nothing else fits",
-    "named": f"not proven: {len(found.questions)} choices rest on names, an --example proves them",
-    "ambiguous": f"not settled: {len(found.ambiguous)} choices are guesses, an --example of the Linen model settles them",
+    "named": f"not proven: {named}, which an --example proves",
+    "ambiguous": f"not settled: {guessed}, which an --example of the Linen model settles",
     "incomplete": "incomplete: some leaves have no counterpart",
   }[found.verdict]

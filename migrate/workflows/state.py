@@ -72,7 +72,8 @@ def abstract_optimizer(model: Any, transformation: Any) -> Any:
   if isinstance(model, nnx.State):
     return None
   try:
-    return nnx.eval_shape(lambda: nnx.Optimizer(nnx.clone(model), transformation, wrt=nnx.Param))
+    graphdef, state = nnx.split(model)  # an argument is traced: a transformation may compute with the parameters
+    return nnx.eval_shape(lambda s: nnx.Optimizer(nnx.merge(graphdef, s), transformation, wrt=nnx.Param), state)
   except Exception as error:
     said = f"nnx.Optimizer does not take it: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
     do = "NNX wants masks and labels as an nnx.State: give a function of the parameters that returns one"

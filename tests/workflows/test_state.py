@@ -14,6 +14,8 @@ from flax.core import freeze
 import migrate
 from migrate.core.declare import ModelMapping, move, tie
 from migrate.core.report import MigrateError
+from migrate.workflows.state import abstract_optimizer, specs, variable_leaves
+from tests.mappings.optimizers import cases
 from tests.workflows.small import CNN, MAPPING, equal, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -198,3 +200,13 @@ def test_optimizer_of_another_kind_is_refused_and_unchanged():
   optimizer = nnx.Optimizer(model, optax.sgd(1e-3, momentum=0.9), wrt=nnx.Param)
   with pytest.raises(MigrateError, match="same Optax transformation"):
     migrate.optimizer_to_nnx(optax.adam(1e-3).init(trained().params), optimizer, MAPPING)
+
+
+@pytest.mark.parametrize("name", cases.NAMES)
+def test_an_abstract_optimizer_is_like_the_real_one(name):
+  """Also where a transformation computes with the parameters (copies, hyperparameters, norms)."""
+  make = lambda: nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+  tx = cases.make(name)
+  found = abstract_optimizer(nnx.eval_shape(make), tx)
+  real = nnx.eval_shape(lambda: nnx.Optimizer(make(), tx, wrt=nnx.Param))
+  assert specs(variable_leaves(found)) == specs(variable_leaves(real))
