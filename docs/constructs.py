@@ -28,7 +28,8 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("dataclass decorators of a project", "stay, or are left out with a finding", f"{C}test_dataclasses_kept.py::test_class_stays_a_dataclass_for_its_decorator"),
     ("functions that take the module and make parameters in it", "rewritten", f"{C}test_abroad.py::test_function_of_another_file_called_in_a_loop"),
     ("functions, closures and lambdas that make layers", "rewritten", f"{C}test_makers.py::test_function_keeps_its_place_and_gets_sizes_and_rngs"),
-    ("classes made by a function", LEFT, "L2N101"),
+    ("classes made by a function", "rewritten in it, with what it closes over", f"{C}test_local_classes.py::test_function_that_returns_an_instance"),
+    ("classes made anew in every call", LEFT, "L2N101"),
     ("every import spelling, aliases, re-exports", "matched by what they resolve to", f"{C}test_unit.py::test_every_import_spelling_gives_the_same_class"),
   ),
   "Submodules": (
@@ -77,6 +78,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`nn.scan` of a class, a method, a cell", "templates with Linen's arguments, or `nnx.scan`", f"{C}test_lifted.py::test_scanned_cell_with_its_carry"),
     ("`nn.remat`, `nn.checkpoint`", "a template with Linen's arguments", f"{C}test_transforms.py::test_remat_of_a_class"),
     ("`nn.vmap`", "a template with Linen's arguments", f"{C}test_transforms.py::test_vmap_of_a_class"),
+    ("`nn.vmap`, `nn.scan` of functions and of `Class.method`", "`nnx.vmap`, `nnx.scan`; a module with variables for every step is made stacked", f"{C}test_stacks.py::test_module_of_a_mapped_function_is_made_stacked"),
     ("`nn.RNN`, `nn.Bidirectional`", "`nnx.RNN`, `nnx.Bidirectional`", f"{C}test_sites.py::test_every_layer_agrees"),
     ("`nn.jit` of a method", "lifted", f"{C}test_methods.py::test_lifted_methods"),
     ("`nn.jit`, `nn.map_variables`, `nn.remat_scan` of a class in a compact method", LEFT, "L2N102"),

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from flax import linen as nn
 
+from migrate.codemod.local_classes import local_class
 from migrate.codemod.names import nnx_name, spell
-from migrate.codemod.project import Project
+from migrate.codemod.project import Project, is_local
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import bound_call, fields_of, parameters_of
 from migrate.codemod.values import Source, ValueWriter
@@ -85,7 +86,14 @@ class Builder:
     if record is not None:
       return self._layer(value, record.choose(fields_of(value)))
     result = self.results[cls]
+    local = local_class(result.info) if is_local(cls) else None
+    if isinstance(local, str):
+      raise self.writer.refuse(self.fact.name, value, local, "make the class at the top level of its file")
     function = self.writer.reference(*name)
+    if local is not None:  # its function makes it again
+      given = {n: self.writer.write(v, f"{local.function.name}({n}=...)") for n, v in local.given.items()}
+      function = self.writer.reference(name[0], local.function.name)
+      function = self.writer.call(function, (), given) if not local.instances else function
     calls = self.project.calls_of(value) or [c for c in self.fact.calls if c.module is value]
     path = calls[0].path if calls else ()
     kwargs: dict[str, Source] = {}
@@ -95,6 +103,8 @@ class Builder:
         found = next((v for (f, _), v in size.values.items() if f == id(self.fact)), None)
       if found is not None:
         kwargs[size.name] = self.writer.write(found, f"{cls.__name__}.{size.name}")
+    if local is not None and local.instances:
+      return self.writer.call(function, (), {**given, **kwargs, "rngs": Source("rngs")})
     kwargs |= self._fields(value, set(result.residues))
     return self.writer.call(function, (), {**kwargs, "rngs": Source("rngs")})
 

@@ -11,6 +11,7 @@ from migrate.codemod.classes import rewrite_class
 from migrate.codemod.factories import Factory
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
+from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.makers import Maker, Makers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult, FunctionResult
@@ -170,7 +171,7 @@ def _writers(project: Project, owner: type, activation: Activation) -> list[type
 def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]) -> None:
   for path, source in project.sources.items():
     module = project.modules[path]
-    mine = [r for r in rewriting.results.values() if r.info.file == path]
+    mine = _one_a_node([r for r in rewriting.results.values() if r.info.file == path], rewriting)
     factories: list[Any] = [
       f for f in rewriting.factories.values() if f is not None and f.kind == "function" and f.source is source
     ]
@@ -180,7 +181,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
       continue
     top, added = _top_level(project, source, names[path], mine, functions, rewriting)
     top |= {f.node: f.text for f in factories}
-    text = _replace(source, mine, top)
+    text = with_instances(source, mine, _replace(source, mine, top))
     parts: list[Any] = [*mine, *factories, *functions]
     added |= set().union(*(p.imports for p in parts))
     added = {s for s in added if _binds(s) & used_names(ast.parse(text), text) and f" {module} import" not in s}
@@ -192,6 +193,17 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on)
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     rewriting.keep[module] |= {f.node.name for f in factories}
+
+
+def _one_a_node(results: list[ClassResult], rewriting: Rewriting) -> list[ClassResult]:
+  """The classes of a file; a function that was called several times has made several of one text."""
+  found: dict[ast.ClassDef, ClassResult] = {}
+  for result in results:
+    info = result.info
+    if found.setdefault(info.node, result).text != result.text:
+      rewriting.findings.append(Finding(f"{info.file}:{info.node.lineno}", f"{info.name}: its function made it several times, and NNX needs a text for each",
+                                        "one text that fits all", "make the classes at the top of the file", "error", "L2N106"))  # fmt: skip
+  return list(found.values())
 
 
 def _functions(source: Source, rewriting: Rewriting) -> list[FunctionResult]:
@@ -260,6 +272,10 @@ def _top_level(
     elif isinstance(node, ast.FunctionDef) and node.name in ported:
       found[node] = ported[node.name]
       continue
+    elif isinstance(node, ast.FunctionDef) and (inside := [r for r in mine if source.parents.get(r.info.node) is node]):
+      unit.parameters = _names_of(node)
+      found[node] = around_classes(unit, node, inside)
+      continue
     elif isinstance(node, ast.FunctionDef):
       if any(f is not None and f.node is node for f in [*rewriting.factories.values(), *rewriting.makers]):
         continue
@@ -271,8 +287,7 @@ def _top_level(
           rewriting.findings.append(Finding(f"{source.path}:{node.lineno}", f"left as it was: {node.name}, a function that makes layers",
                                             "layers made by a class", "make it a Module, or a method", "error", "L2N106"))  # fmt: skip
         continue
-      unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-      unit.parameters |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+      unit.parameters = _names_of(node)
       try:
         text = unit.plain_function(node)
       except (NotStatic, MigrateError):
@@ -285,10 +300,16 @@ def _top_level(
   return found, unit.imports
 
 
+def _names_of(node: ast.FunctionDef) -> set[str]:
+  """Names that a function binds."""
+  own = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+  return own | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+
+
 def _replace(source: Source, results: Sequence[ClassResult], top: dict[ast.stmt, str]) -> str:
   data = source.data
   nodes = {r.info.node for r in results}
-  outer = [r for r in results if not any(n in nodes for n in source.enclosing(r.info.node))]
+  outer = [r for r in results if not any(n in nodes or n in top for n in source.enclosing(r.info.node))]
   texts: list[tuple[ast.stmt, str]] = [(r.info.node, r.text) for r in outer] + list(top.items())
   for node, text in sorted(texts, key=lambda t: -t[0].lineno):
     start = source.offset(source.first_line(node), 0)

@@ -210,6 +210,11 @@ class Project:
     return info
 
 
+def is_local(cls: type) -> bool:
+  """Whether a class was made by a function."""
+  return "<locals>" in cls.__qualname__
+
+
 def origin_key(origin: Any) -> tuple[int, str, Position, int]:
   """What tells one construction from another."""
   return (id(origin.activation), origin.activation.file, origin.position, origin.index)

@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import made_for_carry
 from migrate.codemod.frozen import are_lists, as_tuple
-from migrate.codemod.project import has_array
+from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import closed, wrap
@@ -105,6 +105,9 @@ class Sites:
       site.partial = self.partial_arguments(node.func)
     if classes and self.project.record(classes[0]) is None:
       info = self.project.info(classes[0])
+      if info is None and is_local(classes[0]):
+        raise self.refusal(node, f"{classes[0].__qualname__}, a class that is made anew in every call",
+                           "a class that is made once", "make it at the top level of its file")  # fmt: skip
       if info is None:
         raise self.refusal(node, f"{classes[0].__module__}.{classes[0].__qualname__} is not in an included package",
                            "a class to be rewritten", f"add --include {classes[0].__module__.partition('.')[0]}")  # fmt: skip

@@ -189,13 +189,6 @@ def _run(name: str, what: str, run: Any) -> Any:
 
 def _check_source(example: Example, name: str) -> None:
   cls = type(example.module)
-  if "<locals>" in cls.__qualname__:
-    raise refuse(
-      f"{name}: {cls.__module__}.{cls.__qualname__}",
-      "the class is made inside a function",
-      "a class at the top level of a file",
-      "move the class to the top level of its file",
-    )
   file = class_file(cls)
   if file is None or not Path(file).is_file() or file.endswith((".so", ".pyc")):
     raise refuse(

@@ -88,13 +88,12 @@ def test_class_without_source_is_refused():
     trace(Example(namespace["Made"](), (x(2, 5),)))
 
 
-def test_class_made_inside_a_function_is_refused():
+def test_class_made_inside_a_function_is_traced():
   class Inside(nn.Module):
     def __call__(self, x):
       return x
 
-  with pytest.raises(MigrateError, match="made inside a function"):
-    trace(Example(Inside(), (x(2, 5),)))
+  assert trace(Example(Inside(), (x(2, 5),))).classes == [Inside]
 
 
 def test_default_include_is_the_top_level_package():
