@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from migrate.checkpoint.stored import StoredLeaf
+from migrate.core.op import product
 
 _MOST = 1 << 16
 
@@ -51,10 +52,7 @@ class Reference:
   @property
   def nbytes(self) -> int:
     """The size in memory."""
-    size = np.dtype(self.dtype).itemsize
-    for n in self.shape:
-      size *= n
-    return size
+    return np.dtype(self.dtype).itemsize * product(self.shape)
 
   def read(self) -> Reference:
     """Itself: the data stays where it is."""

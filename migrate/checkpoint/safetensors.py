@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from migrate.checkpoint.stored import Stored, StoredLeaf, checked_shape, damaged
+from migrate.core.op import product
 from migrate.core.ops import numpy_dtype
 from migrate.core.paths import Path
 
@@ -60,9 +61,7 @@ def _leaf(place: FilePath, name: str, info: Any, base: int, total: int) -> Store
     dtype = numpy_dtype(_DTYPES[info["dtype"]])
   except (KeyError, TypeError, ValueError) as error:
     raise damaged(where, f"{info!r:.120}", "dtype, shape and data_offsets") from error
-  size = dtype.itemsize
-  for n in shape:
-    size *= n
+  size = dtype.itemsize * product(shape)
   if type(start) is not int or type(end) is not int or not 0 <= start <= end <= total - base or end - start != size:
     raise damaged(where, f"{dtype}{shape} at {start} to {end} of {total - base} bytes", f"{size} bytes inside the file")
 

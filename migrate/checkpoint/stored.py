@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from migrate.core.op import product
 from migrate.core.paths import Path, show
 from migrate.core.report import refuse
 
@@ -35,10 +36,7 @@ class StoredLeaf:
   @property
   def nbytes(self) -> int:
     """Its size in memory."""
-    size = np.dtype(self.dtype).itemsize
-    for n in self.shape:
-      size *= n
-    return size
+    return np.dtype(self.dtype).itemsize * product(self.shape)
 
   def read(self) -> np.ndarray:
     """The array. Raises MigrateError where it is damaged or missing."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 
 from migrate.core.entries import Plan, plan_error
 from migrate.core.paths import Key, Path, key, pattern, show
 from migrate.core.plan import make_plan
-from migrate.core.report import Finding, MigrateError, refuse
+from migrate.core.report import Finding, refuse
 from migrate.core.translate import translate
-from migrate.workflows.live import with_data
+from migrate.workflows.live import computed, flat_state, with_data
 from migrate.workflows.mapping import load_mapping
 from migrate.workflows.state import check_types, linen_leaves, specs, variable_leaves, write_values
 from migrate.workflows.surgery import _put, _variables, at_path, some_leaves
@@ -61,8 +60,8 @@ def assemble(build: Callable[..., Any], *sources: Source, fresh: Sequence[str] |
     raise refuse(
       "build", f"a {type(build).__name__}", "a function that makes the model", "pass the class or a function"
     )
-  made = lambda: with_data(make(nnx.Rngs(seed)))
-  model = nnx.eval_shape(made)
+  made = lambda: make(nnx.Rngs(seed))
+  model = nnx.eval_shape(lambda: with_data(made()))
   targets = variable_leaves(model)
   plans, findings = _plans(sources, targets)
   filled: dict[Key, int] = {}
@@ -86,7 +85,9 @@ def assemble(build: Callable[..., Any], *sources: Source, fresh: Sequence[str] |
   for plan, leaves in plans:
     check_types(plan, targets)
     write_values(targets, list(translate(plan, leaves)))
-  _write(model, _initial(made, {key(p) for p in missing}))
+  left = {key(p) for p in missing}
+  wanted = lambda path, leaf: not isinstance(leaf, nnx.Variable) or isinstance(leaf, nnx.RngState) or key(path) in left
+  _write(model, computed(jax.jit, made, wanted))
   return model
 
 
@@ -104,43 +105,8 @@ def _plans(sources: Sequence[Source], targets: dict[Path, Any]) -> tuple[list[tu
   return out, findings
 
 
-def _initial(made: Callable[[], Any], wanted: Collection[Key]) -> dict[Path, Any]:
-  """The wanted leaves, random state, and arrays outside Variables, computed without the others."""
-  paths: list[Path] = []
-  hosts: dict[Path, Any] = {}
-
-  def chosen() -> list[Any]:
-    paths.clear()
-    out = []
-    for path, leaf in _flat(made()).items():
-      variable = isinstance(leaf, nnx.Variable)
-      if variable and not isinstance(leaf, nnx.RngState) and key(path) not in wanted:
-        continue
-      value = leaf.get_value() if variable else leaf
-      if isinstance(value, np.ndarray | np.generic):
-        hosts[path] = value
-      elif hasattr(value, "shape"):
-        paths.append(path)
-        out.append(value)
-    return out
-
-  try:
-    values = jax.jit(chosen)()
-  except MigrateError:
-    raise
-  except Exception as error:
-    said = f"building the model raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    raise refuse("build", said, "a function that jax.jit can run", "call it by itself under jax.jit") from error
-  return hosts | dict(zip(paths, values, strict=True))
-
-
-def _flat(model: Any) -> dict[Path, Any]:
-  flat = nnx.to_flat_state(nnx.state(model))
-  return {tuple(s if type(s) is int else str(s) for s in path): leaf for path, leaf in flat}
-
-
 def _write(model: Any, values: dict[Path, Any]) -> None:
-  flat = _flat(model)
+  flat = flat_state(model)
   for path, value in values.items():
     leaf = flat.get(path)
     if isinstance(leaf, nnx.Variable):

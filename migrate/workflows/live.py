@@ -43,7 +43,8 @@ class Live:
     wanted = {key(p) for p in (*self.variables, *self.constants)}
     if not wanted:
       return {}
-    return {p: np.asarray(v) for p, v in _run(jax.jit, self.build, wanted).items()}
+    of_these = lambda path, leaf: key(path) in wanted and not isinstance(leaf, nnx.RngState)
+    return {p: np.asarray(v) for p, v in computed(jax.jit, self.build, of_these).items()}
 
 
 def live_leaves(build: Callable[[], Any], fresh: Collection[Path]) -> Live:
@@ -57,7 +58,7 @@ def live_leaves(build: Callable[[], Any], fresh: Collection[Path]) -> Live:
 
     return shapes
 
-  for path, leaf in _run(looked, build, None).items():
+  for path, leaf in computed(looked, build, lambda _, leaf: not isinstance(leaf, nnx.Variable)).items():
     if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
       do = "hold it in a Variable of type nnx.RngKey, or in nnx.Rngs"
       raise refuse(show(path), "a PRNG key outside Variables", "random state that NNX knows as such", do)
@@ -65,18 +66,29 @@ def live_leaves(build: Callable[[], Any], fresh: Collection[Path]) -> Live:
   return Live(build, tuple(fresh), tuple(found))
 
 
-def _run(transform: Callable[..., Any], build: Callable[[], Any], wanted: Collection[Path] | None) -> dict[Path, Any]:
-  """`{path: leaf}` of the wanted leaves, of all arrays outside Variables where `wanted` is None."""
+def computed(
+  transform: Callable[..., Any], build: Callable[[], Any], wanted: Callable[[Path, Any], bool]
+) -> dict[Path, Any]:
+  """The values of the wanted leaves of a model's state, found by `transform` (`jax.jit`) of building it and no more.
+
+  Args:
+    transform: makes a function without arguments another one.
+    build: makes the model.
+    wanted: of a path and a Variable, or an array outside Variables.
+
+  Raises:
+    MigrateError: where the model cannot be built so.
+  """
   paths: list[Path] = []
   hosts: dict[Path, np.ndarray] = {}
 
   def chosen() -> list[Any]:
     paths.clear()
     out: list[Any] = []
-    for path, leaf in _state(build()).items():
-      if key(path) not in wanted if wanted is not None else isinstance(leaf, nnx.Variable):
-        continue
+    for path, leaf in flat_state(with_data(build())).items():
       value = leaf.get_value() if isinstance(leaf, nnx.Variable) else leaf
+      if not wanted(path, leaf):
+        continue
       if isinstance(value, np.ndarray | np.generic):
         hosts[path] = np.asarray(value)  # as it is: jit would narrow it to 32 bits
       else:
@@ -127,10 +139,9 @@ def with_data(model: Any) -> Any:
   return model
 
 
-def _state(model: Any) -> dict[Path, Any]:
-  """`nnx.state(model, nnx.Not(nnx.RngState))`, flat, as it is where nothing is traced."""
-  with_data(model)
-  flat = nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.RngState)))
+def flat_state(model: Any) -> dict[Path, Any]:
+  """`nnx.state(model)`, flat."""
+  flat = nnx.to_flat_state(nnx.state(model))
   return {tuple(s if type(s) is int else str(s) for s in path): leaf for path, leaf in flat}
 
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,8 +13,7 @@ from migrate.workflows.convert import convert
 from migrate.workflows.manifest import read_manifest
 from migrate.workflows.mapping import save_mapping
 from migrate.workflows.verify_checkpoint import verify_checkpoint
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.workflows.processes import run_together
 
 # Run by `python -c` with (rank, processes, port, folder)
 PROGRAM = """
@@ -85,30 +78,7 @@ def test_two_processes_make_what_one_makes(tmp_path):
   )
   save_mapping(ModelMapping(rules), tmp_path / "mapping.json")
   convert(tmp_path / "linen", tmp_path / "alone", tmp_path / "mapping.json")
-  with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-  env = {
-    **os.environ,
-    "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-  }
-  started = []
-  try:
-    for rank in range(2):
-      command = [sys.executable, "-c", PROGRAM, str(rank), "2", str(port), str(tmp_path)]
-      with open(tmp_path / f"{rank}.log", "wb") as log:
-        started.append(subprocess.Popen(command, stdout=log, stderr=log, env=env))
-    for process in started:
-      process.wait(timeout=240)
-  finally:
-    for process in started:
-      process.kill()
-      process.wait()
-  for rank in range(2):
-    log = (tmp_path / f"{rank}.log").read_text()
-    assert log.rstrip().endswith("done"), log[-3000:]
+  run_together(PROGRAM, 2, tmp_path)
   wanted = open_checkpoint(tmp_path / "alone").leaves
   for name in ("linked", "copied", "streamed", "summed"):
     found = open_checkpoint(tmp_path / name).leaves

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.workflows.processes import run_together
 
 # Run by `python -c` with (rank, processes, port, folder): prints `done` where all held.
 PROGRAM = """
@@ -152,35 +146,7 @@ print("done", flush=True)
 """
 
 
-def environment(devices):
-  return {
-    **os.environ,
-    "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-    "PYTHONPATH": str(ROOT),
-  }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_all_pairs_of_savers_and_loaders(tmp_path, processes):
-  with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-  started = []
-  try:
-    for rank in range(processes):
-      log = open(tmp_path / f"{rank}.log", "wb")  # noqa: SIM115
-      command = [sys.executable, "-c", PROGRAM, str(rank), str(processes), str(port), str(tmp_path)]
-      started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment(8 // processes)))
-      log.close()
-    for process in started:
-      process.wait(timeout=240)
-  finally:
-    for process in started:
-      process.kill()
-      process.wait()
-  for rank in range(processes):
-    assert (tmp_path / f"{rank}.log").read_text().rstrip().endswith("done"), (tmp_path / f"{rank}.log").read_text()[
-      -3000:
-    ]
+  run_together(PROGRAM, processes, tmp_path)
