@@ -10,8 +10,10 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from flax import linen as nn
+from flax.linen import transforms as linen_transforms
 
 from migrate.trace.facts import Activation, CallRecord, Origin, summary
 from migrate.trace.instrument import Position
@@ -171,11 +173,23 @@ class Recorder:
 
     nn.Module.clone = clone_with_origin  # type: ignore[method-assign]
     try:
-      with nn.intercept_methods(self._intercept):
+      with nn.intercept_methods(self._intercept), traced_each():
         yield
     finally:
       nn.Module.clone = clone  # type: ignore[method-assign]
       self._by_frame.clear()
+
+
+@contextlib.contextmanager
+def traced_each() -> Iterator[None]:
+  """While active, `nn.jit` runs the code of each module: equal ones would share one run, and only the first be recorded."""
+  fingerprint = linen_transforms._module_fingerprint
+
+  def with_path(module: nn.Module) -> Any:
+    return (fingerprint(module), tuple(module.scope.path) if module.scope is not None else ())
+
+  with mock.patch.object(linen_transforms, "_module_fingerprint", with_path):
+    yield
 
 
 def class_file(cls: type) -> str | None:

@@ -15,6 +15,7 @@ import numpy as np
 from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
 from migrate.trace.facts import Facts
+from migrate.trace.idle import idle_setups
 from migrate.trace.instrument import instrumented
 from migrate.trace.recorder import Recorder, class_file, scouting
 from migrate.trace.variants import variants
@@ -145,15 +146,17 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
       recorder.run += 1
       recorder.extra = True
       abstract_call(example, variables, call)
+  idle = idle_setups(type(example.module), recorder.activations, recorder.calls)
+  created = {k: [m for m in made if id(m[0]) not in idle] for k, made in recorder.created.items()}
   return Facts(
     name,
     example,
     variables,
-    recorder.activations,
+    [a for a in recorder.activations if id(a) not in idle],
     recorder.calls,
     dict(reached.files),
     list(reached.classes),
-    recorder.created,
+    {k: made for k, made in created.items() if made},
     notes,
     recorder.shared,
   )
