@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,13 +32,23 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show_findings(findings: Iterable[Finding | Mapping[str, Any]], out: Console, *, limit: int = SCREEN) -> None:
-  """One panel a finding, errors first, and a line that tells how many more there are."""
+  """One panel a finding, errors first, and a line that tells how many more there are.
+
+  Where there are more than the limit, those of other rules and of other places than in number come first.
+  """
   from rich.panel import Panel
   from rich.text import Text
 
   order = list(BORDERS)
   known = [f if isinstance(f, Finding) else _finding(f) for f in findings]
   known.sort(key=lambda f: order.index(f.severity) if f.severity in order else len(order))
+  if len(known) > limit:
+    first: dict[tuple[str, str, str], Finding] = {}
+    for one in known:
+      first.setdefault((one.severity, one.rule, re.sub(r"\d+", "#", one.where)), one)
+    kept = {id(one) for one in first.values()}
+    known = [*first.values(), *(one for one in known if id(one) not in kept)]
+    known.sort(key=lambda f: order.index(f.severity) if f.severity in order else len(order))
   for finding in known[:limit]:
     where = shortened(finding.where)
     body = Text()

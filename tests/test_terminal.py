@@ -72,6 +72,14 @@ def test_errors_come_before_notes():
   assert shown.index("─ a ") < shown.index("─ b ")
 
 
+def test_of_many_findings_those_that_differ_are_shown():
+  alike = [Finding(f"params/layer_{i}/{n}", "x", rule="L2N203") for i in range(9) for n in ("bias", "kernel")]
+  shown = written(show_findings, [*alike, Finding("rule 2", "matches nothing", rule="L2N204")])
+  for where in ("params/layer_0/bias", "params/layer_0/kernel", "rule 2"):
+    assert f"─ {where} " in shown
+  assert "and 13 more findings" in shown
+
+
 def test_long_lists_are_cut():
   shown = written(show_source, {"files": 1, "classes": 9, "rewritten": 9, "hoisted": [f"C{i}.n" for i in range(9)]})
   assert "C4.n and 4 more" in shown
