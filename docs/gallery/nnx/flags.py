@@ -41,8 +41,7 @@ class Classifier(nnx.Module):
     self.dense = nnx.Linear(x_features, self.classes, rngs=rngs)
 
   def __call__(self, x, train: bool):
-    conv_block_iter = iter(self.conv_block)
-    for width in self.widths:
-      x = next(conv_block_iter)(x, train)
+    for conv_block in self.conv_block:
+      x = conv_block(x, train)
       x = nnx.avg_pool(x, (2, 2), strides=(2, 2))
     return self.dense(x.mean(axis=(1, 2)))

@@ -62,7 +62,6 @@ class ResNet(nnx.Module):
       x_features = filters
 
   def __call__(self, x, train: bool = True):
-    residual_iter = iter(self.residual)
-    for filters in self.stages:
-      x = next(residual_iter)(x, use_running_average=not train)
+    for residual in self.residual:
+      x = residual(x, use_running_average=not train)
     return x.mean(axis=(1, 2))
