@@ -304,7 +304,11 @@ class Compound(Conditions):
     header = self._header(node, node.body)
     if isinstance(node, ast.For):
       self.bind(node.target, node.target)
-    return header + self._suite(node.body)
+    text = header + self._suite(node.body)
+    for name in changed_in(node) & set(self.env):
+      self.rebinding(name)
+      self.env[name] = Local("dynamic", None)  # as long as the rounds that only a call knows make it
+    return text
 
   def _index(self: Unit, node: ast.For | ast.While) -> str | None:
     """The name that counts the rounds from 0."""
@@ -346,6 +350,16 @@ class Compound(Conditions):
     name = f"{attr}_layer" if attr in self.env or attr in self.parameters else attr
     loop.zipped.append((name, attr))
     return name
+
+
+def changed_in(node: ast.AST) -> set[str]:
+  """Names of lists and dicts that statements add to."""
+  found = set()
+  for inner in ast.walk(node):
+    if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and isinstance(inner.func.value, ast.Name):
+      if inner.func.attr in ("append", "extend", "insert", "add", "update", "setdefault"):
+        found.add(inner.func.value.id)
+  return found
 
 
 def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:

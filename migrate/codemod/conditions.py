@@ -55,6 +55,9 @@ class Conditions:
       by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
     if any(len(v) > 1 for v in by_owner.values()):
       return None
+    around = self.source.parents.get(test)
+    if isinstance(around, ast.If) and not around.orelse and all(True in v for v in by_owner.values()):
+      return None  # it always held: the layers are made
     parent = self.source.parents.get(test)
     made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
     if not made:

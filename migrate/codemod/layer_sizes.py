@@ -158,9 +158,13 @@ _ARITHMETIC = (ast.BinOp, ast.operator, ast.Attribute, ast.Name, ast.Constant, a
 
 
 def _picked(text: str) -> str:
-  """`(16, 24)[-1]` is `24`."""
+  """`(16, 24)[-1]` is `24`, `tuple(self.sizes)[-1]` is `self.sizes[-1]`."""
   match = re.fullmatch(r"(\(.*\)|\[.*\])\[-(\d)\]", text, re.S)
-  return (_item(match[1], int(match[2])) or text) if match is not None else text
+  item = _item(match[1], int(match[2])) if match is not None else None
+  if item is not None:
+    return item
+  copied = re.fullmatch(r"\(?(?:tuple|list)\((?:(?:tuple|list)\()?([\w.]+)\)+\[(-\d)\]", text)
+  return f"{copied[1]}[{copied[2]}]" if copied is not None else text
 
 
 def _item(text: str, axis: int) -> str | None:

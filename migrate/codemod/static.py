@@ -100,6 +100,7 @@ class Statics:
         return self.compose(node, lambda c: self.static(c, bound), self.outdent)
       dims = self.dims(node.value.value)
       index = _integer(node.slice)
+      index = self._axis_seen(node.slice, len(dims)) if index is None and dims else index
       if dims is not None and index is not None and -len(dims) <= index < len(dims):
         text = self.pick(dims[index], bound)
         if text is not None:
@@ -127,6 +128,11 @@ class Statics:
         raise NotStatic(source.code(node))
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     raise NotStatic(type(node).__name__)
+
+  def _axis_seen(self: Unit, node: ast.AST, rank: int) -> int | None:
+    """The axis that a computed index of a shape was every time, if that was the last one."""
+    seen = {e.value for e in self.events(node)}
+    return -1 if seen and all(type(v) is int and v in (-1, rank - 1) for v in seen) else None
 
   def true_at_first(self: Unit, test: ast.AST) -> bool | None:
     """The answer to whether the module is being initialised, as at construction; None for another question.

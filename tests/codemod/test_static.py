@@ -141,3 +141,20 @@ def test_length_of_an_array_made_from_fields_is_computed(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((4, 5, 6, 7)), x(2, 3)"])
   assert ported.hoisted == []
+
+
+def test_last_axis_by_a_computed_index_is_the_features(tmp_path):
+  source = """
+    class Model(nn.Module):
+      axis: int = -1
+
+      @nn.compact
+      def __call__(self, x):
+        axes = tuple(a if a >= 0 else x.ndim + a for a in (self.axis,))
+        shape = []
+        for a in axes:
+          shape.append(x.shape[a])
+        return x * self.param("scale", nn.initializers.ones, shape)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 5)", held_out=["Model(), x(3, 2, 6)"])
+  assert "def __init__(self, in_features: int, axis: int = -1, *, rngs: nnx.Rngs):" in ported.text
