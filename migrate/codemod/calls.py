@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import free_carry
 from migrate.codemod.lifted import lifted_function
+from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
 from migrate.codemod.overrides import is_super
@@ -158,7 +159,8 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    written = normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
+    written = normalized(self, node) or free_carry(self, node)
+    written = written or lifted_function(self, node) or lifted_call(self, node)
     if written is not None:
       return written
     helper = self.helper_called(node)

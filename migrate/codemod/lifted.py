@@ -157,7 +157,7 @@ def _loop(
     if collection not in _KINDS:
       return None
     axes[_KINDS[collection]] = "nnx.Carry"
-  if stacked_axes is None and isinstance(streams, dict) and any(s != "params" for s in streams) and _draws(unit):
+  if stacked_axes is None and isinstance(streams, dict) and any(s != "params" for s in streams) and draws(unit):
     if name == "vmap":
       return None
     axes["nnx.RngState"] = "nnx.Carry"
@@ -178,7 +178,7 @@ def _loop(
   return found + [f"{k}={unit.text(given[k])}" for k in _PASSED[name] if k in given]
 
 
-def _draws(unit: Unit) -> bool:
+def draws(unit: Unit) -> bool:
   """Whether an instance, or anything in one, may draw random numbers in a call."""
   for fact in unit.project.facts:
     inside = [c.path for c in fact.calls if isinstance(c.module, unit.info.cls)]

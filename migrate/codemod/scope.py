@@ -74,14 +74,12 @@ def prune(
         kept.append(item)
       continue
     parts, entry = [], set(live)
-    if item.loop:
-      for header, _ in item.parts:
-        live |= header_names(header())
+    ends = live | {n for header, _ in item.parts for n in header_names(header())} if item.loop else live
     for header, body in item.parts:
-      inner, after = prune(body, live, follows or bool(kept))
+      inner, after = prune(body, ends, follows or bool(kept))
       if item.loop:  # what a later round reads counts as live at the end of this one
-        inner, after = prune(body, live | after)
-        inner, after = prune(body, live | after)
+        inner, after = prune(body, ends | after)
+        inner, after = prune(body, ends | after)
       parts.append((header, inner))
       entry |= after
     if any(body for _, body in parts):

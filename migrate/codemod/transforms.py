@@ -10,6 +10,8 @@ TRANSFORMS = {
   "flax.linen.transforms.remat": "template:remat.remat",
   "flax.linen.dot_product_attention": "template:linen_attention.dot_product_attention",
   "flax.linen.attention.dot_product_attention": "template:linen_attention.dot_product_attention",
+  "flax.linen.jit": "template:jit.jit",
+  "flax.linen.transforms.jit": "template:jit.jit",
   "flax.linen.vmap": "template:vmap.vmap",
   "flax.linen.transforms.vmap": "template:vmap.vmap",
   "flax.linen.with_logical_constraint": "template:sharding.with_logical_constraint",

@@ -96,3 +96,44 @@ def test_scan_whose_axes_depend_on_whether_parameters_are_made(tmp_path):
   assert "    params_spec = self.axis\n" in ported.text
   assert "self.layers = scan(\n      layer,\n" in ported.text
   assert "  def __call__(self, x, mask):\n    x, _ = self.layers(x, mask)\n    return x\n" in ported.text
+
+
+def test_jit_of_a_class(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x, train: bool):
+        return nn.Dropout(0.5, deterministic=not train)(nn.Dense(self.width)(x))
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        x = nn.jit(Block, static_argnums=(2,))(6)(x, train)
+        block = nn.jit(Block, static_argnums=2)
+        return block()(x, train)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 5)")
+  assert "jit(Block, static_argnums=(2,))(in_features, 6, rngs=rngs)" in ported.text
+
+
+def test_branches_of_a_switch(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, i):
+        heads = [nn.Dense(3) for _ in range(2)]
+
+        def head_fn(k):
+          return lambda mdl, y: heads[k](y)
+
+        branches = [head_fn(k) for k in range(2)]
+        if self.is_mutable_collection("params"):
+          for branch in branches:
+            _ = branch(self, x)
+        return nn.switch(i, branches, self, x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(4, 5), x(dtype=jnp.int32)")
+  assert ported.text.count("branches = [") == 1
