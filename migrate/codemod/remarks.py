@@ -79,6 +79,7 @@ def layout_call(
   width: int = 100,
   remarks: Sequence[Remark | None] = (),
   last: Sequence[str] = (),
+  apart: bool = False,
 ) -> str:
   """A call on one line where it fits, else one argument a line.
 
@@ -89,9 +90,10 @@ def layout_call(
     width: what a line may be long.
     remarks: comments of the arguments; any makes lines.
     last: comments after the last argument.
+    apart: whether each argument has a line of its own in any case.
   """
   line = f"{function}({', '.join(arguments)})"
-  if not arguments or (len(line) <= width and "\n" not in line and not any(remarks) and not last):
+  if not arguments or (len(line) <= width and "\n" not in line and not any(remarks) and not last and not apart):
     return line
   inner = indent + "    "
   body = ""

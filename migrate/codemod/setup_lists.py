@@ -37,19 +37,17 @@ def fill_lists(unit: Unit, text: str) -> str:
 
 def fill_sites(unit: Unit, line: str) -> str:
   """A line with its placeholders replaced by constructor calls."""
-  indent = line[: len(line) - len(line.lstrip())]
   base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
-
-  def fill(match: re.Match[str]) -> str:
+  while (match := _SITE.search(line)) is not None:
     site = unit.setup_sites[int(match.group(1))]
     if not site.attr:
       site.attr = _assigned_attr(line) or "layer"
     unit.settle(site, None)
-    rest = len(line) - (match.end() - match.start())
-    return unit.write_site(site, 100 - base - min(rest, 40), indent)
-
-  while _SITE.search(line):
-    line = _SITE.sub(fill, line)
+    begin = line.rfind("\n", 0, match.start()) + 1  # a layer inside another stands on a line of its own
+    row = line[begin:].partition("\n")[0]
+    rest = len(row) - (match.end() - match.start())
+    made = unit.write_site(site, 100 - base - min(rest, 40), _indent(row))
+    line = line[: match.start()] + made + line[match.end() :]
   return line
 
 

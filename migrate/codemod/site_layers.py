@@ -7,19 +7,26 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site
-from migrate.codemod.source import names_in
+from migrate.codemod.source import Source, names_in
 from migrate.codemod.stacks import AXIS_SIZE
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
+
+
+def outdented(text: str) -> str:
+  """An expression of several lines as if it stood at the left margin."""
+  first, *rest = text.split("\n")
+  return "\n".join([first, *textwrap.dedent("\n".join(rest)).split("\n")]) if rest else first
 
 
 class SiteLayers:
@@ -119,6 +126,7 @@ class SiteLayers:
     positional = [p.name for p in accepted if p.kind is p.POSITIONAL_OR_KEYWORD]
     fates = {a.linen: a for a in record.args if a.linen is not None}
     stars: list[str] = []
+    apart = False
     pairs: list[tuple[str, str, bool]] = [(n, t, True) for n, t in sizes.items()]
     origins: dict[int, str] = {}
     count = len(site.node.args)
@@ -141,7 +149,8 @@ class SiteLayers:
         text = self.template(arg.code.replace("{value}", text))
       name = arg.nnx or field
       if name.startswith("*"):
-        stars.append(self._star(text))
+        stars += self._star(text)
+        apart = len(stars) > 1 and "\n" in text
         continue
       origins[len(pairs)] = field
       pairs.append((name, text, i < count))
@@ -170,7 +179,8 @@ class SiteLayers:
     arguments += stars
     if record.takes_rngs and (signature is None or "rngs" in signature.parameters):
       arguments.append(f"rngs={self.rngs_argument}")
-    return layout_call(function, arguments, indent, width, *self._remarks(site, len(arguments), origins))
+    remarks, last = self._remarks(site, len(arguments), origins)
+    return layout_call(function, arguments, indent, width, remarks, last, apart)
 
   def _half(self: Unit, site: Site) -> bool:
     """Whether the layer computes in less than float32."""
@@ -188,16 +198,20 @@ class SiteLayers:
     return False
 
   @staticmethod
-  def _star(text: str) -> str:
+  def _star(text: str) -> list[str]:
+    """The arguments that a list or tuple of them becomes."""
     stripped = text.strip().removeprefix("*")
-    if stripped[:1] in "[(" and stripped[-1:] in ")]":
-      try:
-        tree = ast.parse(stripped, mode="eval").body
-        if isinstance(tree, ast.List | ast.Tuple):
-          return stripped[1:-1].strip().rstrip(",")
-      except SyntaxError:
-        pass
-    return f"*{stripped}"
+    try:
+      source = Source("", stripped)
+    except SyntaxError:
+      return [f"*{stripped}"]
+    whole = source.tree.body[0].value if isinstance(source.tree.body[0], ast.Expr) else None
+    if not isinstance(whole, ast.List | ast.Tuple) or stripped[:1] not in "[(":
+      return [f"*{stripped}"]
+    if "#" in stripped or not whole.elts:
+      inside = stripped[1:-1].strip().rstrip(",")
+      return [inside] if inside else []
+    return [outdented(source.code(e)) for e in whole.elts]
 
   def layer_callee(self: Unit, site: Site, record: LayerMapping) -> tuple[str, Any]:
     """(what to call, the NNX class): the stock layer, a template, or the local or field that holds it."""

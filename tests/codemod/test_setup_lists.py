@@ -48,3 +48,40 @@ def model(setup: str, call: str) -> str:
 def test_sizes_of_a_list_follow_from_its_fields(tmp_path, setup, call):
   ported = port_and_check(tmp_path, model(setup, call), "Model(), x(2, 5)", held_out=["Model((4, 11, 9)), x(2, 13)"])
   assert ported.hoisted == []
+
+
+def test_layers_of_a_sequence_on_several_lines_have_lines_of_their_own(tmp_path):
+  source = """
+    class Project(nn.Module):
+      features: int
+      activation: Any = nn.relu
+
+      @nn.compact
+      def __call__(self, x):
+        return self.activation(nn.Dense(self.features)(x))
+
+
+    class Model(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.embed = nn.Sequential([
+            Project(features=self.width, activation=nn.tanh),
+            nn.Dense(self.width, use_bias=False, kernel_init=nn.initializers.normal(stddev=0.02), bias_init=nn.initializers.zeros),
+            nn.relu,
+        ])
+        self.head = nn.Sequential([nn.Dense(3), nn.relu])
+
+      def __call__(self, x):
+        return self.head(self.embed(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(4), x(2, 3)"])
+  assert """
+    self.embed = nnx.Sequential(
+        Project(in_features, features=self.width, activation=nnx.tanh, rngs=rngs),
+        nnx.Linear(
+            self.width,
+            self.width,
+            use_bias=False,
+""" in ported.text.replace("\r", "")
+  assert "self.head = nnx.Sequential(nnx.Linear(self.width, 3, rngs=rngs), nnx.relu)" in ported.text
