@@ -19,7 +19,7 @@ from migrate.codemod.normalized import normalized
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.scope import Local
-from migrate.codemod.settled import settled_choice
+from migrate.codemod.settled import settled_answer, settled_choice
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
@@ -49,6 +49,8 @@ class Calls:
       return self.source.code(node)
     if isinstance(node, ast.Attribute):
       return self._attribute(node)
+    if isinstance(node, ast.Compare | ast.BoolOp) and (answer := settled_answer(self, node)) is not None:
+      return answer
     if isinstance(node, ast.IfExp) and (branch := settled_choice(self, node)) is not None:
       return self.text(branch)
     if isinstance(node, ast.Subscript):

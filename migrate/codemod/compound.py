@@ -14,7 +14,7 @@ from migrate.codemod.names import spoken
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
-from migrate.codemod.static import NotStatic
+from migrate.codemod.static import NotStatic, enclosed
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -86,6 +86,8 @@ class Compound(Conditions):
     stop = self.source.span(node.body[0])[0] if inline else self.source.offset(self.source.lead(node.body[0]), 0)
     a, b = self.source.span(node.test)
     test = self.text(node.test)
+    if enclosed(test) and "\n" not in test and not enclosed(self.source.code(node.test)):
+      test = test[1:-1]
     head = self.source.between(start, a) + test + self.source.between(b, stop)
     outer, entry = self.block, dict(self.env)
     entry_dims = dict(self._dims)

@@ -12,6 +12,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.scan import SKIP
+from migrate.codemod.scopes import ask_the_module
 from migrate.codemod.source import Source, key
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -203,6 +204,7 @@ class Project:
     node = find_class(source.tree, cls.__qualname__)
     if node is None or SKIP.search(source.line(node.lineno)):
       return None
+    ask_the_module(node)
     bases = [b for b in (self._add(base) for base in cls.__bases__) if b is not None]
     methods = {s.name: s for s in node.body if isinstance(s, ast.FunctionDef)}
     info = ClassInfo(cls, node, source, self.modules[path], list(_fields(cls, node, source)), methods, bases)

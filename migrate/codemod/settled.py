@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from migrate.codemod.scopes import bound_answer
+
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
@@ -18,6 +20,18 @@ def settled_choice(unit: Unit, node: ast.IfExp) -> ast.expr | None:
   if answer is None or test == unit.source.code(node.test):
     return None
   return node.body if answer else node.orelse
+
+
+def settled_answer(unit: Unit, node: ast.AST) -> str | None:
+  """Questions about the scope, and `and` and `or` without what they answer; None for another expression."""
+  if not isinstance(node, ast.BoolOp):
+    return bound_answer(node)
+  idle = "True" if isinstance(node.op, ast.And) else "False"
+  answers = [bound_answer(v) for v in node.values]
+  if idle not in answers:
+    return None
+  word = " and " if isinstance(node.op, ast.And) else " or "
+  return word.join(unit.text(v) for v, answer in zip(node.values, answers, strict=True) if answer != idle) or idle
 
 
 def settled_branch(unit: Unit, node: ast.If, test: str, body: str, tail: str) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.codemod.names import lookup
+from migrate.codemod.scopes import bound_answer
 from migrate.codemod.source import children, dotted
 from migrate.codemod.transforms import ONE_WAY
 from migrate.core.report import Finding
@@ -78,6 +79,8 @@ class Statics:
     source = self.source
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
+    if (answer := bound_answer(node)) is not None:
+      return answer
     found = self.looked_up(node)
     if found is not None:
       return found
@@ -318,11 +321,11 @@ def _integer(node: ast.AST) -> int | None:
 
 
 def _atom(text: str) -> str:
-  plain = all(c.isalnum() or c in "._[]'\"" for c in text) or _enclosed(text)
+  plain = all(c.isalnum() or c in "._[]'\"" for c in text) or enclosed(text)
   return text if plain else f"({text})"
 
 
-def _enclosed(text: str) -> bool:
+def enclosed(text: str) -> bool:
   """Whether one pair of parentheses stands around all of a text."""
   depth = 0
   for i, c in enumerate(text):

@@ -29,13 +29,13 @@ def record_linen(example: Example, *, where: str = "example") -> LinenRecord:
   Raises:
     MigrateError: where `init` or a call fails.
   """
-  variables = init_variables(example, where)
-  variables = perturb(variables, seed=SEED)
+  everything = init_variables(example, where)
+  variables = perturb({p: x for p, x in everything.items() if x is not None}, seed=SEED)
   plans = plans_of(example)
   calls = []
   for i, plan in enumerate(plans):
     try:
-      calls.append(run_call(example.module, variables, plan))
+      calls.append(run_call(example.module, {**everything, **variables}, plan))
     except Exception as error:
       raise refuse(
         f"{where}, call {i}", f"the Linen model raised {brief(error)}", "a call that works",
@@ -64,7 +64,8 @@ def brief(error: BaseException) -> str:
 def init_variables(example: Example, where: str) -> A.Flat:
   """The variables that `init` makes, as one jitted function, metadata boxes opened.
 
-  Sown and perturbation variables are left out: they are outputs, and feeding them back would add to them.
+  Sown and perturbation variables are left out: they are outputs, and feeding them back would add to them. A variable
+  that holds nothing is None: Linen misses it where it is not given.
   """
   from flax import linen as nn
 
@@ -87,7 +88,7 @@ def init_variables(example: Example, where: str) -> A.Flat:
       "run `module.init` with these arguments by itself and mend the example",
     ) from error  # fmt: skip
   flat: A.Flat = {}
-  for path, leaf in jax.tree_util.tree_flatten_with_path(variables)[0]:
+  for path, leaf in jax.tree_util.tree_flatten_with_path(variables, is_leaf=lambda x: x is None)[0]:
     name = A.name_of(path)
     sown = any(isinstance(key, jax.tree_util.SequenceKey) for key in path)
     if name[0] not in ("intermediates", "perturbations") and not sown:
@@ -144,7 +145,7 @@ def run_call(module: Any, variables: A.Flat, plan: CallPlan) -> CallRecord:
     outputs,
     seen["plain"],
     seen["opaque"],
-    {**variables, **mutated},
+    {p: x for p, x in {**variables, **mutated}.items() if x is not None},
     grads,
     noise,
     tuple(draws),

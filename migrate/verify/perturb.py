@@ -25,7 +25,7 @@ FACTOR_LOW = 2.0  # the same for bfloat16 and float16, where a single flip alrea
 
 def is_float(x: Any) -> bool:
   """Whether `x` holds real or complex floating point numbers."""
-  return not is_key(x) and jnp.issubdtype(x.dtype, jnp.inexact)
+  return x is not None and not is_key(x) and jnp.issubdtype(x.dtype, jnp.inexact)
 
 
 def perturb(flat: Flat, amount: float = 0.3, seed: int = 0) -> Flat:

@@ -58,7 +58,7 @@ def settle(found: Matching, example: Any, build: Callable[..., Any]) -> Settled:
   value = _example_of(example)
   if found.unmapped or found.unfilled:
     return Settled(found, None, (), ("the example was not run: some leaves have no counterpart",))
-  variables = init_variables(value, "example")
+  variables = {p: x for p, x in init_variables(value, "example").items() if x is not None}
   _check_same(variables, found)
   if not any(True for _ in _unsure(found)):
     return _verified(found, frozenset(map(id, found.pairs)), value, build)

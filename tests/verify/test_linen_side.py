@@ -97,3 +97,18 @@ def test_other_method_and_init_method():
   record = record_linen(example)
   assert len(record.variables) == 4
   assert record.calls[0].outputs["output"].shape == (2, 3)
+
+
+class Masked(nn.Module):
+  masked: bool = False
+
+  @nn.compact
+  def __call__(self, x):
+    mask = self.variable("masks", "mask", lambda: jnp.tril(jnp.ones((2, 2))) if self.masked else None)
+    return x if mask.value is None else mask.value @ x
+
+
+def test_variable_that_holds_nothing_is_given_and_not_compared():
+  record = record_linen(migrate.Example(nn.Sequential([Masked(), Masked(True)]), (X,)))
+  assert set(record.variables) == {("masks", "layers_1", "mask")}
+  assert set(record.calls[0].after) == {("masks", "layers_1", "mask")}

@@ -113,7 +113,7 @@ def main(x):
   return y + model.apply(variables, x)
 """)
   report = codemod([folder], examples=[f"{models}:example"], write=True)
-  assert "if (not self.use_running_average):" in models.read_text()
+  assert "if not self.use_running_average:" in models.read_text()
   assert ("  model.train()\n" in train.read_text()) == (not own)
   assert any("a mode of their own" in f.found for f in report.findings) == bool(own)
 
