@@ -347,8 +347,13 @@ class Assignments:
       text = self.source.code(target)
       self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
       self.static_arrays.update(str(n) for n in names)
+    arrays = self.array_events(value)
+    rows = self.dims(value) if arrays and all(e.value.shape for e in arrays) else None
     for i, name in enumerate(names):
       if name is None:
+        continue
+      if rows is not None:
+        self.env[name] = Local("array", None, [list(d) for d in rows[1:]])  # one row each
         continue
       shapes = [e.value[i] for e in values if isinstance(e.value, tuple | list) and len(e.value) == len(names)]
       if values and len(shapes) == len(values) and all(hasattr(s, "shape") for s in shapes):

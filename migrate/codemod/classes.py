@@ -105,7 +105,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
     lines = text.split("\n")
     raise unit.refusal(info.node, f"{info.name}: the rewriting does not parse near `{lines[min((error.lineno or 1), len(lines)) - 1].strip()}`",
                        "Python", "report this class") from error  # fmt: skip
-  outputs = {m: [[_renamed(c, rename) for c in axis] for axis in dims] for m, dims in unit.outputs.items()}
+  outputs = {
+    m: [[_renamed(c, rename) for c in axis] for axis in unit.dims_outside(dims)] for m, dims in unit.outputs.items()
+  }
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,
                      list(unit.flags.values()))  # fmt: skip
@@ -160,7 +162,7 @@ def _first_run(unit: Unit, name: str) -> tuple[int, int]:
 def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str]]:
   """Constructor arguments for sizes that `__init__` reads from call arguments, and for what was hoisted."""
   tokens = list(dict.fromkeys(m.group(0) for m in TOKEN.finditer(text)))
-  taken = set(unit.field_names) | set(unit.hoists) | {s.name for s in inherited_sizes(unit)}
+  taken = set(unit.field_names) | set(unit.hoists) | {s.name for s in inherited_sizes(unit)} | _assigned(text)
   sizes: list[SizeArg] = []
   rename: dict[str, str] = {}
   for token in tokens:
@@ -192,6 +194,15 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
   return sizes + hoisted, rename
 
 
+def _assigned(text: str) -> set[str]:
+  """Locals of `__init__`, which an argument of the same name would be confused with."""
+  try:
+    tree = ast.parse(textwrap.dedent(text))
+  except SyntaxError:
+    return set()
+  return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
 def _size_kind(unit: Unit, token: str, axis: int) -> str:
   """What an axis of a call argument counts, as far as its place tells."""
   rank = unit.token_rank.get(token, 2)
@@ -202,8 +213,14 @@ def _size_kind(unit: Unit, token: str, axis: int) -> str:
   if axis == 1:
     return "features"
   if rank == 4:
-    return {2: "width", 3: "height"}[axis]
+    return "features" if axis == 3 and _goes_into_convolution(unit, token) else {2: "width", 3: "height"}[axis]
   return "length" if rank == 3 else f"dim{rank - axis}"
+
+
+def _goes_into_convolution(unit: Unit, token: str) -> bool:
+  """Whether a size is what a convolution takes for features: the channels come first."""
+  sites = [*unit.setup_sites, *unit.sites.values(), *unit.inner_sites]
+  return any(s.record is not None and "Conv" in s.record.linen and s.texts.get("in_features") == token for s in sites)
 
 
 def _same_size(unit: Unit, token: str, other: str) -> bool:

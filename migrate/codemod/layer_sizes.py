@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
-from migrate.codemod.sizes_pool import align, closed, wrap
+from migrate.codemod.sizes_pool import align, replaced, wrap
 from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ class LayerSizes:
     text = site.expanded.get(field, text) if field is not None else text
     if text is None or not self.readable_at(site, text):
       return []
-    if (self.in_setup or site in self.setup_sites) and not closed(text):
-      return []
+    if self.in_setup or site in self.setup_sites:
+      text = self.in_setup_terms(site, text)
+      if text is None:
+        return []
     given = [getattr(m, str(field), None) for _, _, m in site.made]
     if all(isinstance(g, tuple | list) for g in given):
       text, given = _item(text, axis), [g[-axis] if len(g) >= axis else None for g in given]  # pyright: ignore
@@ -72,19 +74,21 @@ class LayerSizes:
   def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
     """Numbers that the called layer was made with: they may be sizes of what it returns."""
     site = self._site_called(node)
-    if site is None or not isinstance(node, ast.Call):
-      return []
+    if site is None or site.record is not None or not isinstance(node, ast.Call):
+      return []  # of a stock layer the record knows which argument is a size: `num_groups` is none
     called = [(e, e.value) for e in self.events(node.func)]
     found = []
     for name, text in (site.partial | site.arguments | site.expanded).items():
       if self.in_setup or site in self.setup_sites:
-        if not closed(text):
+        text = self.in_setup_terms(site, text)
+        if text is None:
           continue
       values = [(e, getattr(m, name, None)) for e, m in called]
-      if values and all(type(v) is int for _, v in values):
-        sizes = align(values, events)
-        if sizes is not None:
-          found.append(([text], sizes))
+      for item, numbers in [(text, values), *_items(text, values)]:
+        if numbers and all(type(v) is int for _, v in numbers):
+          sizes = align(numbers, events)
+          if sizes is not None:
+            found.append(([item], sizes))
     return found
 
   def _promised(self: Unit, node: ast.AST, item: int | None = None) -> Dims | None:
@@ -117,16 +121,12 @@ class LayerSizes:
         text: str | None = candidate
         for name in set(re.findall(r"\bself\.(\w+)", candidate)):
           given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
-          text = (
-            re.sub(rf"\bself\.{name}\b", lambda _, g=given: wrap(g), text)
-            if given is not None and text is not None
-            else None
-          )
+          text = replaced(text, rf"\bself\.{name}\b", given) if given is not None and text is not None else None
         for name in names_in(candidate) - {"self"}:
           given = site.texts.get(name) if name in known else None
-          text = (
-            re.sub(rf"\b{name}\b", lambda _, g=given: wrap(g), text) if given is not None and text is not None else None
-          )
+          text = replaced(text, rf"\b{name}\b", given) if given is not None and text is not None else None
+        if text is not None and site in self.setup_sites and not self.in_setup:
+          text = self.in_setup_terms(site, text)
         if text is not None and self.available(text):
           texts.append(_picked(text))
       dims.append(texts)
@@ -177,3 +177,22 @@ def _item(text: str, axis: int) -> str | None:
     starred = any(isinstance(e, ast.Starred) for e in tree.elts)
     return ast.get_source_segment(text, tree.elts[-axis]) if not starred and len(tree.elts) >= axis else None
   return f"{text}[-{axis}]" if isinstance(tree, ast.Name | ast.Attribute) else None
+
+
+def _items(text: str, values: list[tuple[Event, Any]]) -> list[tuple[str, list[tuple[Event, Any]]]]:
+  """The items of a tuple of numbers such as a shape, from the last on: (text, values)."""
+  lengths = {len(v) if isinstance(v, tuple | list) else 0 for _, v in values}
+  found = []
+  for axis in range(1, lengths.pop() + 1) if len(lengths) == 1 else ():
+    item = _item(text, axis)
+    if item is not None:
+      found.append((item, [(e, v[-axis]) for e, v in values]))
+  return found
+
+
+def items_of(text: str) -> list[str]:
+  """The texts of the items of a tuple or list that is written out; else the text itself."""
+  tree = ast.parse(text, mode="eval").body
+  if isinstance(tree, ast.Tuple | ast.List) and not any(isinstance(e, ast.Starred) for e in tree.elts):
+    return [ast.get_source_segment(text, e) or "" for e in tree.elts]
+  return [text]

@@ -30,6 +30,7 @@ def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
     if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and isinstance(inner.value, ast.Name):
       if inner.value.id == unit.self_name:
         unit.used.add(inner.attr)
+  unit.note_setup_locals(node)
   text = setup_block(unit, node.body)
   unit.in_setup = False
   lines = drop_unused_imports(textwrap.dedent(text).rstrip("\n")).split("\n")

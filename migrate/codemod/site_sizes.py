@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.hoists import Hoists
+from migrate.codemod.recent import RecentSizes
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import closed
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes(Hoists):
+class SiteSizes(Hoists, RecentSizes):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -61,7 +62,8 @@ class SiteSizes(Hoists):
     """Keeps what a call of a layer made in `setup` tells about its sizes, if it can be said in `__init__`."""
     for need in site.needs:
       for suffix, values in atoms(need):
-        found = [c for c in self._flow_candidates(site, need, call, values) if closed(c)]
+        flow = [c for c in self._flow_candidates(site, need, call, values) if closed(c)]
+        found = [t for c in flow if (t := self.at_setup_site(site, c)) is not None]
         known = site.flow.setdefault(need.parameter + suffix, [])
         known += [c for c in found if c not in known]
 
@@ -346,27 +348,12 @@ class SiteSizes(Hoists):
       return call.args[index]
     return None
 
-  def _recent(self: Unit, site: Site, values: list[Any]) -> str | None:
-    """The number of features of a layer made before, where it fits every time."""
-    for other, text in reversed(self.produced) if site.made else ():
-      if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
-        sizes = [self.project.output_features(m) for _, _, m in other.made]
-        if sizes == values and self._same_round(site, other, text):
-          return text
-    return None
-
-  def _same_round(self: Unit, site: Site, other: Site, text: str) -> bool:
-    """Whether names in an expression of another layer mean the same here: not if each is of its own comprehension."""
-    home, source = [(s.home[0] if s.home is not None else self.source) for s in (site, other)]
-    own = [n for n in source.enclosing(other.node) if isinstance(n, ast.ListComp | ast.GeneratorExp | ast.DictComp)]
-    bound = {n.id for c in own for g in c.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-    return not bound & names_in(text) or any(c in own for c in home.enclosing(site.node))
-
   def readable_at(self: Unit, site: Site, text: str) -> bool:
     """Whether an expression can be evaluated where the site is made."""
     if closed(text):
       return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
-    unbound = {n for n in names_in(text) if n != "self" and not n.startswith("SIZE__") and n not in self.hoists}
+    known = {"self", "sum", *self.hoists}
+    unbound = {n for n in names_in(text) if n not in known and not n.startswith("SIZE__")}
     return unbound <= site.names | self.bound_names
 
 

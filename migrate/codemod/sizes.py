@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.layer_sizes import LayerSizes
+from migrate.codemod.layer_sizes import LayerSizes, items_of
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
+from migrate.codemod.put_together import put_together
 from migrate.codemod.scope import Dims, Local, Stmt
-from migrate.codemod.sizes_pool import TOKEN, Pool, align, divisors, literals
+from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
 from migrate.codemod.supers import Supers
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       left, right = self.dims(node.left), self.dims(node.right)
       return left if left is not None and (right is None or len(left) >= len(right)) else right
     site = self._site_called(node)
-    if site is not None and site.arguments.get("features"):
-      return [[site.arguments["features"]]]
+    features = site.arguments.get("features") or site.partial.get("features") if site is not None else None
+    if features:
+      return [[c] for c in items_of(features)]
     if site is not None and site.record is not None and isinstance(node, ast.Call) and node.args:
       return self.dims(node.args[0])  # norms and dropout change no size
     if site is not None and site.record is None:
@@ -147,8 +149,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
           if text is not None and sizes is not None:
             pool.statics.append(([text], sizes))
     pool.statics += self._layer_numbers(node, events)
+    put_together(self, node, events, pool)
     pool.literals += [([str(n)], [n] * len(events)) for n in literals(node)]
-    pool.divisors += divisors(node)
     return pool
 
   def counts_examples(self: Unit, text: str) -> bool:
@@ -198,21 +200,21 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       if all(type(v) is int and v == w for v, w in values):
         found.append((likeness(name) + 1, f"self.{name}"))
       elif all(type(v) in (tuple, list) and v for v, _ in values):
-        for index in (0, -1):
-          if all(type(v[index]) is int and v[index] == w for v, w in values):  # pyright: ignore
-            found.append((likeness(name) - 2, f"self.{name}[{index}]"))
+        found += [(likeness(name) - 2 + bonus, f"self.{name}[{index}]") for index, bonus in _ends(values)]
       elif all(_is_config(v) for v, _ in values):
         for attribute in _attributes(values[0][0]):
           read = [(_attribute(v, attribute), w) for v, w in values]
+          text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], dict) else f"self.{name}.{attribute}"
           if all(type(v) is int and v == w for v, w in read):
-            text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], dict) else f"self.{name}.{attribute}"
             found.append((likeness(attribute) + 3, text))
+          elif not isinstance(values[0][0], dict):
+            found += [(likeness(attribute) - 2 + bonus, f"{text}[{i}]") for i, bonus in _ends(read)]
     return sorted(found, key=lambda f: -f[0])
 
 
 _ELEMENTWISE = {
   "relu", "gelu", "silu", "swish", "tanh", "sigmoid", "elu", "leaky_relu", "softplus", "softmax", "asarray", "exp",
-  "normalize", "dropout", "activation", "act",
+  "normalize", "dropout", "activation", "act", "dot_product_attention",
 }  # fmt: skip
 _MEASURES = ("shape", "ndim", "dtype", "size")
 _SIZE_WORDS = {
@@ -244,6 +246,17 @@ def likeness(name: str) -> int:
   ):
     return 2
   return (2 if words & _SIZE_WORDS else 0) - 3 * len(words & _OTHER_WORDS)
+
+
+def _ends(values: Sequence[tuple[Any, int]]) -> list[tuple[int, int]]:
+  """Ends of tuples of numbers that have the wanted size in every instance: (index, 2 where no other item has it)."""
+  if not all(type(v) in (tuple, list) and v for v, _ in values):
+    return []
+  found = []
+  for index in (0, -1):
+    if all(type(v[index]) is int and v[index] == w for v, w in values):
+      found.append((index, 2 if all(v.count(w) == 1 and len(v) > 1 for v, w in values) else 0))
+  return found
 
 
 def _is_config(value: Any) -> bool:

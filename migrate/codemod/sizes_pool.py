@@ -15,6 +15,7 @@ from migrate.trace.facts import Activation
 
 Offer = tuple[list[str], list[int]]
 TOKEN = re.compile(r"\bSIZE__(\w+?)__(\d+)\b")
+SETUP_LOCAL = re.compile(r"\bSETUP__(\w+?)__LOCAL\b")  # a local of `setup` in a size that methods carry
 
 
 class Pool:
@@ -33,7 +34,9 @@ class Pool:
     self.statics: list[Offer] = []
     self.products: list[Offer] = []
     self.literals: list[Offer] = []
-    self.divisors: list[int] = []
+    self.parts: list[tuple[str, int]] = []  # numbers that an axis is divided by
+    self.cut: list[tuple[str, int]] = []  # where slices begin
+    self.joined: dict[int, Offer] = {}  # axis -> the sum over all arrays that are put together
 
   def add_operand(self, dims: Dims, sizes: list[list[int] | None]) -> None:
     """Takes an array's axes, with their sizes from the last axis on."""
@@ -58,6 +61,8 @@ class Pool:
     else:
       found = self.same.get(j, []) + self.statics + self.operands + sums
     if self.joins:
+      found += [self.joined[j]] if j in self.joined else []
+      found += self._divided(j)
       found += self.products
       for (a, x), (b, y) in itertools.product(self.same.get(j, []), self.statics):
         if a and b:  # a number of copies side by side
@@ -67,10 +72,17 @@ class Pool:
           patch = f"{wrap(b[0])}**2" if b[0] == c[0] else f"{wrap(b[0])} * {wrap(c[0])}"
           found.append(([f"{patch} * {wrap(a[0])}"], [p * q * r for p, q, r in zip(x, y, z, strict=True)]))
       found += self.literals
-      for a, x in self.same.get(j, []):
-        for parts in self.divisors:
-          if a and parts > 1 and all(p % parts == 0 for p in x):
-            found.append(([divided(c, parts) for c in a], [p // parts for p in x]))
+    return found
+
+  def _divided(self, j: int) -> list[Offer]:
+    """An axis in equal parts, or what is left of it after the first few."""
+    found: list[Offer] = []
+    for (axes, sizes), (text, n) in itertools.product(self.same.get(j, []) + self.operands, self.parts):
+      if axes and n > 0 and not any(s % n for s in sizes):
+        found.append(([c for a in axes if (c := divided(a, text))], [s // n for s in sizes]))
+    for (axes, sizes), (text, n) in itertools.product(self.same.get(j, []), self.cut):
+      if axes:
+        found.append(([f"{a} - {wrap(text)}" for a in axes], [s - n for s in sizes]))
     return found
 
 
@@ -79,31 +91,52 @@ def literals(node: ast.AST) -> list[int]:
   found: list[int] = []
   for child in ast.walk(node):
     inner = [child.upper] if isinstance(child, ast.Slice) and child.step is None else []
-    inner += child.elts if isinstance(child, ast.Tuple | ast.List) else []
+    if isinstance(child, ast.Call) and not _orders_axes(child):
+      given = [*child.args, *[k.value for k in child.keywords if not k.arg or "ax" not in k.arg]]
+      inner += [e for g in given if isinstance(g, ast.Tuple | ast.List) for e in g.elts]
     found += [n.value for n in inner if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1]
   return found
 
 
-def divisors(node: ast.AST) -> list[int]:
-  """Integers that a call is given as such: the number of equal parts, in `jnp.split(x, 2, axis=-1)`."""
-  if not isinstance(node, ast.Call):
-    return []
-  given = [*node.args, *[k.value for k in node.keywords]]
-  return [a.value for a in given if isinstance(a, ast.Constant) and type(a.value) is int and a.value > 1]
-
-
-def divided(text: str, parts: int) -> str:
-  """A size in so many equal parts: `2 * self.width` in two is `self.width`."""
-  whole = re.fullmatch(rf"(.+) \* {parts}|{parts} \* ([\w.]+)", text)
-  rest = next(filter(None, whole.groups()), None) if whole is not None else None
-  if rest is not None and not re.search(r"[+\-/%]", re.sub(r"\([^()]*\)", "", rest)):
-    return rest[1:-1] if re.fullmatch(r"\([^()]*\)", rest) else rest
-  return f"{wrap(text)} // {parts}"
+def _orders_axes(call: ast.Call) -> bool:
+  """Whether the numbers that a call is given are axes, and no sizes."""
+  name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+  return name in ("transpose", "permute_dims", "moveaxis", "swapaxes", "expand_dims", "squeeze", "flip", "roll", "mean", "sum",
+                  "max", "min", "var", "std", "prod", "tensordot", "split", "array_split")  # fmt: skip
 
 
 def wrap(text: str) -> str:
   """An expression as an operand."""
   return text if re.fullmatch(r"[\w.]+(\[-?\w+\][\w.]*)*|\([^()]*\)", text) else f"({text})"
+
+
+def divided(text: str, by: str) -> str:
+  """`text // by`; a factor of the text is just taken out."""
+  factors = _factors(ast.parse(text, mode="eval").body, text)
+  if by in factors and len(factors) > 1:
+    factors.remove(by)
+    rest = " * ".join(factors)
+    return rest[1:-1] if re.fullmatch(r"\([^()]*\)", rest) else rest
+  return f"{wrap(text)} // {wrap(by)}"
+
+
+def _factors(tree: ast.expr, text: str) -> list[str]:
+  if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Mult):
+    return [*_factors(tree.left, text), *_factors(tree.right, text)]
+  return [wrap(ast.get_source_segment(text, tree) or "")]
+
+
+def added(texts: Sequence[str]) -> str:
+  """The sum of expressions, equal ones counted."""
+  found = [wrap(t) if re.search(r"//|%| if ", t) else t for t in texts]
+  if len(set(found)) == 1 and len(found) > 1:
+    return f"{len(found)} * {wrap(found[0])}"
+  return " + ".join(found)
+
+
+def replaced(text: str, pattern: str, value: str) -> str:
+  """A text with an expression for a name, in parentheses unless it is all that there is."""
+  return value if re.fullmatch(pattern, text) else re.sub(pattern, lambda _: wrap(value), text)
 
 
 def _product(numbers: Iterable[int]) -> int:
@@ -136,4 +169,4 @@ def _home(activation: Activation) -> Activation:
 
 def closed(text: str) -> bool:
   """Whether an expression reads only fields, constants and sizes of arguments."""
-  return all(n == "self" or TOKEN.fullmatch(n) for n in names_in(text))
+  return all(n == "self" or TOKEN.fullmatch(n) or SETUP_LOCAL.fullmatch(n) for n in names_in(text))

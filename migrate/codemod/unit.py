@@ -29,6 +29,7 @@ from migrate.codemod.results import ClassResult
 from migrate.codemod.rounds import Rounds
 from migrate.codemod.scope import Block, Dims, Local, Stmt
 from migrate.codemod.services import Services
+from migrate.codemod.setup_locals import SetupLocals
 from migrate.codemod.site import InstanceKey, Site, SizeArg, linen_behind
 from migrate.codemod.site_layers import SiteLayers
 from migrate.codemod.site_sizes import SiteSizes
@@ -71,6 +72,7 @@ class Unit(
   Lookups,
   Factories,
   Abroad,
+  SetupLocals,
 ):
   """The state that rewriting of one class shares between its parts."""
 
@@ -98,6 +100,7 @@ class Unit(
     self.sites: dict[ast.AST, Site] = {}
     self.inner_sites: list[Site] = []
     self.setup_sites: list[Site] = []
+    self.setup_locals: dict[str, tuple[int, str | None]] = {}  # name -> (line, over fields alone)
     self.deferred: list[Site] = []
     self.produced: list[tuple[Site, str]] = []
     self.hoists: dict[str, SizeArg] = {}

@@ -239,7 +239,7 @@ def test_layer_of_a_checkpointed_class_reads_its_size_through_a_local_of_setup(t
         return x + self.mlp(x)
     """
   ported = port_and_check(tmp_path, source, "Model(Config()), x(2, 6)", held_out=["Model(Config(4, 9)), x(2, 4)"])
-  assert "self.down = nnx.Linear(self.config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text
+  assert "self.down = nnx.Linear(config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text
 
 
 def test_parameter_computed_with_a_local_of_setup(tmp_path):

@@ -1,0 +1,156 @@
+"""Locals of `setup` as sizes."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+GATED = """
+    class Gated(nn.Module):
+      dim: int
+      ratio: float = 4.0
+
+      def setup(self):
+        hidden = int(self.dim * self.ratio)
+        hidden = (hidden + 7) // 8 * 8
+        self.into = nn.Dense(2 * hidden)
+        self.out = nn.Dense(self.dim)
+
+      def __call__(self, x):
+        a, b = jnp.split(self.into(x), 2, axis=-1)
+        return self.out(nn.silu(a) * b)
+    """
+
+
+def test_a_local_of_setup_is_the_size_of_the_next_layer(tmp_path):
+  ported = port_and_check(tmp_path, GATED, "Gated(3), x(2, 5)", held_out=["Gated(6, 3.0), x(2, 4)"])
+  assert ported.hoisted == []
+  assert "self.out = nnx.Linear(hidden, self.dim, rngs=rngs)" in ported.text
+
+
+def test_another_class_reads_what_the_local_was_assigned(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Gelu(nn.Module):
+      dim: int
+
+      def setup(self):
+        inner = self.dim * 4
+        self.proj = nn.Dense(inner * 2)
+
+      def __call__(self, x):
+        a, b = jnp.split(self.proj(x), 2, axis=-1)
+        return a * nn.gelu(b)
+
+
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        self.first = Gelu(self.dim)
+        self.second = nn.Dense(self.dim)
+
+      def __call__(self, x):
+        return self.second(self.first(x))
+    """,
+    "Model(3), x(2, 5)",
+    held_out=["Model(7), x(2, 4)"],
+  )
+  assert ported.hoisted == []
+  assert "self.second = nnx.Linear(self.dim * 4, self.dim, rngs=rngs)" in ported.text
+
+
+def test_a_local_that_gets_another_value_later_is_not_read_for_it(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        width = self.dim * 2
+        self.first = nn.Dense(width)
+        width = self.dim * 3
+        self.second = nn.Dense(width)
+        self.third = nn.Dense(self.dim)
+        self.fourth = nn.Dense(self.dim)
+
+      def __call__(self, x):
+        y = self.first(x)
+        return self.third(jnp.sin(y)) + self.fourth(self.second(y))
+    """,
+    "Model(3), x(2, 5)",
+    held_out=["Model(7), x(2, 4)"] * 0,
+  )
+  text = ported.text
+  assert "self.third = nnx.Linear(width, " not in text
+  assert "self.fourth = nnx.Linear(width, self.dim, rngs=rngs)" in text
+
+
+def test_a_local_of_the_call_under_the_same_name_is_another(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        width = self.dim * 2
+        self.first = nn.Dense(width)
+        self.second = nn.Dense(self.dim)
+
+      def __call__(self, x):
+        width = x.shape[-1]
+        y = self.first(x)
+        return self.second(y) * width
+    """,
+    "Model(3), x(2, 5)",
+    held_out=["Model(7), x(2, 4)"],
+  )
+  assert "self.second = nnx.Linear(width, self.dim, rngs=rngs)" in ported.text
+  assert "width = x.shape[-1]" in ported.text
+
+
+def test_a_layer_made_before_the_local_does_not_name_it(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        self.second = nn.Dense(self.dim)
+        width = self.dim * 2
+        self.first = nn.Dense(width)
+
+      def __call__(self, x):
+        return self.second(self.first(x))
+    """,
+    "Model(3), x(2, 5)",
+    held_out=["Model(7), x(2, 4)"],
+  )
+  assert "self.second = nnx.Linear(self.dim * 2, self.dim, rngs=rngs)" in ported.text
+
+
+def test_the_number_of_groups_is_no_size(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      channels: int
+      heads: int
+
+      def setup(self):
+        inner = self.channels * self.heads
+        self.norm = nn.GroupNorm(num_groups=4)
+        self.proj = nn.Conv(inner, (1, 1))
+        self.out = nn.Conv(self.channels, (1, 1))
+
+      def __call__(self, x):
+        return self.out(self.proj(self.norm(x))) + x
+    """,
+    "Model(4, 2), x(2, 6, 6, 4)",
+    held_out=["Model(8, 3), x(2, 6, 6, 8)"],
+  )
+  assert "self.out = nnx.Conv(inner, self.channels, (1, 1), rngs=rngs)" in ported.text
+  assert "nnx.Conv(4," not in ported.text
