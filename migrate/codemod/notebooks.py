@@ -75,14 +75,20 @@ def _marked(source: str) -> str:
   if source.lstrip().startswith("%%"):
     return "".join(f"{MARK}{line}" for line in source.splitlines(keepends=True))
   lines = []
+  goes_on = False
   for line in source.splitlines(keepends=True):
     magic = _MAGIC.match(line) or _ASSIGNED_MAGIC.match(line)
-    lines.append(f"{MARK}{line}" if magic and not line.lstrip().startswith("#") else line)
+    if goes_on or (magic and not line.lstrip().startswith("#")):
+      indent = line[: len(line) - len(line.lstrip(" \t"))]
+      lines.append(f"{MARK}{line}" if goes_on or not indent else f"{indent}pass  {MARK}{line[len(indent) :]}")
+      goes_on = line.rstrip("\n").endswith("\\")
+    else:
+      lines.append(line)
   return "".join(lines)
 
 
 def _unmarked(text: str) -> str:
-  return re.sub(f"^{re.escape(MARK)}", "", text, flags=re.MULTILINE)
+  return re.sub(rf"^([ \t]*)(?:pass  )?{re.escape(MARK)}", r"\1", text, flags=re.MULTILINE)
 
 
 def definitions(text: str) -> str:

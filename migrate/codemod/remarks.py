@@ -49,6 +49,25 @@ def remarks_of(source: Source, call: ast.Call) -> tuple[dict[ast.AST, Remark], l
   return found, []
 
 
+def star_rows(text: str) -> list[tuple[str, Remark]]:
+  """Arguments for a list that a star unpacks: its items, with their comments, where it is written out."""
+  stripped = text.strip().removeprefix("*")
+  if stripped[:1] in "[(" and stripped[-1:] in ")]":
+    try:
+      tree = ast.parse(stripped, mode="eval").body
+    except SyntaxError:
+      tree = None
+    if isinstance(tree, ast.List | ast.Tuple):
+      source = Source("", f"_({stripped[1:-1].strip().rstrip(',')}\n)" if tree.elts else "_()")
+      call = source.tree.body[0].value  # pyright: ignore
+      found, last = remarks_of(source, call)  # pyright: ignore
+      rows = [(source.code(row), found[row]) for row in call.args]  # pyright: ignore
+      if rows and last:
+        rows[-1][1].trailing = rows[-1][1].trailing or last[0]
+      return rows
+  return [(f"*{stripped}", Remark())]
+
+
 def comments_in(source: Source, node: ast.AST) -> tuple[str, ...]:
   """Every comment inside an expression, in order."""
   text = source.between(*source.span(node))

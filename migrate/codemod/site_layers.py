@@ -4,7 +4,6 @@
 # (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import textwrap
@@ -12,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup, spell
-from migrate.codemod.remarks import Remark, layout_call, remarks_of
+from migrate.codemod.remarks import Remark, layout_call, remarks_of, star_rows
 from migrate.codemod.site import Site
-from migrate.codemod.source import Source, names_in
+from migrate.codemod.source import names_in
 from migrate.codemod.stacks import AXIS_SIZE
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
@@ -127,6 +126,7 @@ class SiteLayers:
     fates = {a.linen: a for a in record.args if a.linen is not None}
     stars: list[str] = []
     apart = False
+    star_remarks: dict[int, Remark] = {}
     pairs: list[tuple[str, str, bool]] = [(n, t, True) for n, t in sizes.items()]
     origins: dict[int, str] = {}
     count = len(site.node.args)
@@ -149,7 +149,9 @@ class SiteLayers:
         text = self.template(arg.code.replace("{value}", text))
       name = arg.nnx or field
       if name.startswith("*"):
-        stars += self._star(text)
+        for row, remark in star_rows(text):
+          stars.append(outdented(row))
+          star_remarks[len(stars)] = remark
         apart = len(stars) > 1 and "\n" in text
         continue
       origins[len(pairs)] = field
@@ -176,10 +178,15 @@ class SiteLayers:
     for i, (name, text, wants_position) in enumerate(pairs):
       straight = straight and wants_position and i < len(positional) and positional[i] == name
       arguments.append(text if straight else f"{name}={text}")
+    own = len(arguments) - 1
     arguments += stars
     if record.takes_rngs and (signature is None or "rngs" in signature.parameters):
       arguments.append(f"rngs={self.rngs_argument}")
     remarks, last = self._remarks(site, len(arguments), origins)
+    if any(star_remarks.values()):
+      remarks = remarks or [None] * len(arguments)
+      for i, remark in star_remarks.items():
+        remarks[own + i] = remark
     return layout_call(function, arguments, indent, width, remarks, last, apart)
 
   def _half(self: Unit, site: Site) -> bool:
@@ -196,22 +203,6 @@ class SiteLayers:
 
   def _in_partial(self: Unit, site: Site, name: str) -> bool:
     return False
-
-  @staticmethod
-  def _star(text: str) -> list[str]:
-    """The arguments that a list or tuple of them becomes."""
-    stripped = text.strip().removeprefix("*")
-    try:
-      source = Source("", stripped)
-    except SyntaxError:
-      return [f"*{stripped}"]
-    whole = source.tree.body[0].value if isinstance(source.tree.body[0], ast.Expr) else None
-    if not isinstance(whole, ast.List | ast.Tuple) or stripped[:1] not in "[(":
-      return [f"*{stripped}"]
-    if "#" in stripped or not whole.elts:
-      inside = stripped[1:-1].strip().rstrip(",")
-      return [inside] if inside else []
-    return [outdented(source.code(e)) for e in whole.elts]
 
   def layer_callee(self: Unit, site: Site, record: LayerMapping) -> tuple[str, Any]:
     """(what to call, the NNX class): the stock layer, a template, or the local or field that holds it."""

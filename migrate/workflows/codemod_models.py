@@ -92,10 +92,12 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
   optional = set(positional[len(positional) - len(arguments.defaults) :]) if arguments.defaults else set()
   optional |= {a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None}
   sizes: dict[str, tuple[str | None, int, tuple[Any, ...]]] = {}
+  examples = {id(f) for f in project.examples}
   for size in (s for r in own for s in r.sizes):
-    roots = tuple(v for (_, path), v in size.values.items() if not path)
+    given = {key: v for key, v in size.values.items() if key[0] in examples} or size.values  # not at other sizes
+    roots = tuple(v for (_, path), v in given.items() if not path)
     if size.name in {*positional, *keyword_only} and size.name not in sizes:
-      sizes[size.name] = (size.parameter, size.axis, roots or tuple(size.values.values()))
+      sizes[size.name] = (size.parameter, size.axis, roots or tuple(given.values()))
   call = next((r.info.methods["__call__"] for r in own if "__call__" in r.info.methods), None)
   collections: set[str] | None = None
   for fact in project.examples:

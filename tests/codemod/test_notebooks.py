@@ -35,6 +35,15 @@ def test_magics_are_comments_and_come_back():
   assert json.loads(new)["cells"][3]["outputs"] == json.loads(raw)["cells"][3]["outputs"]
 
 
+def test_magics_inside_blocks_leave_a_body_and_go_on_over_lines():
+  cells = ("if x:\n  !git clone repo\nelse:\n\t%cd ..", "!pip install a \\\n  b\nimport flax")
+  raw = notebook(*cells)
+  found = Notebook(raw)
+  ast.parse(found.text)
+  assert found.put(found.text) == raw
+  assert sources(found.put(found.text.replace("import flax", "import jax")))[1] == "!pip install a \\\n  b\nimport jax"
+
+
 @pytest.mark.parametrize("indent", [None, 1, 2, 4])
 def test_layout_stays(indent):
   raw = notebook("a = 1", "b = 2", indent=indent, tail="")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from migrate.codemod.remarks import Remark, layout_call, remarks_of
+from migrate.codemod.remarks import Remark, layout_call, remarks_of, star_rows
 from migrate.codemod.source import Source
 from tests.codemod.support import port_and_check
 
@@ -166,3 +166,15 @@ def test_comments_inside_a_partial_of_setup_survive(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(4), x(2, 3)"])
   assert all(c in ported.text for c in ("# how wide", "# kernel_init=later,", "# the same again"))
+
+
+def test_rows_of_a_list_that_a_star_unpacks():
+  rows = star_rows("[\n    a(1),\n    gelu,  # why\n    # below\n    b(\n      2\n    ),\n]")
+  assert [(r, m.above, m.trailing) for r, m in rows] == [
+    ("a(1)", [], ""),
+    ("gelu", [], "# why"),
+    ("b(\n      2\n    )", ["# below"], ""),
+  ]
+  assert [r for r, _ in star_rows("*[]")] == []
+  assert [r for r, _ in star_rows("self.layers")] == ["*self.layers"]
+  assert [r for r, _ in star_rows("[*a, b]")] == ["*a", "b"]

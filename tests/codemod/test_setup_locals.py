@@ -60,33 +60,6 @@ def test_another_class_reads_what_the_local_was_assigned(tmp_path):
   assert "self.second = nnx.Linear(self.dim * 4, self.dim, rngs=rngs)" in ported.text
 
 
-def test_a_local_that_gets_another_value_later_is_not_read_for_it(tmp_path):
-  ported = port_and_check(
-    tmp_path,
-    """
-    class Model(nn.Module):
-      dim: int
-
-      def setup(self):
-        width = self.dim * 2
-        self.first = nn.Dense(width)
-        width = self.dim * 3
-        self.second = nn.Dense(width)
-        self.third = nn.Dense(self.dim)
-        self.fourth = nn.Dense(self.dim)
-
-      def __call__(self, x):
-        y = self.first(x)
-        return self.third(jnp.sin(y)) + self.fourth(self.second(y))
-    """,
-    "Model(3), x(2, 5)",
-    held_out=["Model(7), x(2, 4)"] * 0,
-  )
-  text = ported.text
-  assert "self.third = nnx.Linear(width, " not in text
-  assert "self.fourth = nnx.Linear(width, self.dim, rngs=rngs)" in text
-
-
 def test_a_local_of_the_call_under_the_same_name_is_another(tmp_path):
   ported = port_and_check(
     tmp_path,

@@ -278,3 +278,39 @@ def test_one_parameter_made_in_either_branch_is_one_attribute(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(True), x(2, 5)", "Model(False), x(2, 5)")
   assert "M_1" not in ported.text
+
+
+def test_layers_inside_a_sequential_stand_at_their_own_depth(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        self.mlp = nn.Sequential([
+            nn.Dense(features=self.dim * 4, dtype=jnp.float32, kernel_init=nn.initializers.lecun_normal()),
+            nn.gelu,  # or silu
+            nn.Dense(features=self.dim),
+        ])
+
+      def __call__(self, x):
+        return self.mlp(x)
+    """,
+    "Model(3), x(2, 5)",
+    held_out=["Model(4), x(2, 3)"],
+  )
+  wanted = """
+    self.mlp = nnx.Sequential(
+        nnx.Linear(
+            in_features,
+            out_features=self.dim * 4,
+            dtype=jnp.float32,
+            kernel_init=nnx.initializers.lecun_normal(),
+            rngs=rngs,
+        ),
+        nnx.gelu,  # or silu
+        nnx.Linear(self.dim * 4, out_features=self.dim, rngs=rngs),
+    )
+"""
+  assert wanted in ported.text

@@ -97,7 +97,7 @@ class ImageClassifier(nnx.Module):
             act=self.act,
             rngs=rngs,
         ))
-        x_features = (self.num_filters * 2**i)
+        x_features = self.num_filters * 2**i
     self.dense = nnx.Linear(x_features, self.num_classes, dtype=self.dtype, rngs=rngs)
 
   def __call__(self, x, train: bool = True):

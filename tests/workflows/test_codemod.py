@@ -89,6 +89,16 @@ def test_model_and_training_are_rewritten_in_place(program):
   assert again.changes == [], "a second run changes nothing"
 
 
+def test_size_that_no_call_tells_is_the_one_of_the_example(program):
+  folder, models, train = program
+  text = models.read_text().replace("(x)\n", "(nn.max_pool(x, (2, 2), (2, 2)).reshape(x.shape[0], -1))\n")
+  models.write_text(text.replace("(2, 7)", "(2, 8, 8, 3)"))
+  report = codemod([folder], examples=[f"{models}:example"])
+  change = next(c for c in report.changes if c.path == train)
+  assert "Net(dense_in_features=48, features=5, rngs=nnx.Rngs(key))" in change.after, "not at sizes tried besides"
+  assert [f.rule for f in report.findings if f.rule == "L2N412"] == ["L2N412"]
+
+
 @pytest.mark.parametrize("own", ["", "nn.BatchNorm(use_running_average=True)"])
 def test_model_that_asks_for_its_mode_is_told_by_the_training(program, own):
   folder, models, train = program

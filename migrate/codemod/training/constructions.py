@@ -33,6 +33,8 @@ class Constructions(Base):
     if made in self.partial or not (inside or self._movable(made, scope, statement, node)):
       self._make_partial(made, scope, statement)
       holder = self._holder(token)
+      if holder is None and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+        holder = self.file.text(node.func.value)  # what makes the module gives its partial now
       if holder is None:
         raise self.left(node, "an init of a module that has no name here", "give the module a name")
       return f"{holder}({', '.join(more)})"

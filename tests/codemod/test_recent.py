@@ -1,0 +1,31 @@
+"""Sizes of layers made before."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_a_local_that_gets_another_value_later_is_not_read_for_it(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      dim: int
+
+      def setup(self):
+        width = self.dim * 2
+        self.first = nn.Dense(width)
+        width = self.dim * 3
+        self.second = nn.Dense(width)
+        self.third = nn.Dense(self.dim)
+        self.fourth = nn.Dense(self.dim)
+
+      def __call__(self, x):
+        y = self.first(x)
+        return self.third(jnp.sin(y)) + self.fourth(self.second(y))
+    """,
+    "Model(3), x(2, 5)",
+  )
+  text = ported.text
+  assert "self.third = nnx.Linear(width, " not in text
+  assert "self.fourth = nnx.Linear(width, self.dim, rngs=rngs)" in text
