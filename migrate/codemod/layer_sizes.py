@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
-from migrate.codemod.sizes_pool import align, replaced, wrap
+from migrate.codemod.sizes_pool import align, replaced
 from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ class LayerSizes:
     name = record.output.rpartition(" ")[2]
     field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
     text = (site.arguments.get(field) or site.partial.get(field)) if field is not None else None
-    text = site.expanded.get(field, text) if field is not None else text
     if text is None or not self.readable_at(site, text):
       return []
     if self.in_setup or site in self.setup_sites:
@@ -78,7 +77,7 @@ class LayerSizes:
       return []  # of a stock layer the record knows which argument is a size: `num_groups` is none
     called = [(e, e.value) for e in self.events(node.func)]
     found = []
-    for name, text in (site.partial | site.arguments | site.expanded).items():
+    for name, text in (site.partial | site.arguments).items():
       if self.in_setup or site in self.setup_sites:
         text = self.in_setup_terms(site, text)
         if text is None:
@@ -139,22 +138,6 @@ class LayerSizes:
     if self.in_setup or not site.attr or site in self.setup_sites:
       return f"{field}_of_a_dict"  # no name that can be read
     return f"self.{site.attr}[-1].{field}" if site.looped else f"self.{site.attr}.{field}"
-
-  def with_locals(self: Unit, text: str, depth: int = 4) -> str:
-    """An expression with what its locals hold in their place, as far as this is arithmetic."""
-    for name in sorted(names_in(text) - {"self"}) if depth else ():
-      local = self.env.get(name)
-      if local is None or local.kind != "static" or local.node is None:
-        continue
-      if all(isinstance(n, _ARITHMETIC) for n in ast.walk(local.node)):
-        value = self.try_static(local.node)
-        if value is not None:
-          inner = wrap(self.with_locals(value, depth - 1))
-          text = re.sub(rf"\b{name}\b", lambda _, v=inner: v, text)
-    return text
-
-
-_ARITHMETIC = (ast.BinOp, ast.operator, ast.Attribute, ast.Name, ast.Constant, ast.expr_context)
 
 
 def _picked(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
+from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims
 from migrate.codemod.source import dotted, names_in
 
@@ -73,6 +74,20 @@ class MethodSizes:
       return [t for f in found[:1] for t in inside(text.replace(match.group(0), f), seen | {match.group(0)})]
 
     return [[t for c in axis for t in inside(c) if self.available(t)] for axis in known]
+
+  def element_dims(self: Unit, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
+    """Axes of one array of a tuple that an expression gives."""
+    picked = [Event(e.activation, e.order, e.value[index]) for e in events]
+    return self._flow(value, picked, index) if all(is_array(e.value) for e in picked) else None
+
+  def note_output(self: Unit, value: ast.AST) -> None:
+    """Remembers the axes of what a method returns."""
+    items = value.elts if isinstance(value, ast.Tuple) else []
+    named = [(f"{self.method}[{i}]", e) for i, e in enumerate(items)] or [(self.method, value)]
+    for name, item in named:
+      dims = self.dims(item)
+      if dims is not None and name not in self.outputs:
+        self.outputs[name] = [list(d) for d in dims]
 
   def resolve_method_sizes(self: Unit, text: str) -> dict[str, str]:
     """Sizes of methods' arguments -> expressions over fields and sizes of `__call__`, where all calls agree."""

@@ -17,7 +17,7 @@ from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
-from migrate.codemod.sizes_pool import closed, wrap
+from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
@@ -225,8 +225,6 @@ class Sites:
         if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
           text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
         site.arguments[field] = text
-        if self.in_setup and not closed(text):
-          site.expanded[field] = self.with_locals(text)
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)

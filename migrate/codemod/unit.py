@@ -24,7 +24,7 @@ from migrate.codemod.matches import Matches
 from migrate.codemod.names import nnx_name, snake, spell
 from migrate.codemod.partials import Partials
 from migrate.codemod.pipelines import Pipelines
-from migrate.codemod.project import ClassInfo, Event, Project, is_array
+from migrate.codemod.project import ClassInfo, Event, Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.rounds import Rounds
 from migrate.codemod.scope import Block, Dims, Local, Stmt
@@ -384,20 +384,6 @@ class Unit(
       name = f"{base}_{i}"
     self.used.add(name)
     return name
-
-  def element_dims(self, value: ast.AST, index: int, events: list[Event]) -> Dims | None:
-    """Axes of one array of a tuple that an expression gives."""
-    picked = [Event(e.activation, e.order, e.value[index]) for e in events]
-    return self._flow(value, picked, index) if all(is_array(e.value) for e in picked) else None
-
-  def note_output(self, value: ast.AST) -> None:
-    """Remembers the axes of what a method returns."""
-    items = value.elts if isinstance(value, ast.Tuple) else []
-    named = [(f"{self.method}[{i}]", e) for i, e in enumerate(items)] or [(self.method, value)]
-    for name, item in named:
-      dims = self.dims(item)
-      if dims is not None and name not in self.outputs:
-        self.outputs[name] = [list(d) for d in dims]
 
 
 __all__ = ["ArraySpec", "ClassResult", "NotStatic", "Unit", "snake"]
