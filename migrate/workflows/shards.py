@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,8 +10,11 @@ import numpy as np
 
 from migrate.checkpoint.stored import StoredLeaf
 from migrate.core.entries import Plan
+from migrate.core.op import product
 from migrate.core.paths import Path, key
 from migrate.core.windows import Window
+
+_AT_ONCE = 1 << 30  # bytes
 
 
 def by_shards(plan: Plan, leaves: Mapping[Path, Any], targets: Mapping[Path, Any]) -> dict[Path, Any]:
@@ -47,14 +50,27 @@ def on_devices(value: Any, variable: Any) -> Any:
   sharding = _sharding(variable)
   if sharding is None:
     return value.read()
-  read: dict[str, np.ndarray] = {}  # replicas of a shard are read once
+  return jax.make_array_from_callback(value.shape, sharding, _reader(value, sharding))
+
+
+def _reader(value: Window, sharding: jax.sharding.NamedSharding) -> Callable[[Any], np.ndarray]:
+  """Reads shards: all of this process at once where they are neighbours, because each read decodes whole chunks."""
+  ranges = lambda index: tuple(s.indices(n)[:2] for s, n in zip(index, value.shape, strict=True))
+  size = lambda box: product(stop - start for start, stop in box)
+  mine = {ranges(index) for index in sharding.addressable_devices_indices_map(value.shape).values()}
+  box = tuple((min(r[a][0] for r in mine), max(r[a][1] for r in mine)) for a in range(value.ndim))
+  if size(box) <= sum(map(size, mine)) and size(box) * np.dtype(value.dtype).itemsize <= _AT_ONCE:
+    whole = value.read(tuple(slice(*r) for r in box))
+    starts = [start for start, _ in box]
+    return lambda index: whole[tuple(slice(b - s, e - s) for (b, e), s in zip(ranges(index), starts, strict=True))]
+  read: dict[Any, np.ndarray] = {}  # replicas of a shard are read once
 
   def shard(index: Any) -> np.ndarray:
-    if str(index) not in read:
-      read[str(index)] = value.read(index)
-    return read[str(index)]
+    if ranges(index) not in read:
+      read[ranges(index)] = value.read(index)
+    return read[ranges(index)]
 
-  return jax.make_array_from_callback(value.shape, sharding, shard)
+  return shard
 
 
 def _sharding(variable: Any) -> jax.sharding.NamedSharding | None:
