@@ -192,7 +192,11 @@ class Calls:
       return self.text(node.args[0])
     if function in ("nn.merge_param", "merge_param") or self.resolve(node.func) == "flax.linen.merge_param":
       first, second = [self.text(a) for a in node.args[1:3]]
-      return f"({first} if {first} is not None else {second})" if first != second else first
+      if first == second:
+        return first
+      alone = isinstance(self.source.parents.get(node), ast.Assign | ast.AnnAssign | ast.Return)
+      chosen = f"{first} if {first} is not None else {second}"
+      return chosen if alone else f"({chosen})"
     text = self.compose(node, self.text)
     self.learn_super(node)
     return text

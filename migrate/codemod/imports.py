@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
@@ -77,6 +78,14 @@ class Names:
   def resolve(self, dotted: str) -> str | None:
     """The full name that an expression such as `nn.Dense` refers to, None for a builtin or unknown name."""
     return self._resolve(dotted, frozenset())
+
+  def with_imports(self, found: Mapping[str, str]) -> Names:
+    """The same names, with those that a function imports for itself."""
+    other = copy.copy(self)
+    other.imported = {**self.imported, **found}
+    other.defined = self.defined - set(found)
+    other._aliases = {n: a for n, a in self._aliases.items() if n not in found}
+    return other
 
   def is_linen(self, full: str | None) -> bool:
     """Whether the full name is `flax.linen` or lies in it."""

@@ -157,7 +157,7 @@ def _item(text: str, axis: int) -> str | None:
   except SyntaxError:
     return None
   if isinstance(tree, ast.Tuple | ast.List):
-    starred = any(isinstance(e, ast.Starred) for e in tree.elts)
+    starred = any(isinstance(e, ast.Starred) for e in tree.elts[-axis:])
     return ast.get_source_segment(text, tree.elts[-axis]) if not starred and len(tree.elts) >= axis else None
   return f"{text}[-{axis}]" if isinstance(tree, ast.Name | ast.Attribute) else None
 

@@ -9,6 +9,7 @@ import types
 from typing import TYPE_CHECKING
 
 from migrate.codemod.imports import absolute_module
+from migrate.codemod.local_imports import LocalImports
 from migrate.codemod.static import NotStatic
 from migrate.core.report import Finding
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class Lookups:
+class Lookups(LocalImports):
   """Rendering of `TABLE[key].module_class`, mixed into `Unit`."""
 
   def looked_up(self: Unit, node: ast.AST) -> str | None:

@@ -37,8 +37,9 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   # a class method or static method makes instances, not layers of this one
   unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)
+  names = unit.names
   body = unit.body(node.body)
-  unit.no_sites = False
+  unit.no_sites, unit.names = False, names
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
   header = method_header(unit, node, extra)
   if unit.reads_params and node.name == "param":

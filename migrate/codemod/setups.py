@@ -69,6 +69,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     alone = isinstance(around, ast.FunctionDef) and len(around.body) == 1
     return None if alone else unit.own_lines(node, source.code(node))
   if isinstance(node, ast.Import | ast.ImportFrom):
+    if unit.takes_linen(node):
+      return None
     for alias in node.names:
       unit.env[(alias.asname or alias.name).partition(".")[0]] = Local("static", None)
     return unit.own_lines(node, source.code(node))

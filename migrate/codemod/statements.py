@@ -118,6 +118,8 @@ class Statements:
     if isinstance(node, ast.Expr):
       return self._expression(node)
     if isinstance(node, ast.Import | ast.ImportFrom):
+      if self.takes_linen(node):
+        return None
       text = self.source.code(node)
       names = frozenset((a.asname or a.name).partition(".")[0] for a in node.names)
       self.block.append(Stmt(lambda: text, names))
