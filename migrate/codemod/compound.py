@@ -35,6 +35,7 @@ class Loop:
     node: the statement or comprehension.
     item: of such a loop, the name of a size and the argument with the sizes of all rounds.
     zipped: of a comprehension, the name of each layer and its list.
+    made: of a function that others call, its layers.
   """
 
   index: str | None
@@ -45,6 +46,7 @@ class Loop:
   node: ast.AST | None = None
   item: tuple[str, str] | None = None
   zipped: list[tuple[str, str]] | None = None
+  made: list[Any] = dataclasses.field(default_factory=list)
 
 
 class Compound(Conditions):

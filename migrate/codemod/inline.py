@@ -314,6 +314,8 @@ class Inlining:
     self.source, self.names = helper.source, helper.names or self.names
     imports, self.imports, templates, self.templates = self.imports, set(), self.templates, set()
     self.event_filter.append(key(node))
+    if helper.kind != "closure" and self._runs_once(helper):
+      self.escaping[key(node)] = f"{helper.qualname}.<locals>."
     self.function_depth += 1
     helper.busy = True
     loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if layers else self.loops
@@ -331,6 +333,7 @@ class Inlining:
       self.imports, self.templates = imports | self.imports, templates | self.templates
       self.event_filter.pop()
       self.loops = loops
+      self.inner_sites += [s for s in self.sites.values() if self.sites is not fresh_sites]
       helper.returned = [self.sites[v] for v in _returned(definition) if v in self.sites]
       self.sites = fresh_sites
       for name, value in outer.items():

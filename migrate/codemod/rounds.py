@@ -99,13 +99,16 @@ class Rounds:
       node: the function, of a method that is split.
       write: gives its text.
     """
-    if self.loops or self.in_setup or not self._runs_again(node):
+    around = [x for x in self.loops if not self.iterator or x.node is not None or x.index is not None]
+    shared = self.function_depth and not self.iterator  # the text of a method that keeps its layers in attributes
+    if around or shared or self.in_setup or not self._runs_again(node):
       return write()
     loop = Loop(None, conditional=1, dynamic=True, node=node)
     outer, self.block = self.block, []
     self.loops.append(loop)
     text = write()
     self.loops.pop()
+    loop.made = [site for place, site in self.sites.items() if place in set(ast.walk(node))]
     inner, self.block = self.block, outer
     self.block += loop.before
     self.block.append(Block([(lambda: self.rounds(loop), inner)], loop=True))
@@ -152,10 +155,16 @@ class Rounds:
   def _count(self: Unit, loop: Loop) -> str:
     """The constructor argument for the number of rounds of a loop."""
     assert loop.node is not None
-    site = next(s for n, s in self.sites.items() if n in set(ast.walk(loop.node)))
-    name = f"num_{site.attr}"
-    if name not in self.hoists:
-      self.hoists[name] = SizeArg(name, None, 0, "", self._layers_in_a_run(site))
+    inside = set(ast.walk(loop.node))
+    site = loop.made[0] if loop.made else next(s for n, s in self.sites.items() if n in inside)
+    counts = self._layers_in_a_run(site)
+    if loop.made:  # no run of the function makes none
+      counts = dict.fromkeys(self.instances, 0) | counts
+    name, i = f"num_{site.attr}", 1
+    while name in self.hoists and self.hoists[name].values != counts:
+      i += 1
+      name = f"num_{site.attr}_{i}"
+    self.hoists.setdefault(name, SizeArg(name, None, 0, "", dict(counts)))
     return name
 
   def _layers_in_a_run(self: Unit, site: Site) -> dict[InstanceKey, int]:

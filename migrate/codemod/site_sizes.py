@@ -209,6 +209,8 @@ class SiteSizes(Hoists, RecentSizes):
     for pairs in by_owner.values():
       if any(later[0] != before[1] or later[0] is None for before, later in itertools.pairwise(pairs)):
         return None
+    if self._in_inner_list(site) and any(len({v for v, _ in pairs}) > 1 for pairs in by_owner.values()):
+      return None  # no local can be carried from element to element
     step = site.arguments.get("features") or self._step_of(site) or self._step_of_layer(site, told)
     if step is None:
       return None
@@ -227,6 +229,11 @@ class SiteSizes(Hoists, RecentSizes):
     site.chain = Chain(name, start, step, values)
     self.bound_names = self.bound_names | {name}
     return name
+
+  def _in_inner_list(self: Unit, site: Site) -> bool:
+    """Whether `setup` makes the layers in a comprehension that stays one."""
+    around = [n for n in self.source.enclosing(site.node) if isinstance(n, ast.ListComp | ast.GeneratorExp)]
+    return bool(around) and site in self.setup_sites and all(site is not made for made, *_ in self.comprehensions)
 
   def _step_of(self: Unit, site: Site) -> str | None:
     """The last axis of what a rewritten class returns, in terms of what it is made with."""

@@ -47,6 +47,7 @@ from migrate.trace.facts import Activation, ArraySpec
 from migrate.trace.instrument import Position
 from migrate.trace.recorder import origin_of
 
+_PASSED_THROUGH = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>")
 RESERVED = {"train", "eval", "sow", "perturb", "rngs", "set_attributes", "iter_modules", "self"}
 
 
@@ -165,6 +166,7 @@ class Unit(
     self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
+    self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
     self.iterator = ""
     self.handed_layers = ""
     self.method_iterators: set[str] = set()
@@ -204,15 +206,10 @@ class Unit(
     wanted = list(self.event_filter)
     current: Activation | None = activation
     while current is not None and wanted:
-      if current.call_position == wanted[-1]:
+      escaped = self.escaping.get(wanted[-1])
+      if current.call_position == wanted[-1] or (escaped is not None and current.qualname.startswith(escaped)):
         wanted.pop()
-      elif current.qualname.rpartition(".")[2] not in (
-        "<listcomp>",
-        "<genexpr>",
-        "<dictcomp>",
-        "<setcomp>",
-        "<lambda>",
-      ):
+      elif current.qualname.rpartition(".")[2] not in _PASSED_THROUGH:
         return False
       current = current.parent
     return not wanted

@@ -113,3 +113,57 @@ def test_layer_of_a_lambda_under_three_conditions_called_at_once(tmp_path):
   assert ported.hoisted == []
   assert ported.text.count("self.norm_layers.append(") == 2
   assert "functools.partial(next(norm_layers_2), use_running_average=not train)" in ported.text
+
+
+def test_function_that_another_returns_takes_a_layer_each_time(tmp_path):
+  source = """
+    def make_block(act):
+      def block(x, features):
+        return act(nn.Dense(features)(x))  # one more
+
+      return block
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        block = make_block(nn.relu)
+        x = block(x, 6)
+        return block(x, features=3)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "def make_block(act, *, layers):" in ported.text
+  assert "return act(next(layers)(x))  # one more" in ported.text
+
+
+def test_choice_of_functions_that_another_returns(tmp_path):
+  source = """
+    class Noisy(nn.Module):
+      noise: Any
+
+      @nn.compact
+      def __call__(self, x, features):
+        return nn.Dense(features)(x) * self.noise
+
+
+    def feature_layer(noisy, noise):
+      def noisy_net(x, features):
+        return Noisy(noise)(x, features)
+
+      def dense_net(x, features):
+        return nn.Dense(features)(x)
+
+      return noisy_net if noisy else dense_net
+
+
+    class Model(nn.Module):
+      noisy: bool = False
+
+      @nn.compact
+      def __call__(self, x, noise):
+        net = feature_layer(self.noisy, noise)
+        x = net(x, features=6)
+        return net(x, features=3)
+    """
+  ported = port_and_check(tmp_path, source, "Model(True), x(2, 5), x(2, 1)", "Model(False), x(2, 5), x(2, 1)")
+  assert "return next(layers)(x, features, noise=noise)" in ported.text

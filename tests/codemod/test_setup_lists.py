@@ -85,3 +85,34 @@ def test_layers_of_a_sequence_on_several_lines_have_lines_of_their_own(tmp_path)
             use_bias=False,
 """ in ported.text.replace("\r", "")
   assert "self.head = nnx.Sequential(nnx.Linear(self.width, 3, rngs=rngs), nnx.relu)" in ported.text
+
+
+def test_lists_that_a_loop_makes_take_their_sizes_one_by_one(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.features)(x))
+
+
+    class Model(nn.Module):
+      widths: Sequence[int] = (6, 4)
+      depths: Sequence[int] = (2, 3)
+
+      def setup(self):
+        stages = []
+        for stage in range(len(self.widths)):
+          stages.append([Block(self.widths[stage]) for _ in range(self.depths[stage])])
+        self.stages = stages
+
+      def __call__(self, x):
+        for blocks in self.stages:
+          x = jnp.concatenate([x, x], -1)
+          for block in blocks:
+            x = block(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 7)")
+  assert ported.hoisted == ["stages_in_features"]
