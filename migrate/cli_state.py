@@ -107,12 +107,12 @@ def run_verify_checkpoint(options: argparse.Namespace) -> int:
     show_findings(done.findings, console(stderr=True))
   if not options.quiet:
     if done.dropped:
-      out.print(f"note: {len(done.dropped)} leaves were dropped: {', '.join(done.dropped[:3])}...", markup=False)
+      out.print(f"note: {_leaves(len(done.dropped))} dropped: {', '.join(done.dropped[:3])}...", markup=False)
     if done.unread:
-      said = f"{len(done.unread)} leaves were not read when they were converted, so they have no checksum"
+      said = f"{_leaves(len(done.unread))} not read in the conversion, so without a checksum"
       out.print(f"note: {said}: give --against SRC", markup=False)
     verdict = "proven" if done.proven else "not proven"
-    out.print(f"{verdict}: {done.compared} leaves bitwise as in {done.against}", markup=False)
+    out.print(f"{verdict}: {_leaves(done.compared)} bitwise as in {done.against}", markup=False)
   return PROVEN if done.proven else LEFT
 
 
@@ -203,7 +203,7 @@ def run_convert(options: argparse.Namespace) -> int:
   size = f"{done.nbytes / 1e6:.1f} MB"
   step = "" if done.step is None else f", step {done.step}"
   out.print(
-    f"{sum(map(len, rows.values()))} leaves, {size}{step}: {done.destination or 'nothing written'}", markup=False
+    f"{_leaves(sum(map(len, rows.values())))}, {size}{step}: {done.destination or 'nothing written'}", markup=False
   )
   return PROVEN
 
@@ -260,3 +260,7 @@ def abstract_model(build: Callable[[], Any], text: str) -> Any:
   except Exception as error:
     said = f"the factory raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     raise refuse(text, said, "an NNX model", "call the function by itself and mend it") from error
+
+
+def _leaves(count: int) -> str:
+  return f"{count} {'leaf' if count == 1 else 'leaves'}"

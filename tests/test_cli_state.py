@@ -111,7 +111,7 @@ def test_a_conversion_is_verified_again(folder, capsys):
   assert cli.main(["convert", "linen", "nnx", "--mapping", "my_mapping.py", "--quiet"]) == 0
   assert cli.main(["verify-checkpoint", "nnx"]) == 1
   shown = text(capsys.readouterr().out)
-  assert "2 leaves were not read when they were converted" in shown
+  assert "2 leaves not read in the conversion, so without a checksum: give --against SRC" in shown
   assert "not proven: 0 leaves" in shown
   assert cli.main(["verify-checkpoint", "nnx", "--against", "linen", "--json", "verified.json"]) == 0
   assert "proven: 2 leaves bitwise as in linen" in text(capsys.readouterr().out)
@@ -135,7 +135,7 @@ def test_another_source_is_told(folder, capsys):
   assert cli.main(["verify-checkpoint", "nnx", "--against", "other"]) == 1
   shown = capsys.readouterr()
   assert "params/Dense_0/kernel" in shown.err
-  assert "not proven: 1 leaves" in shown.out
+  assert "not proven: 1 leaf bitwise" in shown.out
 
 
 def test_verify_checkpoint_of_what_was_not_converted(folder, capsys):
@@ -143,9 +143,14 @@ def test_verify_checkpoint_of_what_was_not_converted(folder, capsys):
   assert "no manifest" in text(capsys.readouterr().err)
 
 
+def test_without_mapping_and_model_that_is_said(folder, capsys):
+  assert cli.main(["plan", "linen"]) == 0
+  assert "nothing was checked" in text(capsys.readouterr().out)
+
+
 def test_only_some_leaves(folder, capsys):
   assert cli.main(["plan", "linen", "--mapping", "my_mapping.py", "--only", "params/Dense_0/bias"]) == 0
-  assert "1 leaves" in text(capsys.readouterr().out)
+  assert "1 leaf, " in text(capsys.readouterr().out)
 
 
 def test_inspect_shows_the_tree(folder, capsys):

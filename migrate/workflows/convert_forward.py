@@ -195,6 +195,8 @@ def plan_forward(
     notes = (*notes, *live_notes(live, optimizer_plan))
   random, said = _random(rng, seed, {p: state.variables[p] for p in keys}, model, build)
   notes = (*notes, *said)
+  if mapping is None and model is None and build is None:
+    notes = (*notes, "no mapping and no model: every leaf keeps its path below its collection, and nothing was checked")
   if form != "orbax":
     notes = (*notes, f"{form} holds pure dicts: use nnx.replace_by_pure_dict to restore them")
   origin = [[list(a), list(b)] for a, b in state.origin.items()]
