@@ -37,6 +37,8 @@ class Assignments:
       kept = self._assign_name(node, target, node.value)
       if kept is not None:
         return kept or None
+    if len(targets) == 1 and isinstance(target, ast.Name) and self._says_nothing(target, node.value):
+      return None
     if len(targets) > 1 and self._assign_names(targets, node.value):
       return self.own_lines(node, self.source.code(node))
     text = self.text(node.value)
@@ -51,6 +53,11 @@ class Assignments:
     if isinstance(node, ast.AnnAssign) or any(not isinstance(t, ast.Name | ast.Tuple) for t in targets):
       head = self._heads(node, start, at)
     return self.own_lines(node, head + text + self.around(node, node.value)[1])
+
+  def _says_nothing(self: Unit, target: ast.Name, value: ast.expr) -> bool:
+    """Whether `train = nn.merge_param("train", self.train, train)` is left with the argument alone."""
+    merges = isinstance(value, ast.Call) and self.resolve(value.func) == "flax.linen.merge_param"
+    return merges and self.text(value) == target.id
 
   def _assign_names(self: Unit, targets: Sequence[ast.expr], value: ast.expr) -> bool:
     """`a = b = "conv"`, where construction knows the value."""

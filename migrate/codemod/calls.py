@@ -90,6 +90,8 @@ class Calls:
       return node.attr
     if node.attr == "__getattr__" and self.source.code(node.value) == "super()" and not self.inherits(node.attr):
       return "super().__getattribute__"  # Linen's modules have one, NNX's have not: this raises as it should
+    if self.reads_own_name(node):
+      return f"{self.self_name}.name"
     own = isinstance(node.value, ast.Name) and node.value.id == self.self_name
     if own and node.attr in self.layer_names:
       return f"self.{self.layer_names[node.attr]}"

@@ -190,7 +190,7 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
   for size in [*sizes, *unit.hoists.values()]:
     size.optional = any(size.values.get(k) is None for k in unit.instances) or not (size.values or unit.untraced)
   used = names_in_all(text)
-  hoisted = [s for s in unit.hoists.values() if s.name in used]
+  hoisted = [s for s in unit.hoists.values() if s.name in used or s.name == "name"]
   return sizes + hoisted, rename
 
 

@@ -109,7 +109,8 @@ def init_text(
 
 
 def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], indent: str) -> str:
-  given = ["self.rngs = rngs.fork()"] if unit.needs_rngs else []
+  given = ["self.name = name"] if "name" in unit.hoists else []
+  given += ["self.rngs = rngs.fork()"] if unit.needs_rngs else []
   given += [f"self.{f.attr} = {f.mutable}  # {f.set_by}" for f in unit.flags.values()]
   lines = [*lines, *given, *setup, *init] or ["pass"]
   return "".join(f"{indent}{unit.step}{line}\n" if line.strip() else "\n" for line in lines)

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.hoists import Hoists
+from migrate.codemod.own_names import OwnNames
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import likeness
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes(Hoists, RecentSizes):
+class SiteSizes(Hoists, OwnNames, RecentSizes):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -68,6 +69,9 @@ class SiteSizes(Hoists, RecentSizes):
         known += [c for c in found if c not in known]
 
   def _one_size(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
+    name = self.name_text(site, need, values)
+    if name is not None:
+      return name
     flow = list(site.flow.get(need.parameter + suffix, ()))
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)

@@ -204,6 +204,8 @@ class Statics:
         return self._static_of_array(node, events, bound)
       if node.attr == "dtype" and not events and not self.events(node):
         return self.assumed_dtype(node)
+    if self.reads_own_name(node):
+      return "self.name"
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
       if node.attr in self.call_fields:
         raise CallField(node.attr)
