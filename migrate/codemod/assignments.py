@@ -15,6 +15,7 @@ from migrate.codemod.compound import Loop
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.source import names_in
+from migrate.codemod.unread_arrays import spelled
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -52,6 +53,8 @@ class Assignments:
     head = self.source.between(start, at)
     if isinstance(node, ast.AnnAssign) or any(not isinstance(t, ast.Name | ast.Tuple) for t in targets):
       head = self._heads(node, start, at)
+    if isinstance(target, ast.Tuple) and {n.id for n in target.elts if isinstance(n, ast.Name)} <= self.static_arrays:
+      self.array_statements.add(spelled(head + text + self.around(node, node.value)[1]))
     return self.own_lines(node, head + text + self.around(node, node.value)[1])
 
   def _says_nothing(self: Unit, target: ast.Name, value: ast.expr) -> bool:
@@ -160,8 +163,9 @@ class Assignments:
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, residue=residue)
         return self.own_lines(node, f"{self._target_text(node)} = {text}")
-    elif events and all(hasattr(e.value, "shape") for e in events):
-      static = self.try_static(value)
+    elif events and (static := self.try_static(value)) is None and not all(hasattr(e.value, "shape") for e in events):
+      return None
+    elif events:
       text = f"{opening}{self.text(value)}{closing}"
       dims = self.dims(value)
       self.rebinding(name)
@@ -172,6 +176,7 @@ class Assignments:
         static = f"{self._moved(node, opening)}{static}{self._moved(node, closing)}"
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.static_arrays.add(name)
+        self.array_statements.add(spelled(f"{name} = {text}"))
       return self.own_lines(node, f"{self._target_text(node)} = {text}")
     return None
 
@@ -314,6 +319,7 @@ class Assignments:
 
   def _unpack(self: Unit, target: ast.Tuple | ast.List, value: ast.AST) -> None:
     names = [e.id if isinstance(e, ast.Name) else None for e in target.elts]
+    static = self.try_static(value) if not isinstance(value, ast.Tuple | ast.List) else None
     for name in names:
       if name is not None:
         self.rebinding(name)
@@ -342,7 +348,6 @@ class Assignments:
           else:
             self.bind(element, part)
       return
-    static = self.try_static(value)
     values = self.events(value)
     if static is not None and values and not any(has_array(e.value) for e in values) and all(names):
       text = self.source.code(target)
@@ -365,6 +370,8 @@ class Assignments:
       shapes = [e.value[i] for e in values if isinstance(e.value, tuple | list) and len(e.value) == len(names)]
       if values and len(shapes) == len(values) and all(hasattr(s, "shape") for s in shapes):
         self.env[name] = Local("array", None, self.element_dims(value, i, values))
+      elif name in self.static_arrays and self.array_events(value):  # the rows of an array: keys of `split`
+        self.env[name] = Local("array", None, (self.dims(value) or [])[1:] or None)
       else:
         self.env[name] = Local("dynamic")
 

@@ -7,16 +7,21 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
+from migrate.codemod.unread_arrays import unread_arrays
+
 _COPIES = ("copy.copy", "copy.deepcopy", "dataclasses.replace", "dict", "list")
 
 
-def drop_dead(body: str, static: set[str], node: ast.FunctionDef) -> str:
+def drop_dead(
+  body: str, static: set[str], node: ast.FunctionDef, arrays: frozenset[str] | set[str] = frozenset()
+) -> str:
   """The body without them.
 
   Args:
     body: the text that a method has now.
     static: names that hold only what construction knows.
     node: the method as it was.
+    arrays: statements that make arrays, and that `__init__` has too.
   """
   original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
   empties = not any(isinstance(n, ast.Pass) for n in ast.walk(node))
@@ -27,6 +32,7 @@ def drop_dead(body: str, static: set[str], node: ast.FunctionDef) -> str:
     except SyntaxError:
       return "\n".join(lines)
     dead = next(_dead(tree, static & original), None) or next(_unused_imports(tree, original), None)
+    dead = dead or unread_arrays(tree, arrays)
     first, last = (dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2) if dead is not None else (0, -1)
     if dead is None and empties:
       first, last = _empty(tree, lines)

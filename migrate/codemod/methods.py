@@ -54,7 +54,9 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
     unit.method_iterators.clear()
   for name in unit.dead_lists:
     body = _drop_empty_list(body, name)
-  body = plain_loops(drop_dead(body, _only_static(unit), node), _only_static(unit), unit.parameters)
+  body = plain_loops(
+    drop_dead(body, _only_static(unit), node, unit.array_statements), _only_static(unit), unit.parameters
+  )
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   if header.endswith("\n"):

@@ -147,7 +147,7 @@ class Services:
     constant = name.value if isinstance(name, ast.Constant) else None
     hint = str(constant) if constant is not None else self._only_name(name) or self.fixed_part(name)
     seen = self.events(node)
-    if all(e.activation.extra for e in seen) and (seen or collection != "params"):
+    if all(e.activation.extra for e in seen) and (seen or collection != "params") and not self.in_setup:
       return self._late_variable(node, collection, hint, maker, arguments, named)
     borrowed = borrowed_parameter(self, node, name, maker) if collection == "params" else None
     if borrowed is not None:

@@ -130,6 +130,7 @@ class Unit(
     self.hoisted_locals: set[str] = set()
     self.super_sizes: dict[str, str] = {}  # sizes that the base's `__init__` is given, by its names
     self.static_arrays: set[str] = set()
+    self.array_statements: set[str] = set()  # what makes these, as `spelled` gives it
     self.imports: set[str] = set()
     self.templates: set[str] = set()
     self.findings: list[Finding] = []

@@ -193,7 +193,7 @@ def test_parameter_of_a_branch_that_no_example_takes_is_left_for_the_eye(tmp_pat
 
       @nn.compact
       def __call__(self, x):
-        rows = [jnp.ones(3) * i for i in range(x.shape[0])]
+        rows = [x[i] * i for i in range(x.shape[0])]
         table = jnp.stack(rows)
         if self.trainable:
           table = self.param("table", lambda key: jnp.asarray(table))
@@ -222,3 +222,22 @@ def test_variables_that_start_as_numbers_or_as_nothing(tmp_path):
   assert "self.rate = State(jnp.asarray(0.5))" in ported.text
   assert "self.mask = State(None)" in ported.text
   assert set(ported.moves) == {"state/steps", "state/rate"}
+
+
+def test_variable_of_setup_in_a_branch_that_no_example_reaches(tmp_path):
+  source = """
+    class Model(nn.Module):
+      given: dict | None = None
+
+      def setup(self):
+        if self.given is not None:
+          self.mean = self.variable("stats", "mean", lambda *_: jnp.array(self.given["mean"]), [5])
+        else:
+          self.mean = self.variable("stats", "mean", jnp.zeros, [5])
+
+      def __call__(self, x):
+        return x - self.mean.value
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "late_variable" not in ported.text
+  assert 'jnp.array(self.given["mean"])' in ported.text
