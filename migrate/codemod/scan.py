@@ -7,6 +7,7 @@ import dataclasses
 import io
 import re
 import tokenize
+from collections.abc import Sequence
 from pathlib import Path
 
 from migrate.codemod.imports import Names
@@ -105,6 +106,23 @@ def scan_text(path: str, module: str, data: bytes) -> Scan:
   match = TRAINING.search(data)
   trains = data.count(b"\n", 0, match.start()) + 1 if match else 0
   return Scan(path, module, text, "", 0, bases, lines, skipped_lines(text, tree), trains)
+
+
+def importing(scans: Sequence[Scan], about: Sequence[Scan]) -> list[Scan]:
+  """Files that do not speak of Flax and import those that do, or one another: the program's own beginnings."""
+  found: list[Scan] = []
+  waiting = {
+    s.path: Path(s.path).read_bytes() for s in scans if s.text is None and not s.error and s.path.endswith(".py")
+  }
+  names = {s.module.rpartition(".")[2] for s in about}
+  while names:
+    words = "|".join(sorted(map(re.escape, names))).encode()
+    pattern = re.compile(rb"^[ \t]*(?:import|from)[ \t][^\n]*\b(?:%s)\b" % words, re.MULTILINE)
+    new = [scan_text(p, module_name(Path(p)), data) for p, data in waiting.items() if pattern.search(data)]
+    found += [s for s in new if s.text is not None]
+    waiting = {p: d for p, d in waiting.items() if p not in {s.path for s in new}}
+    names = {s.module.rpartition(".")[2] for s in new}
+  return found
 
 
 def skipped_lines(text: str, tree: ast.Module) -> frozenset[int]:

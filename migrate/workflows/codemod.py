@@ -12,7 +12,7 @@ from typing import Any
 
 import migrate
 from migrate.codemod.notebooks import Notebook
-from migrate.codemod.scan import Scan, linen_classes, scan, scan_text
+from migrate.codemod.scan import Scan, importing, linen_classes, scan, scan_text
 from migrate.codemod.snippets import Doctest, Page, doctests
 from migrate.core.report import Finding, refuse
 from migrate.example import Example
@@ -164,6 +164,9 @@ def codemod(
     from migrate.codemod.training.reader import rewrite_training
 
     say("training code")
+    callers = importing(scans, about)
+    about += callers
+    texts |= {s.path: s.text or "" for s in callers}
     more = [s for found in tests.values() for s, _ in found]
     program = [(s.path, s.module, texts.get(s.path, s.text or "")) for s in about]
     program += [(s.path, s.module, s.text or "") for s in more]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrate.codemod.scan import linen_classes, module_name, scan, scan_text, skipped_lines
+from migrate.codemod.scan import importing, linen_classes, module_name, scan, scan_text, skipped_lines
 
 
 def test_files_without_flax_are_not_parsed(tmp_path):
@@ -54,3 +54,19 @@ def test_skip_comments():
 @given(st.binary(max_size=200))
 def test_any_bytes_at_all_law(data):
   scan_text("a.py", "a", data)
+
+
+def test_importing_files_are_found_through_others(tmp_path):
+  texts = {
+    "model": "import flax\n",
+    "loop": "from model import Net\n",
+    "main": "import os, loop\n",
+    "other": "# model\nx = 'import model'\nimport models\n",
+    "broken": "import model\ndef\n",
+  }
+  for name, text in texts.items():
+    (tmp_path / f"{name}.py").write_text(text)
+  scans = [scan(str(tmp_path / f"{n}.py")) for n in texts]
+  found = importing(scans, [s for s in scans if s.text is not None])
+  assert [s.module for s in found] == ["loop", "main"]
+  assert importing(scans, []) == []

@@ -99,6 +99,25 @@ def test_size_that_no_call_tells_is_the_one_of_the_example(program):
   assert [f.rule for f in report.findings if f.rule == "L2N412"] == ["L2N412"]
 
 
+def test_program_that_only_imports_the_training_is_read_with_it(program):
+  folder, models, train = program
+  text = (
+    train.read_text()
+    .replace("def create(key):\n", "def create(model, key):\n")
+    .replace(f"  model = {models.stem}.Net(5)\n", "")
+  )
+  text = text.replace("def main():\n  state = create(", "def run(model):\n  state = create(model, ")
+  train.write_text(text)
+  main_file = folder / "main.py"
+  main_file.write_text(f"import train, {models.stem}\n\n\ndef main():\n  train.run({models.stem}.Net(5))\n")
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert {c.path for c in report.changes} == {models, train, main_file}
+  assert f"train.run(functools.partial({models.stem}.Net, features=5))" in next(
+    c.after for c in report.changes if c.path == main_file
+  )
+  assert report.parsed == 2, "a file without flax is read for the training only"
+
+
 @pytest.mark.parametrize("own", ["", "nn.BatchNorm(use_running_average=True)"])
 def test_model_that_asks_for_its_mode_is_told_by_the_training(program, own):
   folder, models, train = program

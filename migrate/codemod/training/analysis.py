@@ -23,6 +23,7 @@ class Analysis:
     places: argument -> positions of what takes its place.
     value: what it returns.
     fresh: models that it makes and returns.
+    optimized: models whose optimizers it makes and returns.
     changed: models that it updates.
     pending: models whose changed statistics it returns.
     done: whether it was read to its end.
@@ -36,6 +37,7 @@ class Analysis:
   places: dict[str, list[int]] = dataclasses.field(default_factory=dict)
   value: Value = dataclasses.field(default_factory=Plain)
   fresh: set[Token] = dataclasses.field(default_factory=set)
+  optimized: set[Token] = dataclasses.field(default_factory=set)
   changed: set[Token] = dataclasses.field(default_factory=set)
   pending: set[Token] = dataclasses.field(default_factory=set)
   done: bool = False

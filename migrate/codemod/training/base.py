@@ -26,6 +26,7 @@ from migrate.codemod.training.values import (
   Value,
   Variables,
   special,
+  tokens,
 )
 from migrate.core.report import Finding
 
@@ -46,6 +47,7 @@ class Base:
     self.pending: set[Token] = set()
     self.analysed: dict[ast.AST, Analysis] = {}
     self.created: dict[Scope, set[Token]] = {}
+    self.optimized_in: dict[Scope, set[Token]] = {}  # where a model that may come from outside gets its optimizer
     self.made_in: dict[ast.Call, tuple[Scope, ast.stmt | None]] = {}
     self.partial: set[ast.Call] = set()
     self.findings: list[tuple[Any, Finding]] = []
@@ -133,6 +135,12 @@ class Base:
   def at_hand(self, token: Token) -> bool:
     """Whether there is a variable here that holds the model."""
     return any(token in s.given or token in self.created.get(s, ()) for s in self.scope.chain())
+
+  def new_here(self, scope: Scope, value: Value) -> set[Any]:
+    """Models and optimizers of a value that this scope makes, as `lower` asks for them."""
+    held = tokens(value)
+    fresh: set[Any] = {t for t in held if t in self.created.get(scope, ())}
+    return fresh | {("optimizer", t) for t in held if t in self.optimized_in.get(scope, ())}
 
   def scopes_at_hand(self, node: ast.AST) -> Iterator[Scope]:
     """The scopes whose models may be used here: not those of `self` from inside a jitted method."""

@@ -84,6 +84,8 @@ class Functions(Parameters):
     value = with_token(analysis.value, table, self.epochs)
     fresh = {table.get(t, t) for t in analysis.fresh}
     self.created.setdefault(self.scope, set()).update(fresh)
+    optimized = {table.get(t, t) for t in analysis.optimized}
+    self.optimized_in.setdefault(self.scope, set()).update(optimized)
     if not held and not special(analysis.value):
       return value, PLAINLY
     for owner in (function.unit.owner(function.node), *(t.owner for t in table)):
@@ -95,7 +97,7 @@ class Functions(Parameters):
       order = order[function.bound is not None :]
       self._arguments(node, analysis, order, forms, table)
     value = self.graded(grad, analysis, value, inner)
-    low = lower(value, fresh)
+    low = lower(value, fresh | {("optimizer", t) for t in optimized})
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
   # ---- arguments
@@ -244,6 +246,7 @@ class Functions(Parameters):
       analysis.value = PLAIN
     finally:
       analysis.fresh = {t for t in tokens(analysis.value) if t in self.created.get(scope, ())}
+      analysis.optimized = {t for t in tokens(analysis.value) if t in self.optimized_in.get(scope, ())}
       analysis.changed = {t for t in self.epochs if self.epochs[t] != before.get(t, 0)}
       analysis.pending = self.pending - saved[4]
       analysis.done = True

@@ -45,6 +45,7 @@ class Optimizers(Base):
       model = self.model(first.token, node)
       self.file.replace(node, f"{self.nnx()}.Optimizer({model}, {self.file.text(func.value)}, wrt=nnx.Param)")
       first.token.optimized = True
+      self.optimized_in.setdefault(self.scope, set()).add(first.token)
       return OptState(first.token, self.epoch(first.token)), ("optimizer", first.token)
     if func.attr == "update" and isinstance(first, Grads) and len(values) > 1 and isinstance(values[1], OptState):
       token = first.token

@@ -21,7 +21,6 @@ from migrate.codemod.training.values import (
   Variables,
   lower,
   special,
-  tokens,
 )
 from migrate.codemod.training.wraps import Wraps
 
@@ -84,6 +83,8 @@ class Parameters(Wraps):
   def _recipe(self, argument: ast.arg, annotation: ast.expr) -> None:
     """An argument that is a partial of its class now says so."""
     text = self.file.source.code(annotation)
+    if self.program.full(self.scope, annotation) == "flax.linen.Module":
+      text = f"{self.nnx()}.Module"
     if not text.endswith("]"):
       self.file.replace(annotation, f"functools.partial[{text}]")
       self.file.need(argument, "import functools")
@@ -109,7 +110,7 @@ class Parameters(Wraps):
     returns, value = node.returns, analysis.value
     if returns is None or not special(value):
       return
-    fresh = {t for t in tokens(value) if t in self.created.get(scope, ())}
+    fresh = self.new_here(scope, value)
     elements = (
       returns.slice.elts if isinstance(returns, ast.Subscript) and isinstance(returns.slice, ast.Tuple) else None
     )

@@ -35,9 +35,7 @@ class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models
     for file in self.program.files.values():
       for node in file.classes.values():
         self._guarded(node, lambda f=file, n=node: self.read_class(f, n), file)
-    waiting = [(f, n) for f in self.program.files.values() for n in _functions(f)]
-    named = {n for f in self.program.files.values() for n in _mentioned(f)}
-    for file, node in sorted(waiting, key=lambda pair: pair[1].name in named):
+    for file, node in _callers_first([(f, n) for f in self.program.files.values() for n in _functions(f)]):
       if node not in self.analysed:
         self._guarded(node, lambda f=file, n=node: self.read_plainly(Function(n, f, f.scope)), file)
 
@@ -257,14 +255,22 @@ def _functions(file: File) -> list[ast.FunctionDef]:
   return [n for n in file.source.tree.body if isinstance(n, ast.FunctionDef)]
 
 
-def _mentioned(file: File) -> set[str]:
-  """Names that code of a file uses and does not give to anything of its own."""
-  names: set[str] = set()
-  for statement in file.source.tree.body:
-    used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-      used -= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-      used -= {n.arg for n in ast.walk(statement) if isinstance(n, ast.arg)}
-    names |= used
-  attributes = [n for n in ast.walk(file.source.tree) if isinstance(n, ast.Attribute)]
-  return names | {(dotted(n) or "").rpartition(".")[2] for n in attributes}
+def _callers_first(functions: list[tuple[File, ast.FunctionDef]]) -> list[tuple[File, ast.FunctionDef]]:
+  """Functions in an order in which those that use others come before them; where they use one another, as written."""
+  mentioned = {n: _mentioned(n) for _, n in functions}
+  found: list[tuple[File, ast.FunctionDef]] = []
+  waiting = list(functions)
+  while waiting:
+    ready = [w for w in waiting if not any(w[1].name in mentioned[n] for _, n in waiting if n is not w[1])]
+    found += ready or waiting[:1]
+    waiting = [w for w in waiting if w not in found]
+  return found
+
+
+def _mentioned(function: ast.FunctionDef) -> set[str]:
+  """Names that a function uses and does not give to anything of its own."""
+  used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+  used -= {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+  used -= {n.arg for n in ast.walk(function) if isinstance(n, ast.arg)}
+  attributes = [n for n in ast.walk(function) if isinstance(n, ast.Attribute)]
+  return used | {(dotted(n) or "").rpartition(".")[2] for n in attributes}

@@ -18,7 +18,6 @@ from migrate.codemod.training.values import (
   Part,
   Recipe,
   Self,
-  Token,
   Train,
   Tree,
   Tup,
@@ -70,6 +69,21 @@ class Statements(Branches):
     pass
 
   _importfrom = _pass = _import
+
+  def _delete(self, node: ast.Delete) -> None:
+    """`del params`: the model that held them goes on; a name that held part of it is no more."""
+    kept: list[ast.expr] = []
+    for target in node.targets:
+      if isinstance(target, ast.Name) and special(self.scope.values.get(target.id, PLAIN)):
+        for token in tokens(self.scope.values.pop(target.id)):
+          self.touch(token)
+      else:
+        self.plain(target)
+        kept.append(target)
+    if not kept:
+      self.erase(node, self.file)
+    elif len(kept) < len(node.targets):
+      self.file.replace(node, f"del {', '.join(self.file.text(k) for k in kept)}")
 
   def _global(self, node: ast.Global | ast.Nonlocal) -> None:
     for name in node.names:
@@ -202,7 +216,7 @@ class Statements(Branches):
     value = self.scope.find(target.value.id) if isinstance(target.value, ast.Name) else None
     return value if isinstance(value, Self) else None
 
-  def _targets(self, target: ast.expr, value: Value, fresh: set[Token], seen: set[Any]) -> list[str]:
+  def _targets(self, target: ast.expr, value: Value, fresh: set[Any], seen: set[Any]) -> list[str]:
     """What stands left of the equals sign now."""
     if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, Tup):
       texts: list[str] = []
@@ -277,9 +291,7 @@ class Statements(Branches):
       return False
     if node.value is None or not special(value):
       return False
-    made = self.created.get(self.scope, set())
-    fresh = {t for t in tokens(value) if t in made}
-    texts = self._express(node.value, value, form, fresh, set())
+    texts = self._express(node.value, value, form, self.new_here(self.scope, value), set())
     if not texts and self._is_last(node):
       self._drop(node)
     else:
@@ -291,7 +303,7 @@ class Statements(Branches):
     return isinstance(body, list) and body[-1] is node
 
   def _express(
-    self, node: ast.expr, value: Value, form: Form, fresh: set[Token], seen: set[Any], nested: bool = False
+    self, node: ast.expr, value: Value, form: Form, fresh: set[Any], seen: set[Any], nested: bool = False
   ) -> list[str]:
     """What a returned expression gives, item by item; the models that the caller has are left out."""
     if not special(value):

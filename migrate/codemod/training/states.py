@@ -64,6 +64,7 @@ class States(Base):
       raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
     token = held.token
     token.optimized = True
+    self.optimized_in.setdefault(self.scope, set()).add(token)
     options = [self.model(token, node), self.file.text(tx)]
     options += [f"{name}={self._field(token, *given)}" for name, given in more.items()]
     fields = [a for a in added if a not in kept]

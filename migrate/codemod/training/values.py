@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from migrate.core.report import Finding
@@ -286,17 +286,23 @@ def with_token(value: Value, table: dict[Token, Token], epochs: dict[Token, int]
   return value
 
 
-def lower(value: Value, fresh: set[Token]) -> list[Form]:
-  """What a returned value is at run time, spliced into the tuple around it: what the caller has already is left out."""
+def lower(value: Value, fresh: Set[Any]) -> list[Form]:
+  """What a returned value is at run time, spliced into the tuple around it: what the caller has already is left out.
+
+  Args:
+    value: the value.
+    fresh: models that are new to the caller, and `("optimizer", token)` of those whose optimizer alone is.
+  """
   if not special(value):
     return [PLAINLY]
   if isinstance(value, Tup):
     inner = merged([f for item in value.items for f in lower(item, fresh)])
     return [("tuple", inner)] if len(inner) > 1 else inner
   if isinstance(value, Train):
-    return [("model", value.token), ("optimizer", value.token)] if value.token in fresh else []
+    optimizer: Form = ("optimizer", value.token)
+    return [("model", value.token), optimizer] if value.token in fresh else [optimizer] if optimizer in fresh else []
   if isinstance(value, OptState):
-    return [("optimizer", value.token)] if value.token in fresh else []
+    return [("optimizer", value.token)] if fresh & {value.token, ("optimizer", value.token)} else []
   if isinstance(value, (Recipe, Variables, Part, Changed, Apply)):
     return [("model", value.token)] if value.token in fresh else []
   if isinstance(value, (OptUpdates, Restoring)):
@@ -313,10 +319,10 @@ def merged(forms: list[Form]) -> list[Form]:
   return found
 
 
-def made(form: Form) -> set[Token]:
-  """Models that an expression makes."""
+def made(form: Form) -> set[Any]:
+  """Models and optimizers that an expression makes, as `lower` asks for them."""
   if form is None or form in (PLAINLY, EFFECT):
     return set()
   if form[0] == "tuple":
     return set().union(*map(made, form[1]))
-  return {form[1]}
+  return {form[1] if form[0] == "model" else form}

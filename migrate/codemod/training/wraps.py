@@ -56,8 +56,8 @@ class Wraps(Base):
       name = names[number] if number < len(names) else None
       if name is None:
         raise self.left(call, f"`{keyword.arg}` beyond the arguments", "write the numbers out")
-      if keyword.arg == "static_argnums" and name in analysis.emits:
-        continue  # a Linen module is static, an NNX module is not
+      if keyword.arg == "static_argnums" and name in analysis.emits and analysis.emits[name] != [PLAINLY]:
+        continue  # a Linen module is static, an NNX module is not; what makes one is
       found += analysis.places[name]
     found = list(dict.fromkeys(found))
     if found == numbers:
@@ -71,9 +71,10 @@ class Wraps(Base):
     """Takes a keyword out of a call."""
     arguments: list[Any] = [*call.args, *call.keywords]
     kept = [a for a in arguments if getattr(a, "arg", None) != name]
-    if not kept and isinstance(file.source.parents.get(call), ast.FunctionDef):
-      file.replace(call, file.text(call.func))
-      return
+    if isinstance(file.source.parents.get(call), ast.FunctionDef):
+      if not kept or (len(kept) == 1 and kept[0] in call.args and ast.unparse(call.func).endswith("partial")):
+        file.replace(call, file.text(kept[0] if kept else call.func))
+        return
     index = next(i for i, a in enumerate(arguments) if getattr(a, "arg", None) == name)
     if index:
       start, end = file.source.span(arguments[index - 1])[1], file.source.span(arguments[index])[1]

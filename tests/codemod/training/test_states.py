@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.codemod.training.programs import left, rewritten
+from tests.codemod.training.programs import HEADER, left, rewritten
 from tests.codemod.training.running import DATA, check_same
 
 
@@ -171,3 +171,116 @@ def test_pmapped_steps_are_left_with_their_own_finding():
   )
   assert {f.rule for f in result.findings if f.severity == "error"} == {"L2N416"}
   assert result.texts == {}
+
+
+LINEN = HEADER.replace("import optax", "import optax\nfrom absl import app\nfrom flax import linen as nn")
+GIVEN = """
+@functools.partial(jax.jit, static_argnums=1)
+def get_initial_params(key, model: nn.Module):
+  params = model.init(key, jnp.ones((1, 7)))["params"]
+  return params
+
+
+def create_train_state(params, model: nn.Module, lr):
+  state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.sgd(lr))
+  return state, lr
+
+
+@jax.jit
+def step(state, x):
+  grads = jax.grad(lambda p: state.apply_fn({"params": p}, x).sum())(state.params)
+  return state.apply_gradients(grads=grads)
+
+
+def train(model: nn.Module, lr):
+  params = get_initial_params(jax.random.key(0), model)
+  state, lr = create_train_state(params, model, lr)
+  del params
+  for _ in range(3):
+    state = step(state, jnp.ones((4, 7)))
+  return state
+
+
+def main(argv):
+  train(Plain(3), 0.1)
+
+
+if __name__ == "__main__":
+  app.run(main)
+"""
+
+
+def test_function_that_is_given_parameters_gives_the_optimizer_that_it_makes():
+  result = rewritten(GIVEN, header=LINEN)
+  assert left(result) == []
+  text = result.texts["train"]
+  assert "  optimizer = nnx.Optimizer(model, optax.sgd(lr), wrt=nnx.Param)\n  return optimizer, lr\n" in text
+  assert "  optimizer, lr = create_train_state(model, lr)\n" in text
+  assert "del params" not in text
+  assert "    step(model, optimizer, jnp.ones((4, 7)))\n  return model, optimizer\n" in text
+
+
+def test_module_that_stays_a_static_argument_is_one_of_nnx():
+  result = rewritten(GIVEN, header=LINEN)
+  text = result.texts["train"]
+  assert (
+    "@functools.partial(nnx.jit, static_argnums=1)\ndef get_initial_params(key, model: functools.partial[nnx.Module]):"
+    in text
+  )
+  assert "flax import linen" not in text
+
+
+def test_optimizer_state_made_from_given_parameters_is_returned():
+  result = rewritten(
+    """
+    TX = optax.adam(0.1)
+
+
+    def create_opt_state(params):
+      opt_state = TX.init(params)
+      return opt_state
+
+
+    def main(key, x):
+      model = Plain(3)
+      params = model.init(key, x)["params"]
+      opt_state = create_opt_state(params)
+      for _ in range(2):
+        grads = jax.grad(lambda p: model.apply({"params": p}, x).sum())(params)
+        updates, opt_state = TX.update(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+      return params
+    """
+  )
+  assert left(result) == []
+  assert "return optimizer" in result.texts["train"]
+  assert "optimizer = create_opt_state(model)" in result.texts["train"]
+
+
+def test_training_over_functions_that_are_given_parameters_goes_on_alike():
+  text = check_same(
+    """
+@functools.partial(jax.jit, static_argnums=1)
+def first(key, model):
+  return model.init(key, jnp.ones((1, 7)))["params"]
+def create(params, model, lr):
+  state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(lr))
+  return state
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+  return state.apply_gradients(grads=grads), loss
+def train(model, lr):
+  params = first(jax.random.key(0), model)
+  state = create(params, model, lr)
+  del params
+  losses = []
+  for x in data():
+    state, loss = step(state, x)
+    losses.append(loss)
+  return losses
+def main():
+  return train(Plain(features=3), 0.1)
+"""
+  )
+  assert "optimizer = create(model, lr)" in text
