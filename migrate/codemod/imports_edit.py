@@ -80,7 +80,7 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> 
     texts.sort(key=lambda pair: pair[0])
     lines = [t for _, t in texts]
     body = newline.join(line.strip(b"\r\n") for line in lines) + newline
-    lead = newline if any(line.startswith(b"\n") for line in lines) else b""
+    lead = newline if at and any(line.startswith(b"\n") for line in lines) else b""
     tail = newline if any(line.endswith(b"\n\n") for line in lines) else b""
     if at == len(data) and data and not data.endswith((b"\n", b"\r")):
       lead = newline + lead

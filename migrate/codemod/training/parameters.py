@@ -100,6 +100,9 @@ class Parameters(Wraps):
     if rest.lstrip().startswith(b","):
       tail = rest[skip + 1 :]
       end += skip + 1 + (len(tail) - len(tail.lstrip(b" ")))
+      line = source.data.rindex(b"\n", 0, start) + 1 if b"\n" in source.data[:start] else 0
+      if source.data[end : end + 1] == b"\n" and not source.data[line:start].strip():
+        start, end = line, end + 1  # it had the line for itself
     else:
       back = source.data[:start].rstrip()
       start = len(back) - 1 if back.endswith(b",") else start

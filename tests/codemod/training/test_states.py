@@ -284,3 +284,24 @@ def main():
 """
   )
   assert "optimizer = create(model, lr)" in text
+
+
+def test_argument_that_goes_takes_its_line_with_it():
+  result = rewritten(
+    """
+    def update(
+        params,
+        apply_fn,
+        x,
+    ):
+      return apply_fn({"params": params}, x)
+
+
+    def main(key, x):
+      model = Plain(3)
+      params = model.init(key, x)["params"]
+      return update(params, model.apply, x)
+    """
+  )
+  assert left(result) == []
+  assert "def update(\n    model,\n    x,\n):\n" in result.texts["train"]
