@@ -220,6 +220,9 @@ class Variables:
       raise self.refusal(node, f"an initial value that only a call knows (`{error}`)", "a value known at construction",
                          "make it from fields, constants and shapes") from None  # fmt: skip
     arguments = [f"{self.rngs_argument}.params()", *pieces] if collection == "params" else pieces
+    if isinstance(maker, ast.Lambda) and maker.args.vararg is not None and not _uses_arguments(maker):
+      value = self.static_with_hoists(maker.body, node)
+      return lambda: value
     if isinstance(maker, ast.Lambda):
       return lambda: applied(function, arguments)
     return lambda: f"{function}({', '.join(arguments)})"
@@ -229,3 +232,9 @@ class Variables:
     self.need_import("from __templates__.late_variable import late_variable")
     self.templates.add("late_variable")
     return True
+
+
+def _uses_arguments(maker: ast.Lambda) -> bool:
+  """Whether a lambda reads any of its arguments."""
+  names = {a.arg for a in ast.walk(maker.args) if isinstance(a, ast.arg)}
+  return any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(maker.body))

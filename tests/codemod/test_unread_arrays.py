@@ -51,6 +51,7 @@ def test_parameters_made_before_the_call_of_param(tmp_path):
   ported = port_and_check(tmp_path, SOURCE, "Example(M(jax.random.PRNGKey(0)), (x(2, 4),))")
   layer, model = ported.text.split("class Layer")[1].split("class M(")
   assert "w, b = params" in layer.partition("def __call__")[0]
+  assert "self.weight = nnx.Param(w)" in layer
   assert "get_weight" not in layer.partition("def __call__")[2]
   assert "self.layer = Layer(in_features, 5, rng=key, rngs=rngs)" in model
   assert "split" not in model.partition("def __call__")[2]
