@@ -237,7 +237,8 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
   def _in_inner_list(self: Unit, site: Site) -> bool:
     """Whether `setup` makes the layers in a comprehension that stays one."""
     around = [n for n in self.source.enclosing(site.node) if isinstance(n, ast.ListComp | ast.GeneratorExp)]
-    return bool(around) and site in self.setup_sites and all(site is not made for made, *_ in self.comprehensions)
+    whole = site.around or site
+    return bool(around) and site in self.setup_sites and all(whole is not made for made, *_ in self.comprehensions)
 
   def _step_of(self: Unit, site: Site) -> str | None:
     """The last axis of what a rewritten class returns, in terms of what it is made with."""
