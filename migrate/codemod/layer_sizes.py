@@ -73,11 +73,13 @@ class LayerSizes:
   def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
     """Numbers that the called layer was made with: they may be sizes of what it returns."""
     site = self._site_called(node)
-    if site is None or site.record is not None or not isinstance(node, ast.Call):
-      return []  # of a stock layer the record knows which argument is a size: `num_groups` is none
+    if site is None or not isinstance(node, ast.Call):
+      return []
     called = [(e, e.value) for e in self.events(node.func)]
     found = []
     for name, text in (site.partial | site.arguments).items():
+      if site.record is not None and not name.endswith("features"):
+        continue  # `num_groups` of a stock layer is no size
       if self.in_setup or site in self.setup_sites:
         text = self.in_setup_terms(site, text)
         if text is None:

@@ -88,14 +88,18 @@ class Pool:
 
 def literals(node: ast.AST) -> list[int]:
   """Integers written as bounds of slices or in shapes: they may be the size of what comes out."""
-  found: list[int] = []
-  for child in ast.walk(node):
-    inner = [child.upper] if isinstance(child, ast.Slice) and child.step is None else []
-    if isinstance(child, ast.Call) and not _orders_axes(child):
-      given = [*child.args, *[k.value for k in child.keywords if not k.arg or "ax" not in k.arg]]
-      inner += [e for g in given if isinstance(g, ast.Tuple | ast.List) for e in g.elts]
-    found += [n.value for n in inner if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1]
-  return found
+  found: list[ast.expr | None] = []
+  queue: list[tuple[ast.AST, bool]] = [(node, False)]
+  while queue:
+    child, axes = queue.pop(0)
+    if isinstance(child, ast.Slice):
+      found += [child.upper] if child.step is None else []
+    elif isinstance(child, ast.Tuple | ast.List) and not axes:
+      found += child.elts
+    axes = _orders_axes(child) if isinstance(child, ast.Call) else axes
+    named = isinstance(child, ast.keyword) and "ax" in (child.arg or "")
+    queue += [(c, axes or named) for c in ast.iter_child_nodes(child)]
+  return [n.value for n in found if isinstance(n, ast.Constant) and type(n.value) is int and n.value > 1]
 
 
 def _orders_axes(call: ast.Call) -> bool:

@@ -14,7 +14,7 @@ from tests.codemod.support import port_and_check
     ("[self.heads, n]", 1, "n"),
     ("(self.heads, n)", 2, "self.heads"),
     ("(n,)", 2, None),
-    ("(*a, n)", 1, None),
+    ("(*a, n)", 1, "n"),
     ("self.widths", 1, "self.widths[-1]"),
     ("f(x)", 1, None),
   ],

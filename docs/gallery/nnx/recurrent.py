@@ -8,15 +8,7 @@ from flax import nnx
 
 
 class Tagger(nnx.Module):
-  def __init__(
-      self,
-      dense_in_features: int,
-      vocabulary: int = 29,
-      hidden: int = 7,
-      tags: int = 5,
-      *,
-      rngs: nnx.Rngs,
-  ):
+  def __init__(self, vocabulary: int = 29, hidden: int = 7, tags: int = 5, *, rngs: nnx.Rngs):
     self.vocabulary = vocabulary
     self.hidden = hidden
     self.tags = tags
@@ -36,7 +28,7 @@ class Tagger(nnx.Module):
         ),
     )
     self.bidirectional = nnx.Bidirectional(self.forward, self.backward)
-    self.dense = nnx.Linear(dense_in_features, self.tags, rngs=rngs)
+    self.dense = nnx.Linear(2 * self.hidden, self.tags, rngs=rngs)
 
   def __call__(self, ids, lengths):
     x = self.embed(ids)
