@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 _SPLITS = {"split", "array_split", "vsplit", "hsplit", "dsplit"}
 _RESHAPES = {"reshape", "rearrange", "ravel", "space_to_depth", "pixel_unshuffle"}
-_JOINS = {"concatenate", "concat", "hstack", "column_stack", "dstack", "append"}
-_SECTIONS = ("indices_or_sections",)
+_JOINS = {"concatenate", "concat", "hstack", "column_stack", "dstack"}
 
 
 def put_together(unit: Unit, node: ast.AST, events: list[Event], pool: Pool) -> None:
@@ -33,8 +32,7 @@ def put_together(unit: Unit, node: ast.AST, events: list[Event], pool: Pool) -> 
     return
   name = (dotted(node.func) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")).rpartition(".")[2]
   if name in _SPLITS:
-    given = [*node.args[-1:], *node.args[1:2], *[k.value for k in node.keywords if k.arg in _SECTIONS]]
-    for sections in given[-1:]:
+    for sections in [*node.args[1:2], *[k.value for k in node.keywords if k.arg == "indices_or_sections"]]:
       if isinstance(sections, ast.List | ast.Tuple):
         for index in sections.elts[-1:]:
           pool.cut += _number(unit, index)

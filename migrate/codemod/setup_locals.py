@@ -22,7 +22,10 @@ class SetupLocals:
   """What the locals of `setup` are to sizes that methods read, mixed into `Unit`."""
 
   def note_setup_locals(self: Unit, node: ast.FunctionDef) -> None:
-    """Keeps the locals that `setup` assigns unconditionally, with the line where they get their last value; not where compact methods may use the same names."""
+    """Keeps the locals that `setup` assigns unconditionally, with the line where they get their last value.
+
+    Not where there are compact methods, which may use the same names.
+    """
     if self.info.compact_methods() or self.self_name != "self":
       return
     stores = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))

@@ -99,26 +99,3 @@ def test_class_that_only_a_subclass_hands_to_its_base_is_known_when_the_base_is_
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
   assert "self.skip(in_features, rngs=rngs)" in ported.text
-
-
-def test_compact_method_that_runs_that_of_its_base(tmp_path):
-  source = """
-    class MLP(nn.Module):
-      sizes: Sequence[int]
-
-      @nn.compact
-      def __call__(self, x):
-        for size in self.sizes:
-          x = nn.relu(nn.Dense(size)(x))
-        return x
-
-
-    class Network(MLP):
-      actions: int
-
-      @nn.compact
-      def __call__(self, x):
-        return nn.Dense(self.actions)(super().__call__(x))
-    """
-  ported = port_and_check(tmp_path, source, "Network((6, 5), 3), x(4, 7)")
-  assert "self.dense_1 = nnx.Linear(" in ported.text

@@ -6,6 +6,20 @@ import pytest
 
 from tests.codemod.support import port_and_check, rewrite
 
+RESIDUAL = """
+    def residual(inner):
+      class Residual(nn.Module):
+        width: int
+
+        @nn.compact
+        def __call__(self, x):
+          return x + inner(self.width)(x)
+
+      return Residual
+
+
+    """
+
 
 def test_function_that_returns_an_instance(tmp_path):
   source = '''
@@ -58,18 +72,9 @@ def test_function_that_returns_a_subclass_of_what_it_is_given(tmp_path):
 
 
 def test_class_made_at_the_top_of_a_file(tmp_path):
-  source = """
-    def residual(inner):
-      class Residual(nn.Module):
-        width: int
-
-        @nn.compact
-        def __call__(self, x):
-          return x + inner(self.width)(x)
-
-      return Residual
-
-
+  source = (
+    RESIDUAL
+    + """
     Wide = residual(nn.Dense)
 
 
@@ -78,23 +83,15 @@ def test_class_made_at_the_top_of_a_file(tmp_path):
       def __call__(self, x):
         return Wide(5)(x)
     """
+  )
   ported = port_and_check(tmp_path, source, "Model(), x(4, 5)")
   assert "Wide = residual(nnx.Linear)" in ported.text
 
 
 def test_two_classes_of_one_function(tmp_path):
-  source = """
-    def residual(inner):
-      class Residual(nn.Module):
-        width: int
-
-        @nn.compact
-        def __call__(self, x):
-          return x + inner(self.width)(x)
-
-      return Residual
-
-
+  source = (
+    RESIDUAL
+    + """
     Wide = residual(nn.Dense)
     Unbiased = residual(functools.partial(nn.Dense, use_bias=False))
 
@@ -104,6 +101,7 @@ def test_two_classes_of_one_function(tmp_path):
       def __call__(self, x):
         return Unbiased(5)(Wide(5)(x))
     """
+  )
   ported = port_and_check(tmp_path, source, "Model(), x(4, 5)")
   assert ported.text.count("class Residual(nnx.Module):") == 1
 

@@ -64,3 +64,19 @@ def test_subclass_that_replaces_the_layers_of_its_base_makes_only_its_own(tmp_pa
   )
   ported = port_and_check(tmp_path, source, "Model((7, 11)), x(2, 5)", clean=False)
   assert "super().__init__" not in ported.text
+
+
+def test_layers_of_both_methods_have_names_of_their_own(tmp_path):
+  source = (
+    BASE
+    + """
+  class Model(Mlp):
+    classes: int
+
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(self.classes)(super().__call__(x))
+  """
+  )
+  ported = port_and_check(tmp_path, source, "Model((6, 5), 3), x(4, 7)")
+  assert "self.dense_1 = nnx.Linear(" in ported.text
