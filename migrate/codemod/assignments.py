@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.accessors import accessor_store
 from migrate.codemod.closures import lambda_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.project import has_array
@@ -34,6 +35,9 @@ class Assignments:
     variable = self._variable_store(node, target)
     if variable is not None:
       return variable
+    told = accessor_store(self, target, node.value) if len(targets) == 1 else None
+    if told is not None:
+      return self.own_lines(node, told)
     if len(targets) == 1 and isinstance(target, ast.Name):
       kept = self._assign_name(node, target, node.value)
       if kept is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.accessors import accessor_call
 from migrate.codemod.carries import free_carry
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
@@ -184,7 +185,7 @@ class Calls:
     site = self.site_of(node.func)
     if site is not None:
       return self.call_site(node, site)
-    tied = self._applied(node) or self._variable_of_layer(node)
+    tied = self._applied(node) or self._variable_of_layer(node) or accessor_call(self, node)
     if tied is not None:
       return tied
     modules = self._modules_called(node)

@@ -8,6 +8,7 @@ import inspect
 import re
 import textwrap
 
+from migrate.codemod.accessors import unread_accessor
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
@@ -254,6 +255,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   if isinstance(anchor, ast.FunctionDef) and any("property" in ast.unparse(d) for d in anchor.decorator_list):
     anchor = first_method
   kept = keeps_dataclass(unit)
+  methods = "\n".join([opening, *texts.values()])
   hiding = hiding_fields(unit)
   moved = {d for n, d in field_docs(unit).items() if n not in hiding and source.code(d).split("\n")[0] in opening}
   for statement in body:
@@ -291,7 +293,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
       if not lead.startswith("\n") and out.rstrip().endswith((")", ":", '"')) and len(out.splitlines()) > 1:
         lead = "\n" + lead
       out += lead + texts[statement.name]
-    elif isinstance(statement, ast.Pass) and needs_init:
+    elif (isinstance(statement, ast.Pass) and needs_init) or unread_accessor(unit, statement, methods):
       continue
     else:
       unit.env, unit.parameters, unit.self_name = {}, set(), ""

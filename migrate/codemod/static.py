@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from migrate.codemod.contextual import needs_context
 from migrate.codemod.names import lookup
 from migrate.codemod.scopes import bound_answer
 from migrate.codemod.source import children, dotted
@@ -293,6 +294,8 @@ class Statics:
       return f"({first} if {first} is not None else {second})"
     if self.resolve(node.func) == "functools.partial":
       return self.static_partial(node, bound)
+    if needs_context(self, node):
+      raise NotStatic(self.source.code(node))
     given = self.given_partial(node)
     if given is not None:
       return self.compose(node, lambda c: _fixed(c, given.fixed) or self.static(c, bound), self.outdent)

@@ -123,6 +123,7 @@ class Unit(
     self.variable_nodes: set[ast.AST] = set()
     self.variable_sites: list[VariableSite] = []
     self.flags: dict[str, Flag] = {}
+    self.accessors: set[str] = set()
     self.array_attributes: set[str] = set()
     self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}
