@@ -63,6 +63,11 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`is_mutable_collection`", "an attribute that `train()`, `eval()` or `set_attributes` sets", f"{C}test_services.py::test_mutable_collection_asked_for_is_told_by_train_and_eval"),
     ("`make_rng`", "`nnx.Rngs`", f"{C}test_services.py::test_rng_of_the_user_s_own"),
     ("`sow`", "`nnx.Intermediate`", f"{C}test_services.py::test_sown_values_become_intermediates"),
+    (
+      "`sow` into other collections",
+      "a Variable type of its own; what `init` sowed is dropped",
+      f"{C}test_ledger.py::test_what_init_sows_is_dropped_and_state_is_not",
+    ),
     ("`get_variable` of a submodule", "its attribute", f"{C}test_services.py::test_variables_of_a_layer_read_by_name"),
     ("`perturb`", "`nnx.Perturbation`", f"{C}test_services.py::test_perturbed_values"),
     ("`self.scope` asked for what the module offers too", "as of the module", f"{C}test_scopes.py::test_scope_asked_in_the_module_s_stead"),

@@ -226,6 +226,8 @@ def derive(
     else:
       rules += _class_rules(project, fact, results, theirs, mine, variables, named)
   rules += _unused(fact, model, rules, pairs.values(), variables)
+  sown = [v for v in sorted(variables - named) if v in fact.sown]
+  rules += [Rule("drop", (_literal(v),), (), (), "sown by `init`: every call sows anew") for v in sown]
   metadata = {
     "rng_paths": {_show(m.path): _show(_scope(fact, t.path)) for t, m in pairs.values()},
     "modules": {_show(t.path): _show(m.path) for t, m in pairs.values() if tuple(map(str, t.path)) not in fact.shared},

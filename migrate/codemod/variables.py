@@ -16,6 +16,7 @@ from migrate.codemod.beta import applied
 from migrate.codemod.project import has_array
 from migrate.codemod.site import Site
 from migrate.codemod.static import NotStatic
+from migrate.core.mutable import variable_class
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -84,7 +85,7 @@ class Variables:
     if collection in VARIABLE_TYPES:
       self.need_import("from flax import nnx")
       return VARIABLE_TYPES[collection]
-    name = "".join(p.capitalize() for p in collection.strip("_").split("_"))
+    name = variable_class(collection)
     if self.names.resolve(name) is not None:
       name += "Variable"
     self.collections[collection] = name

@@ -24,6 +24,11 @@ def is_mutable(mutable: Any, collection: str) -> bool:
   return collection in mutable
 
 
+def variable_class(collection: str) -> str:
+  """What a Variable class for one of Linen's collections is called where NNX has none: `Losses` for `losses`."""
+  return "".join(p.capitalize() for p in collection.strip("_").split("_"))
+
+
 def set_flags(model: Any, flags: Flags, mutable: Any) -> None:
   """Sets the attributes that stand for Linen's `mutable=`.
 

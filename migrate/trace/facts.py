@@ -10,6 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from migrate.trace.instrument import Position
+from migrate.trace.sown import Sown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,7 @@ class Facts:
     created: modules by the position that made them: (file, position) -> modules.
     notes: what did not run.
     shared: path of a module whose variables lie in the scope of one above it (`nn.share_scope`) -> that one's path.
+    sown: what `init` sowed, collection and module path first.
   """
 
   name: str
@@ -115,6 +117,7 @@ class Facts:
   created: dict[tuple[str, Position], list[tuple[Activation, int, Any]]]
   notes: list[str] = dataclasses.field(default_factory=list)
   shared: dict[tuple[str, ...], tuple[str, ...]] = dataclasses.field(default_factory=dict)
+  sown: Sown = dataclasses.field(default_factory=Sown)
 
   def calls_of(self, modules: Iterable[Any]) -> list[CallRecord]:
     """Calls whose module stems from one of these."""

@@ -18,6 +18,7 @@ from migrate.trace.facts import Facts
 from migrate.trace.idle import idle_setups
 from migrate.trace.instrument import instrumented
 from migrate.trace.recorder import Recorder, class_file, scouting
+from migrate.trace.sown import sowing
 from migrate.trace.variants import variants
 
 
@@ -122,7 +123,8 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
   notes: list[str] = []
   jax.clear_caches()  # a jitted method that was traced before would not run again
   with scouting(packages, foreign and not include) as reached:
-    variables = _run(name, "init", lambda: abstract_init(example))
+    with sowing() as sown:
+      variables = _run(name, "init", lambda: abstract_init(example))
     for i, call in enumerate(example.all_calls):
       _run(name, f"call {i}", lambda call=call: abstract_call(example, variables, call))
     flips = []
@@ -159,6 +161,7 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
     {k: made for k, made in created.items() if made},
     notes,
     recorder.shared,
+    sown,
   )
 
 

@@ -12,6 +12,7 @@ from flax import nnx
 from migrate.core.mutable import Flags
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.example import Example
+from migrate.trace.sown import sowing
 from migrate.verify import arrays as A
 from migrate.verify.draws import Draw, adopt, record_draws
 from migrate.verify.linen_side import brief, plans_of
@@ -92,10 +93,12 @@ def _abstract_variables(example: Example, where: str) -> Any:
     return example.module.init(rngs, *a, **k, **options)
 
   try:
-    return jax.eval_shape(init, A.stream_keys(example.init_rngs, SEED), dynamic)
+    with sowing() as sown:
+      variables = jax.eval_shape(init, A.stream_keys(example.init_rngs, SEED), dynamic)
   except Exception as error:
     said, do = f"`module.init` raised {brief(error)}", "run it by itself and mend the example"
     raise refuse(where, said, "an example that initialises", do) from error
+  return sown.left_out_of(variables)
 
 
 def _drawn(example: Example, variables: Any, plan: CallPlan, where: str) -> tuple[Draw, ...]:
@@ -107,10 +110,9 @@ def _drawn(example: Example, variables: Any, plan: CallPlan, where: str) -> tupl
     out = example.module.apply(variables, *a, rngs=rngs, mutable=plan.mutable or False, **options, **k)
     return A.named_leaves(out)[0]
 
-  kept = {c: v for c, v in variables.items() if c not in ("intermediates", "perturbations")}
   try:
     with record_draws() as draws:
-      jax.eval_shape(apply, kept, A.stream_keys(plan.rngs, SEED + 1), dynamic)
+      jax.eval_shape(apply, variables, A.stream_keys(plan.rngs, SEED + 1), dynamic)
   except Exception as error:
     said, do = f"the Linen model raised {brief(error)}", "run `module.apply` by itself and mend the example"
     raise refuse(where, said, "a call that works", do) from error

@@ -10,6 +10,7 @@ import numpy as np
 
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.example import Call, Example
+from migrate.trace.sown import sowing
 from migrate.verify import arrays as A
 from migrate.verify.draws import record_draws
 from migrate.verify.perturb import is_float, largest_change, nudge, perturb
@@ -81,7 +82,8 @@ def init_variables(example: Example, where: str) -> A.Flat:
 
   rngs = A.stream_keys(example.init_rngs, SEED)
   try:
-    variables = jax.jit(init)(rngs, dynamic)
+    with sowing() as sown:
+      variables = jax.jit(init)(rngs, dynamic)
   except Exception as error:
     raise refuse(
       where, f"`module.init` raised {brief(error)}", "an example that initialises",
@@ -90,8 +92,7 @@ def init_variables(example: Example, where: str) -> A.Flat:
   flat: A.Flat = {}
   for path, leaf in jax.tree_util.tree_flatten_with_path(variables, is_leaf=lambda x: x is None)[0]:
     name = A.name_of(path)
-    sown = any(isinstance(key, jax.tree_util.SequenceKey) for key in path)
-    if name[0] not in ("intermediates", "perturbations") and not sown:
+    if name not in sown:
       flat[name] = leaf
   return flat
 

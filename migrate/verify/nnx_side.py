@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
+from unittest import mock
 
 import jax
 from flax import nnx
 
-from migrate.core.mutable import Flags, set_flags
+from migrate.core.mutable import Flags, set_flags, variable_class
 from migrate.core.report import Finding, MigrateError, refuse
 from migrate.verify import arrays as A
 from migrate.verify.draws import Casting, adopt, cast, draws_as_linen, log_draws, rewind, streams_of
@@ -137,7 +139,7 @@ def run_call(original: nnx.Module, plan: CallPlan, linen: CallRecord, bridge: Br
   (outputs, state, sown), grads = run(params, rest, dynamic)
   nnx.update(model, state)
   after = A.flatten(bridge.back(model))
-  after.update(_in_linen(sown, bridge.pairs()))
+  after.update(_in_linen(sown, bridge.pairs(), {p[0] for p in linen.after}))
   flat_grads: A.Flat = {}
   if not no_gradient:
     carrier = nnx.merge(graphdef, grads, rest)
@@ -162,33 +164,48 @@ def _forward(graphdef: Any, plan: CallPlan) -> tuple[Callable[..., Any], list[An
   def forward(params: Any, rest: Any, dynamic: list[Any]) -> Any:
     model = nnx.merge(graphdef, params, rest, copy=True)  # a Variable of an outer trace may not be written
     a, k = rebuild(dynamic)
-    out = getattr(model, plan.method or "__call__")(*a, **k)
+    with _sowing() as names:
+      out = getattr(model, plan.method or "__call__")(*a, **k)
     outputs, seen["plain"], seen["opaque"] = A.named_leaves(_plain(out))
-    sown = _pop_sown(model)
+    sown = _pop_sown(model, names)
     return A.scalar_of(outputs), (outputs, nnx.state(model), sown)
 
   return forward, dynamic, seen
 
 
-def _pop_sown(model: nnx.Module) -> A.Flat:
-  """What the call sowed, which is a tuple for each name, taken out of the model: (collection, attributes..., index)."""
-  is_sown = lambda _, v: isinstance(v, nnx.Variable) and isinstance(v.get_value(), tuple)
+@contextlib.contextmanager
+def _sowing() -> Iterator[set[tuple[type, str]]]:
+  """While active, `Module.sow` of NNX notes types and names of what it writes."""
+  found: set[tuple[type, str]] = set()
+  sow = nnx.Module.sow
+
+  def noting(self: nnx.Module, variable_type: Any, name: str, *args: Any, **kwargs: Any) -> bool:
+    wrote = sow(self, variable_type, name, *args, **kwargs)
+    if wrote and isinstance(variable := getattr(self, name, None), nnx.Variable):
+      found.add((type(variable), name))
+    return wrote
+
+  with mock.patch.object(nnx.Module, "sow", noting):
+    yield found
+
+
+def _pop_sown(model: nnx.Module, names: set[tuple[type, str]]) -> A.Flat:
+  """What the call sowed, taken out of the model: (name of the type, attributes..., places in what was sown)."""
+  is_sown = lambda path, v: isinstance(v, nnx.Variable) and (type(v), path[-1]) in names
   found: A.Flat = {}
   for path, variable in nnx.to_flat_state(nnx.pop(model, is_sown)):
-    try:
-      collection = nnx.variable_name_from_type(type(variable))
-    except ValueError:
-      collection = type(variable).__name__
-    for i, value in enumerate(variable.get_value()):
-      found.update({(collection, *map(str, path), str(i), *name): x for name, x in A.flatten(value).items()})
+    for place, value in jax.tree_util.tree_flatten_with_path(variable.get_value())[0]:
+      found[type(variable).__name__, *map(str, path), *A.name_of(place)] = value
   return found
 
 
-def _in_linen(sown: A.Flat, pairs: Mapping[tuple[str, ...], tuple[str, ...]]) -> A.Flat:
-  """The same under Linen's module paths; what was sown in a module without a partner is left out."""
+def _in_linen(sown: A.Flat, pairs: Mapping[tuple[str, ...], tuple[str, ...]], collections: set[str]) -> A.Flat:
+  """The same under Linen's collections and module paths; what was sown in a module without a partner is left out."""
   linen = {attribute: path for path, attribute in pairs.items()}
+  known = {variable_class(c): c for c in collections} | {"Intermediate": "intermediates"}
   found: A.Flat = {}
-  for (collection, *path), value in sown.items():
+  for (kind, *path), value in sown.items():
+    collection = known.get(kind) or known.get(kind.removesuffix("Variable"), kind)
     for depth in range(len(path) - 1, -1, -1):
       module = linen.get(tuple(path[:depth]))
       if module is not None:

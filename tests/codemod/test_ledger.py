@@ -208,3 +208,20 @@ def test_layers_that_only_init_runs_keep_their_parameters(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert ported.moves["params/extra/kernel"] == "extra/kernel"
+
+
+@pytest.mark.filterwarnings("ignore:Using 'Module.sow")
+def test_what_init_sows_is_dropped_and_state_is_not(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(4)(x)
+        self.sow("losses", "load", x.mean(), reduce_fn=lambda a, b: a + b, init_fn=lambda: 0.0)
+        count = self.variable("counts", "calls", lambda: jnp.zeros(()))
+        return x + count.value
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  fates = {"/".join(map(str, r.source[0])): r.kind for r in ported.mapping.rules}
+  assert fates["counts/calls"] == fates["params/Dense_0/kernel"] == "move"
+  assert fates["losses/load"] == "drop"

@@ -111,3 +111,38 @@ def test_sown_values_are_compared(factor, verdict):
   assert report.verdict == verdict, report.findings
   collections = report.examples[0].collections
   assert collections["intermediates"].compared == collections["losses"].compared == 2
+
+
+class Load(nn.Module):
+  """Sows a sum, which is no tuple."""
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(3, name="dense")(x)
+    self.sow("losses", "load", jnp.mean(x), reduce_fn=lambda a, b: a + b, init_fn=lambda: 0.0)
+    return x
+
+
+class Losses(nnx.Variable):
+  """A type that is not registered under the collection's name."""
+
+
+class LoadNnx(nnx.Module):
+  def __init__(self, factor, *, rngs):
+    self.dense = nnx.Linear(5, 3, rngs=rngs)
+    self.factor = factor
+
+  def __call__(self, x):
+    x = self.dense(x)
+    self.sow(Losses, "load", jnp.mean(x) * self.factor, reduce_fn=lambda a, b: a + b, init_fn=lambda: 0.0)
+    return x
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("factor", "verdict"), [(1, "identical"), (2, "different")])
+@pytest.mark.parametrize("mutable", [None, ["losses"]])
+def test_sums_that_init_sowed_are_not_carried_and_those_of_a_call_are_compared(mutable, factor, verdict):
+  example = migrate.Example(Load(), (np.ones((2, 5), np.float32) / 7,), mutable=mutable)
+  report = migrate.verify(example, lambda rngs: LoadNnx(factor, rngs=rngs), ModelMapping())
+  assert report.verdict == (verdict if mutable else "identical"), report.findings
+  assert report.examples[0].leaves == 2
