@@ -85,9 +85,10 @@ def _definition(function: Any) -> ast.FunctionDef | None:
     found = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
   except (OSError, SyntaxError):
     return None
-  plain = isinstance(found, ast.FunctionDef) and not found.decorator_list and bool(found.args.args)
-  plain = plain and not (found.args.vararg or found.args.kwarg or found.args.kwonlyargs or found.args.defaults)
-  return found if isinstance(found, ast.FunctionDef) and plain else None
+  if not isinstance(found, ast.FunctionDef) or found.decorator_list or not found.args.args:
+    return None
+  given = found.args
+  return None if given.vararg or given.kwarg or given.kwonlyargs or given.defaults else found
 
 
 def _only_call(definition: ast.FunctionDef | None) -> ast.Call | None:
