@@ -206,6 +206,8 @@ class Calls:
 
   def suggest(self: Unit, node: ast.Call) -> str:
     """A readable attribute name for a layer: its `name=`, else its class."""
+    if self.layer_hint:
+      return self.layer_hint
     name = name_given(node)
     if isinstance(name, ast.Constant) and isinstance(name.value, str):
       return name.value

@@ -10,6 +10,7 @@ from migrate.codemod.imports import Names
 from migrate.codemod.scope import Local
 from migrate.codemod.site import Site
 from migrate.codemod.source import Source
+from migrate.codemod.written_out import written_out
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -33,6 +34,7 @@ class Helper:
     guards: the conditions under which a closure is defined, as `__init__` evaluates them.
     others: closures of the same name under other conditions.
     returned: the layers that it returns uncalled, as its last call made them.
+    written_out: whether its calls are replaced by its body.
   """
 
   kind: str
@@ -49,6 +51,7 @@ class Helper:
   guards: tuple[str, ...] = ()
   others: list[Helper] = dataclasses.field(default_factory=list)
   returned: list[Site] = dataclasses.field(default_factory=list)
+  written_out: bool = False
 
 
 def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda) -> str | None:
@@ -56,7 +59,7 @@ def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda
   if unit.loops or unit.in_setup or unit.function_depth or not _makes(unit, value) or handed_on(unit, name, value):
     forget_closure(unit, name, value)
     return None
-  note_closure(unit, name, Helper("closure", value, unit.source, name))
+  note_closure(unit, name, Helper("closure", value, unit.source, name, written_out=written_out(unit, name, value)))
   start, at = unit.source.span(statement)[0], unit.source.span(value)[0]
   head = unit.source.between(at, unit.source.span(value.body)[0])
   return unit.own_lines(statement, unit.source.between(start, at) + head + _mark(value))
@@ -84,10 +87,15 @@ def place_closures(unit: Unit, body: str) -> str:
   for helper in [h for found in unit.helpers.values() for h in [*found.others, found]]:
     if helper.kind != "closure":
       continue
+    if helper.written_out and isinstance(helper.node, ast.Lambda):
+      body = "".join(line for line in body.splitlines(keepends=True) if _mark(helper.node) not in line)
+      continue
     if isinstance(helper.node, ast.Lambda):
       body = body.replace(_mark(helper.node), helper.text or unit.source.code(helper.node.body))
       continue
     mark = f"CLOSURE__{helper.node.name}_{helper.node.lineno}__\n"
+    if helper.written_out:
+      body = body.replace(mark, "")
     if mark not in body:
       continue
     first, source = helper.node.body[0], helper.source

@@ -29,7 +29,7 @@ class Comprehensions:
     if node in self.comprehension_texts:
       return self.comprehension_texts[node]  # arguments are looked at before they are written
     values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-    if self.in_setup or not any(self.creates(n) for v in values for n in ast.walk(v)):
+    if self.in_setup or not any(self._makes(n) for v in values for n in ast.walk(v)):
       return None
     if len(node.generators) != 1 or node.generators[0].is_async:
       return None
@@ -73,6 +73,14 @@ class Comprehensions:
       self.loops[0].iterators += loop.iterators
     self.comprehension_texts[node] = self._rewritten(node, values, texts, taken or [])
     return self.comprehension_texts[node]
+
+  def _makes(self: Unit, node: ast.AST) -> bool:
+    """Whether a node makes a layer, by itself or by a function of the method that does."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+      helper = self.helpers.get(node.func.id)
+      if helper is not None and helper.kind == "closure" and not helper.busy:
+        return True
+    return self.creates(node)
 
   def list_in_header(self: Unit, node: ast.expr) -> None:
     """`for i, layer in enumerate([nn.Dense(n) for n in sizes])`: the list becomes an attribute, as one with a name does."""

@@ -17,6 +17,7 @@ from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.source import Source, dotted, key, names_in
 from migrate.codemod.static import NotStatic
+from migrate.codemod.written_out import write_out, written_out
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -108,7 +109,9 @@ class Inlining:
     if self._local_factory(node.name, node):
       return ""
     if self.makes_layers(node, self.source) and not handed_on(self, node.name, node):
-      note_closure(self, node.name, Helper("closure", node, self.source, node.name))
+      note_closure(
+        self, node.name, Helper("closure", node, self.source, node.name, written_out=written_out(self, node.name, node))
+      )
       return f"CLOSURE__{node.name}_{node.lineno}__\n"
     forget_closure(self, node.name, node)
     saved, before = dict(self.env), self.parameters
@@ -201,6 +204,8 @@ class Inlining:
 
   def _run_one(self: Unit, node: ast.Call, helper: Helper) -> str:
     arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    if helper.written_out:
+      return write_out(self, node, helper)
     if helper.busy:
       self.leave(node, f"{helper.qualname} calls itself and makes layers")
       return self.compose(node, self.text)
@@ -319,7 +324,7 @@ class Inlining:
     self.function_depth += 1
     helper.busy = True
     loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if layers else self.loops
-    fresh_sites, self.sites = self.sites, {} if layers else self.sites
+    fresh_sites, self.sites = self.sites, {} if layers or helper.written_out else self.sites
     try:
       if isinstance(definition, ast.Lambda):
         helper.text = self.text(definition.body)

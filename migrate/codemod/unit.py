@@ -170,6 +170,7 @@ class Unit(
     self.event_filter: list[Position] = []
     self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
     self.iterator = ""
+    self.layer_hint = ""
     self.handed_layers = ""
     self.method_iterators: set[str] = set()
     self.function_depth = 0
