@@ -19,7 +19,8 @@ def needs_context(unit: Unit, node: ast.Call) -> bool:
   values = [e.value for e in unit.events(node)]
   if not values or not all(_sizes(v) for v in values):
     return False
-  function = lookup(unit.resolve(node.func) or "")
+  full = unit.resolve(node.func)
+  function = lookup(full) if full else None
   if not callable(function) or isinstance(function, type):
     return False
   arguments = [a.value for a in node.args if isinstance(a, ast.Constant)]
