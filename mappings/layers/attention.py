@@ -73,7 +73,7 @@ def _record(name: str) -> LayerMapping:
             "normalize_qk"),
       *convert("decode", "decode", "{value}", absent="False",
                because="NNX raises where neither constructor nor call says it"),
-      *convert("attention_fn", "attention_fn", "template:attention.adapted({value})",
+      *convert("attention_fn", "attention_fn", "template:attention.Adapted({value})",
                because="Linen passes only what the function's signature names, NNX passes everything"),
       *convert("force_fp32_for_softmax", "attention_fn",
                "template:attention.with_float32_softmax({value})", because="stock has no such option"),

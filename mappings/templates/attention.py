@@ -76,17 +76,22 @@ def with_float32_softmax(wanted):
   return functools.partial(dot_product_attention, float32_softmax=bool(wanted))
 
 
-def adapted(function):
-  """Passes a function written for Linen only the keywords that its signature names, as Linen does."""
-  known = inspect.signature(function).parameters
+class Adapted(nnx.Module):
+  """Passes a function written for Linen only the keywords that its signature names, as Linen does.
 
-  def attend(query, key, value, *, module=None, **kwargs):
+  Args:
+    function: the function, or a module that is called like one.
+  """
+
+  def __init__(self, function):
+    self.function = function
+
+  def __call__(self, query, key, value, *, module=None, **kwargs):
+    known = inspect.signature(self.function).parameters
     if kwargs.get("is_causal") and "is_causal" not in known:
-      raise ValueError(f"{function} does not take is_causal.")
+      raise ValueError(f"{self.function} does not take is_causal.")
     kwargs = {name: given for name, given in kwargs.items() if name in known}
-    return function(query, key, value, **kwargs, **({} if module is None else {"module": module}))
-
-  return attend
+    return self.function(query, key, value, **kwargs, **({} if module is None else {"module": module}))
 
 
 def as_stream(key):

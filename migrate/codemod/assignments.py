@@ -159,13 +159,17 @@ class Assignments:
       return self._list_of_arrays(node, name, value)
     if not arrays:
       static = self.try_static(value)
+      measured = self.measured_axes(value)
       self.rebinding(name)
+      if static is None and measured is not None:  # `shape = x.shape`, of which only `shape[-1]` is known
+        self.env[name] = Local("dynamic", value, measured)
+        return self.own_lines(node, f"{self._target_text(node)} = {opening}{self.text(value)}{closing}")
       if static is not None:
         text = f"{opening}{self.text(value)}{closing}"
         static = f"{self._moved(node, opening)}{static}{self._moved(node, closing)}"
         residue = self.residue_of(value)
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
-        self.env[name] = Local("static", value, residue=residue)
+        self.env[name] = Local("static", value, measured, residue=residue)
         return self.own_lines(node, f"{self._target_text(node)} = {text}")
     elif events and (static := self.try_static(value)) is None and not all(hasattr(e.value, "shape") for e in events):
       return None

@@ -57,6 +57,9 @@ class Builder:
       record = self.project.record(value)
       if record is not None:
         return self._nnx_class(record)
+      lifted = self.project.name_of_lifted(value)
+      if lifted is not None:
+        return self.new_module(lifted[0]), lifted[1]
       if value is nn.Module:
         return "flax.nnx", "Module"
     full = getattr(value, "__module__", "") or ""
@@ -85,7 +88,7 @@ class Builder:
     record = self.project.record(cls)
     if record is not None:
       return self._layer(value, record.choose(fields_of(value)))
-    result = self.results[cls]
+    result = self.results[self.project.plain(cls)]
     local = local_class(result.info) if is_local(cls) else None
     if isinstance(local, str):
       raise self.writer.refuse(self.fact.name, value, local, "make the class at the top level of its file")

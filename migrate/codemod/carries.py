@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from migrate.codemod.unpacked import unpacked_items
 from migrate.core.declare import LayerMapping
 
 if TYPE_CHECKING:
@@ -19,30 +20,32 @@ def free_carry(unit: Unit, node: ast.Call) -> str | None:
     node: a call.
   """
   function = node.func
-  if not isinstance(function, ast.Attribute) or function.attr != "initialize_carry" or len(node.args) > 2:
+  if not isinstance(function, ast.Attribute) or function.attr != "initialize_carry":
     return None
+  arguments = unpacked_items(unit.source, node.args)
   made: ast.AST | None = function.value
   if isinstance(made, ast.Name):
     made = _made_for_carry(unit, made)
   record = _cell(unit, made)
   if record is None or not isinstance(made, ast.Call):
     return None
-  if any(isinstance(a, ast.Starred) for a in [*node.args, *made.args]):
+  if len(arguments) > 2 or any(isinstance(a, ast.Starred) for a in [*arguments, *made.args]):
     return None
   fields = dict(zip(record.positional, made.args, strict=False)) | {k.arg: k.value for k in made.keywords}
-  given = dict(zip(("rng", "input_shape"), node.args, strict=False)) | {k.arg: k.value for k in node.keywords}
+  given = dict(zip(("rng", "input_shape"), arguments, strict=False)) | {k.arg: k.value for k in node.keywords}
   features, shape = fields.get("features"), given.get("input_shape")
   if features is None or shape is None or "carry_init" in fields or None in fields or None in given:
     return None
-  if isinstance(shape, ast.Tuple) and shape.elts and not any(isinstance(e, ast.Starred) for e in shape.elts):
-    sizes = [unit.text(e) for e in [*shape.elts[:-1], features]]
+  if isinstance(shape, ast.Tuple) and shape.elts and not isinstance(shape.elts[-1], ast.Starred):
+    before = [f"*{unit.text(e.value)}" if isinstance(e, ast.Starred) else unit.text(e) for e in shape.elts[:-1]]
+    sizes = [*before, unit.text(features)]
   else:
     whole = unit.text(shape)
     sizes = [f"*{whole if _is_atom(shape) else f'({whole})'}[:-1]", unit.text(features)]
-  arguments = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+  zeros = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
   if "param_dtype" in fields:
-    arguments += f", {unit.text(fields['param_dtype'])}"
-  return unit.template(record.carry.replace("{zeros}", f"jnp.zeros({arguments})"))
+    zeros += f", {unit.text(fields['param_dtype'])}"
+  return unit.template(record.carry.replace("{zeros}", f"jnp.zeros({zeros})"))
 
 
 def made_for_carry(unit: Unit, node: ast.Call) -> bool:

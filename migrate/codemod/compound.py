@@ -224,9 +224,13 @@ class Compound(Conditions):
     self.env = entry
     for name, (local, axis, fresh) in carried.items():
       del name
-      first = self.env[local].dims[axis][0]  # type: ignore[index]
-      if first != fresh:
-        self.block.append(Stmt(lambda f=fresh, e=first: f"{f} = {e}", frozenset({fresh})))
+      known = self.env[local].dims[axis]  # type: ignore[index]
+      if not known:
+        start = self.loop_start(node, local)
+        assert start is not None
+        self.block.append(Stmt(lambda f=fresh, e=start: f"{f} = {e()}", frozenset({fresh})))
+      elif known[0] != fresh:
+        self.block.append(Stmt(lambda f=fresh, e=known[0]: f"{f} = {e}", frozenset({fresh})))
       self.env[local] = dataclasses.replace(
         self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])]
       )
@@ -300,7 +304,9 @@ class Compound(Conditions):
       for axis, (was, new) in enumerate(zip(local.dims, now.dims, strict=True)):
         if was and not new:
           local.dims = [[] if i == axis else d for i, d in enumerate(local.dims)]
-        elif was and new[0] != was[0]:
+        elif (
+          (new[0] != was[0]) if was else new and axis == len(now.dims) - 1 and self.loop_start(node, name) is not None
+        ):
           changed[f"{name}{axis}"] = (name, axis, self.size_name(name, axis, len(local.dims)))
     return changed
 

@@ -31,7 +31,7 @@ def drop_dead(
       tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
     except SyntaxError:
       return "\n".join(lines)
-    dead = next(_dead(tree, static & original), None) or next(_unused_imports(tree, original), None)
+    dead = next(_dead(tree, static & original, original), None) or next(_unused_imports(tree, original), None)
     dead = dead or unread_arrays(tree, arrays)
     first, last = (dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2) if dead is not None else (0, -1)
     if dead is None and empties:
@@ -50,8 +50,14 @@ def drop_dead(
       del lines[first : last + 1]
 
 
-def _dead(tree: ast.AST, static: set[str]) -> Iterator[ast.stmt]:
-  """Assignments to names that nothing reads, and changes of an object that nothing else reads."""
+def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.stmt]:
+  """Assignments to names that nothing reads, and changes of an object that nothing else reads.
+
+  Args:
+    tree: the method as it is now.
+    static: names that only construction needed.
+    original: names that the method read before: what calls nothing goes with its last reader.
+  """
   loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
   loaded = Counter(n.id for n in loads)
   stores = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)]
@@ -68,7 +74,9 @@ def _dead(tree: ast.AST, static: set[str]) -> Iterator[ast.stmt]:
     target = inner.target if isinstance(inner, ast.AugAssign) else inner.targets[0]
     if (isinstance(inner, ast.Assign) and len(inner.targets) != 1) or not _is_pure(inner.value):
       continue
-    if isinstance(target, ast.Name) and target.id in static and loaded[target.id] == own[target.id]:
+    gone = static | original if _calls_nothing(inner.value) else static
+    names = target.elts if isinstance(target, ast.Tuple) and isinstance(inner.value, ast.Tuple) else [target]
+    if all(isinstance(n, ast.Name) and n.id in gone and loaded[n.id] == own[n.id] for n in names):
       yield inner
     root = _root(inner)
     if root in static and loaded[root] == changed[root] and _own(tree, root):
@@ -143,6 +151,16 @@ def _enclosing_block(tree: ast.AST, statement: ast.AST) -> list[ast.stmt] | None
       if isinstance(block, list) and statement in block:
         return block
   return None
+
+
+def _calls_nothing(node: ast.AST) -> bool:
+  """Whether an expression only puts names and constants together."""
+  for inner in ast.walk(node):
+    if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and inner.func.id in _COPIES):
+      return False
+    if isinstance(inner, ast.BinOp | ast.Subscript | ast.Compare | ast.Lambda | ast.JoinedStr | ast.comprehension):
+      return False
+  return _is_pure(node)
 
 
 def _is_pure(node: ast.AST) -> bool:

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Mapping, Set
 
 from migrate.codemod.extract_imports import ImportRewriter, Line, import_text
-from migrate.codemod.extract_units import Choice, Unit, choose, mutated_names, split_units
+from migrate.codemod.extract_units import Choice, Unit, choose, mutated_names, split_units, touching_names
 from migrate.codemod.extract_where import DefinedIn, Where
 from migrate.codemod.imports import Names, dotted_text, follow
 from migrate.codemod.imports_edit import apply_edits, tidy_imports
@@ -58,6 +58,7 @@ def extract(
         return inner
     return defined_in(module, name) if defined_in is not None else None
 
+  keep = _with_values(sources, keep, names, where_defined)
   where = Where(keep, package_map, {**dict.fromkeys(sources, False), **is_package}, where_defined, is_module)
   files: dict[str, str] = {}
   for module, kept in keep.items():
@@ -69,6 +70,26 @@ def extract(
       init = "/".join((*folders[:depth], "__init__.py"))
       files.setdefault(init, f'"""{_old_name(folders[0], package_map)} in Flax NNX."""\n' if depth == 1 else "")
   return dict(sorted(files.items()))
+
+
+def _with_values(
+  sources: Mapping[str, str], keep: Mapping[str, Set[str]], names: Mapping[str, Names], where_defined: DefinedIn
+) -> dict[str, set[str]]:
+  """The names to keep, with values made of ported definitions that another kept file imports: `Heads = nn.vmap(Head)`."""
+  found = {module: set(kept) for module, kept in keep.items()}
+  parsed = {m: split_units(t.encode(), ast.parse(t.encode())) for m, t in sources.items() if found.get(m)}
+  values: dict[str, set[str]] = {}
+  for module, units in parsed.items():
+    made = [u for u in units if all(isinstance(n, ast.Assign | ast.AnnAssign) for n in u.nodes)]
+    touching = touching_names(units, found[module])
+    values[module] = {n for u in made for n in u.binds & touching}
+  for module, units in parsed.items():
+    needed = {n for u in choose(units, found[module], set()).units if not u.is_import for n in u.uses}
+    for name in needed & set(names[module].imported):
+      home = where_defined(module, name)
+      if home is not None and home[0] != module and home[1] in values.get(home[0], ()):
+        found[home[0]].add(home[1])
+  return found
 
 
 def _old_name(new: str, package_map: Mapping[str, str]) -> str:

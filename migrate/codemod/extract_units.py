@@ -229,6 +229,15 @@ def choose(units: list[Unit], keep: set[str], mutable: set[str]) -> Choice:
   return Choice([u for u in units if id(u) in chosen], original)
 
 
+def touching_names(units: list[Unit], keep: set[str]) -> set[str]:
+  """Names of a file that reach a ported definition."""
+  by_name: dict[str, list[Unit]] = {}
+  for unit in units:
+    for name in unit.binds:
+      by_name.setdefault(name, []).append(unit)
+  return _touching(by_name, {}, keep)
+
+
 def _touching(by_name: dict[str, list[Unit]], extra: dict[str, list[Unit]], keep: set[str]) -> set[str]:
   """Names that reach a ported definition: a fixed point over the file's own references."""
   touching = set(keep)

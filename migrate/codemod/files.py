@@ -110,6 +110,9 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       break
   rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]
   _write_files(project, rewriting, names)
+  for lifted in (project.name_of_lifted(type(f.example.module)) for f in project.examples):
+    if lifted is not None and lifted[0] in rewriting.keep:
+      rewriting.keep[lifted[0]].add(lifted[1])
   return rewriting
 
 

@@ -125,7 +125,7 @@ class _Watch:
           setattr(cls, name, found)
 
   def _wrapped(self, method: Any) -> Any:
-    def run(module: Any, *args: Any, **kwargs: Any) -> Any:
+    def run(module: Any, /, *args: Any, **kwargs: Any) -> Any:
       return self.call(method, module, args, kwargs)
 
     run.__name__ = getattr(method, "__name__", "run")

@@ -17,7 +17,7 @@ from flax import linen as nn
 from migrate.codemod.imports import Names
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.scope import Local
-from migrate.codemod.setup_lists import fill_sites
+from migrate.codemod.setup_lists import fill_chains, fill_sites
 from migrate.codemod.setups import setup_block
 from migrate.codemod.site import InstanceKey, Need, Site, SizeArg, parameters_of
 from migrate.codemod.source import Source, key
@@ -292,7 +292,7 @@ class MakerUnit(Unit):
     if isinstance(node, ast.Lambda):
       body = fill_sites(self, self.static(node.body))
     else:
-      body = "\n".join(fill_sites(self, line) for line in setup_block(self, node.body).split("\n"))
+      body = "\n".join(fill_chains(self, setup_block(self, node.body).split("\n")))
     body = re.sub(r"\n{3,}", "\n\n", body)
     gone = {n for n in names if n not in _loads(body, node)} & (
       {"name", *_only_names(source, node, names), *_moved_only(self, names)}

@@ -177,6 +177,16 @@ class Project:
       return cls
     return next((b for b in cls.__mro__[1:] if b in self.classes or self.record(b) is not None), cls)
 
+  def name_of_lifted(self, cls: type) -> tuple[str, str] | None:
+    """The module and name of a class that a transform made at the top of a file: `Batch = nn.vmap(Net)`."""
+    if cls.__module__ != "flax.linen.transforms" or self.plain(cls) is cls:
+      return None
+    for module in dict.fromkeys(self.modules.values()):
+      for name, value in vars(sys.modules[module]).items() if module in sys.modules else ():
+        if value is cls:
+          return module, name
+    return None
+
   def info(self, cls: type) -> ClassInfo | None:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 class RecentSizes:
   """Sizes of layers made before, mixed into `Unit` as a part of `SiteSizes`."""
 
+  def measure_parameter(self: Unit, node: ast.Call, attr: str) -> None:
+    """Axes of a parameter that nothing else tells can be asked of it, once it is made."""
+    dims = self.dims(node)
+    if dims is not None:
+      self._dims[node] = [axis or [f"self.{attr}.shape[{i - len(dims)}]"] for i, axis in enumerate(dims)]
+
   def _recent(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The number of features of a layer made before, where it fits every time."""
     for other, text in reversed(self.produced) if site.made else ():

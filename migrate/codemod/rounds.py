@@ -123,11 +123,17 @@ class Rounds:
     return False
 
   def either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
-    """Where the flow tells nothing of an axis, what both alternatives say of it."""
+    """Where the flow tells nothing of an axis, what both alternatives say of it; where they differ, the choice itself."""
     first, second = self.dims(node.body), self.dims(node.orelse)
     if first is None or second is None or not len(first) == len(second) == len(dims):
       return dims
-    return [d or [c for c in p if c in q] for d, p, q in zip(dims, first, second, strict=True)]
+    test = self.try_static(node.test)
+    found: Dims = []
+    for d, p, q in zip(dims, first, second, strict=True):
+      common = [c for c in p if c in q]
+      differ = test is not None and p and q and not common and (set(d) & {*p, *q} or not d)
+      found.append([f"{p[0]} if {test} else {q[0]}", *d] if differ else d or common)
+    return found
 
   def new_loop(self: Unit, node: ast.AST, index: str | None, static: bool) -> Loop:
     """The loop of `__init__` for one of the method. Refuses one of unknown length inside another."""

@@ -196,6 +196,8 @@ class Services:
     comments = () if self.in_setup else comments_in(self.source, node)
     self.block.append(Stmt(text, keep=True, comments=(*self.take_comments(), *comments), partial=partial))
     if collection == "params":
+      if not (looped or partial or tree or self.in_setup):
+        self.measure_parameter(node, attr)
       return f"{reference}[...]" if self._holds_array(node) else self.tree_value(reference, node)
     self.env_variable(node)
     return reference

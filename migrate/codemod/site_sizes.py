@@ -76,6 +76,8 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
     usable = [c for c in flow if self.readable_at(site, c)]
+    measured = [c for c in usable if re.match(r"self\.\w+\.shape\[", c)]
+    usable = [c for c in usable if c not in measured]
     known = [
       (a.module, v) for (a, _, _), v in zip(site.made, values, strict=True) if v is not None and a.module is not None
     ]
@@ -116,7 +118,7 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
     if owned and len(set(values)) > 1:  # it went along with several sizes: hardly by chance
       return owned[0][1]
     told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
-    return told or self.hoist(site, f"{need.parameter}{suffix}", values)
+    return told or next(iter(measured), None) or self.hoist(site, f"{need.parameter}{suffix}", values)
 
   def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""

@@ -22,6 +22,7 @@ from migrate.codemod.source import dotted
 from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
 from migrate.codemod.static import CallField, NotStatic
+from migrate.codemod.unpacked import unpacked_dict
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation
@@ -291,8 +292,16 @@ class Sites:
         raise self.refusal(site.node, "more arguments than fields", "a constructor call", "")
       found.append((order[i + offset], value))
     for keyword in site.node.keywords:
-      found += spread(keyword) if keyword.arg is None else [(keyword.arg, keyword.value)]
+      found += self._spread(site, keyword) if keyword.arg is None else [(keyword.arg, keyword.value)]
     return found
+
+  def _spread(self: Unit, site: Site, keyword: ast.keyword) -> list[tuple[str, ast.expr]]:
+    """The arguments that `**` gives; a local dict is taken apart where NNX wants them otherwise than Linen."""
+    items = unpacked_dict(self.source, keyword.value) if site.record is not None else None
+    if items is None or site.record is None:
+      return spread(keyword)
+    same = {a.linen for a in site.record.args if a.fate == "same"} - set(site.record.call_fields)
+    return spread(keyword) if {field for field, _ in items} <= same else items
 
   def always_empty(self: Unit, node: ast.AST) -> bool:
     """Whether what a star unpacks was an empty tuple or list every time."""

@@ -20,6 +20,7 @@ from migrate.codemod.project import Event, is_array
 from migrate.codemod.put_together import put_together
 from migrate.codemod.scope import Dims, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
+from migrate.codemod.source import dotted
 from migrate.codemod.supers import Supers
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     result = self._untraced(node) if events is None else self._flow(node, events)
     if isinstance(node, ast.IfExp) and result is not None:
       result = self.either(node, result)
+    if (
+      result is not None and isinstance(node, ast.Attribute) and dotted(node) in {f"self.{f}" for f in self.field_names}
+    ):
+      result = [axis or [f"self.{node.attr}.shape[{i - len(result)}]"] for i, axis in enumerate(result)]
     if result is not None:
       self._dims[node] = result
     return result
@@ -262,6 +267,8 @@ def _ends(values: Sequence[tuple[Any, int]]) -> list[tuple[int, int]]:
 def _is_config(value: Any) -> bool:
   if value is None or isinstance(value, str | int | float | tuple | list | type) or callable(value):
     return False
+  if hasattr(value, "shape") and hasattr(value, "dtype"):
+    return False  # an array
   return bool(_attributes(value))
 
 

@@ -55,7 +55,7 @@ class Pool:
     sums: list[Offer] = []
     for (a, x), (b, y) in itertools.combinations(self.same.get(j, []) if self.joins else (), 2):
       if a and b:
-        sums.append(([f"{a[0]} + {b[0]}"], [p + q for p, q in zip(x, y, strict=True)]))
+        sums.append(([added([a[0], b[0]])], [p + q for p, q in zip(x, y, strict=True)]))
     if self.concatenates:  # what another axis measures has as much by chance
       found = self.same.get(j, []) + sums + self.statics + self.operands
     else:

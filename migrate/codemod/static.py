@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.contextual import needs_context
 from migrate.codemod.names import lookup
+from migrate.codemod.scope import Dims
 from migrate.codemod.scopes import bound_answer
 from migrate.codemod.source import children, dotted
 from migrate.codemod.transforms import ONE_WAY
@@ -110,6 +111,12 @@ class Statics:
         if text is not None:
           return _atom(text)
         raise NotStatic(source.code(node))
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id not in bound:
+      local, index = self.env.get(node.value.id), _integer(node.slice)
+      if local is not None and local.kind in ("static", "dynamic") and local.dims and index is not None:
+        text = self.pick(local.dims[index], bound) if -len(local.dims) <= index < len(local.dims) else None
+        if text is not None:
+          return _atom(text)
     if isinstance(node, ast.Call):
       return self._static_call(node, bound)
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
@@ -132,6 +139,13 @@ class Statics:
         raise NotStatic(source.code(node))
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     raise NotStatic(type(node).__name__)
+
+  def measured_axes(self: Unit, value: ast.AST) -> Dims | None:
+    """What is known of every axis of `x.shape`, where `x` is an array; None for any other expression."""
+    if not isinstance(value, ast.Attribute) or value.attr != "shape" or self.array_events(value.value) is None:
+      return None
+    dims = self.dims(value.value)
+    return [list(axis) for axis in dims] if dims is not None else None
 
   def _axis_seen(self: Unit, node: ast.AST, rank: int) -> int | None:
     """The axis that a computed index of a shape was every time, if that was the last one."""

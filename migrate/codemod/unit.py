@@ -20,6 +20,7 @@ from migrate.codemod.host_arrays import host_attributes
 from migrate.codemod.imports import Names
 from migrate.codemod.inline import Helper, Inlining
 from migrate.codemod.lookups import Lookups
+from migrate.codemod.loop_starts import LoopStarts
 from migrate.codemod.matches import Matches
 from migrate.codemod.names import nnx_name, snake, spell
 from migrate.codemod.partials import Partials
@@ -62,6 +63,7 @@ class Unit(
   Statements,
   Assignments,
   Compound,
+  LoopStarts,
   Matches,
   Comprehensions,
   Rounds,

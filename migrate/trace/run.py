@@ -23,8 +23,10 @@ from migrate.trace.variants import variants
 
 
 def default_include(module: Any) -> tuple[str, ...]:
-  """The top-level package, or single file, of the module's class."""
-  return (type(module).__module__.partition(".")[0],)
+  """The top-level package, or single file, of the module's class, or of what Linen lifted (`nn.vmap(Net)`)."""
+  names = [b.__module__.partition(".")[0] for b in type(module).__mro__ if hasattr(b, "__dataclass_fields__")]
+  lifted = type(module).__module__ == "flax.linen.transforms"
+  return (next((n for n in names if n != "flax"), names[0]) if lifted else names[0],)
 
 
 def _is_array(x: Any) -> bool:

@@ -123,3 +123,18 @@ def test_configuration_object_of_the_project(tmp_path):
   }
   ported = port_and_check(tmp_path, files, "Model(Config(11)), x(2, 5)", module="pkg.model")
   assert "Config(" in ported.draft.files["ported.py"]
+
+
+def test_a_model_of_a_class_that_a_transform_made_is_built_by_its_name(tmp_path):
+  source = """
+    class Net(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return jnp.mean(nn.Dense(self.width)(x), axis=0)
+
+    BatchNet = nn.vmap(Net, variable_axes={"params": None}, split_rngs={"params": False})
+  """
+  ported = port_and_check(tmp_path, source, "BatchNet(7), x(3, 4, 5)")
+  assert any("BatchNet = vmap(Net" in text for text in ported.rewriting.sources.values())

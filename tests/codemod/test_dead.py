@@ -128,3 +128,15 @@ def test_copy_of_a_config_changed_from_block_to_block(tmp_path):
   method = ported.text[ported.text.rindex("def __call__") :]
   assert "count" not in method
   assert "mine" not in method
+
+
+def test_numbers_that_go_together_go_together():
+  assert after("a, b = 3, 2\nreturn x", {"a", "b"}, "a, b = 3, 2\nprint(a, b)\nreturn x") == "return x"
+  kept = "a, b = 3, 2\nreturn a"
+  assert after(kept, {"a", "b"}) == kept
+
+
+def test_what_only_names_other_values_goes_with_its_last_reader():
+  assert after("both = (a, *b)\nreturn a", set(), "both = (a, *b)\nreturn f(*both)") == "return a"
+  kept = "both = f(a)\nreturn a"
+  assert after(kept, set(), "both = f(a)\nreturn both") == kept

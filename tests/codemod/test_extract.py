@@ -400,3 +400,34 @@ def test_long_imports_are_wrapped(world):
     {"w": "w_nnx"},
   )
   assert files["w_nnx.py"].startswith("from w import (\n    a_rather_long_name_0,\n")
+
+
+def test_a_value_made_of_a_ported_class_comes_along_for_the_files_that_import_it(world):
+  files = world.run(
+    {
+      "lib/__init__.py": "",
+      "lib/parts.py": """
+        from functools import partial
+
+        class Part:
+          pass
+
+        Small = partial(Part)
+        Unread = partial(Part)
+        LIMIT = 3
+        """,
+      "lib/whole.py": """
+        from lib.parts import LIMIT, Small
+
+        class Whole:
+          def __init__(self):
+            self.part = Small() if LIMIT else None
+        """,
+    },
+    {"lib.parts": {"Part"}, "lib.whole": {"Whole"}},
+    {"lib": "lib_nnx"},
+  )
+  assert "Small = partial(Part)" in files["lib_nnx/parts.py"]
+  assert "Unread" not in files["lib_nnx/parts.py"]
+  assert "from lib_nnx.parts import Small" in files["lib_nnx/whole.py"]
+  assert "from lib.parts import LIMIT" in files["lib_nnx/whole.py"]

@@ -276,3 +276,30 @@ def test_function_whose_stars_nobody_fills_in_a_branch_that_no_example_takes(tmp
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=['Model("group"), x(2, 6)'])
   assert "def norm(num_features, kind, *, rngs, **kwargs):" in ported.text
+
+
+def test_layers_appended_in_a_loop_are_told_what_the_one_before_gives(tmp_path):
+  source = """
+    def make_layers(count, width, activation=None, norm=False):
+      layers = []
+      for i in range(count):
+        layers.append(nn.Dense(width, name=f"fc_{i}"))
+        if norm:
+          layers.append(nn.LayerNorm())
+        if activation is not None:
+          layers.append(activation)
+      return nn.Sequential(layers)
+
+    class Model(nn.Module):
+      width: int = 6
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        body = make_layers(self.depth, self.width, nn.relu, norm=True)
+        return nn.Sequential([body, nn.Dense(1)])(x)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(9, 3), x(2, 4)")
+  assert "layers_features = in_features" in ported.text
+  assert "layers_features = width" in ported.text
+  assert ported.hoisted == []

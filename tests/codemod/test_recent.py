@@ -29,3 +29,19 @@ def test_a_local_that_gets_another_value_later_is_not_read_for_it(tmp_path):
   text = ported.text
   assert "self.third = nnx.Linear(width, " not in text
   assert "self.fourth = nnx.Linear(width, self.dim, rngs=rngs)" in text
+
+
+def test_the_size_of_a_parameter_that_its_initial_value_sets_is_asked_of_it(tmp_path):
+  source = """
+    def grid(key, shape):
+      lines = [jnp.linspace(-1.0, 1.0, n) for n in shape[1:-1]]
+      return jnp.stack(jnp.meshgrid(*lines, indexing="ij"), axis=-1)[None]
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        where = jax.lax.stop_gradient(self.param("where", grid, x.shape))
+        return x + nn.Dense(x.shape[-1])(where)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 6, 5)")
+  assert "nnx.Linear(self.where.shape[-1], in_features, rngs=rngs)" in ported.text

@@ -192,3 +192,20 @@ def test_function_that_others_call_once_keeps_its_layer(tmp_path):
         return apply_to(head, x)
     """
   assert "return self.dense(y)" in port_and_check(tmp_path, source, "Model(), x(4, 5)").text
+
+
+def test_a_size_that_a_field_decides_is_decided_by_it(tmp_path):
+  source = """
+    import numpy as np
+
+    class Model(nn.Module):
+      chosen: Any = None
+
+      @nn.compact
+      def __call__(self, x):
+        y = x if self.chosen is None else x[..., self.chosen]
+        return nn.Dense(4)(y)
+  """
+  ported = port_and_check(tmp_path, source, "Model(np.array([0, 2, 5])), x(2, 7)", held_out=["Model(), x(3, 6)"])
+  assert "in_features if self.chosen is None else self.chosen.shape[-1]" in ported.text
+  assert ported.hoisted == []

@@ -158,3 +158,18 @@ def test_last_axis_by_a_computed_index_is_the_features(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 5)", held_out=["Model(), x(3, 2, 6)"])
   assert "def __init__(self, in_features: int, axis: int = -1, *, rngs: nnx.Rngs):" in ported.text
+
+
+def test_one_axis_of_a_shape_with_a_name_asks_for_no_other(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        shape = x.shape
+        hidden = shape[-1] // 2
+        y = nn.Dense(hidden)(x.reshape(-1, shape[-1]))
+        return nn.Dense(shape[-1])(y).reshape(shape)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 4, 6)", held_out=["Model(), x(1, 5, 3, 8)"])
+  assert "def __init__(self, in_features: int, *, rngs: nnx.Rngs):" in ported.text
+  assert "hidden = in_features // 2" in ported.text

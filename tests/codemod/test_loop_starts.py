@@ -1,0 +1,50 @@
+"""First sizes of loops that nothing tells."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+WAVES = """
+    class Waves(nn.Module):
+      scale: float
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        kernel = self.param("kernel", nn.initializers.normal(self.scale), (x.shape[-1], self.width // 2))
+        return jnp.concatenate([jnp.cos(x @ kernel), jnp.sin(x @ kernel)], axis=-1)
+
+    class Embedding(nn.Module):
+      waves: Any = None
+
+      @nn.compact
+      def __call__(self, x):
+        if self.waves:
+          x = Waves(**self.waves)(x)
+        return x
+
+    class Model(nn.Module):
+      waves: Any = None
+      hidden: int = 13
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        x = Embedding(self.waves)(x)
+        for _ in range(self.depth):
+          x = jnp.tanh(nn.Dense(self.hidden)(x))
+        return nn.Dense(3)(x)
+"""
+
+
+def test_only_the_first_round_asks_for_an_argument(tmp_path):
+  ported = port_and_check(tmp_path, WAVES, 'Model({"scale": 1.0, "width": 10}), x(2, 4)')
+  assert ported.hoisted == ["embedding_features"]
+  assert "x_features = embedding_features" in ported.text
+  assert "x_features = self.hidden" in ported.text
+
+
+def test_a_loop_that_keeps_its_size_asks_for_none(tmp_path):
+  source = WAVES.replace("nn.Dense(self.hidden)(x)", "nn.Dense(x.shape[-1])(x)")
+  ported = port_and_check(tmp_path, source, 'Model({"scale": 1.0, "width": 10}), x(2, 4)')
+  assert "x_features" not in ported.text
