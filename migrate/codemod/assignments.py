@@ -170,6 +170,8 @@ class Assignments:
         residue = self.residue_of(value)
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, measured, residue=residue)
+        if not events and names_in(self.source.code(value)) & self.static_arrays:  # in a branch that never ran
+          self.array_statements.add(spelled(f"{name} = {text}"))
         return self.own_lines(node, f"{self._target_text(node)} = {text}")
     elif events and (static := self.try_static(value)) is None and not all(hasattr(e.value, "shape") for e in events):
       return None
@@ -363,7 +365,7 @@ class Assignments:
       for name in names:
         self.env[str(name)] = Local("static", None)
       return
-    if static is not None and values and all(names):
+    if static is not None and all(names):  # where no example comes, too
       text = self.source.code(target)
       self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
       self.static_arrays.update(str(n) for n in names)
@@ -378,7 +380,9 @@ class Assignments:
       shapes = [e.value[i] for e in values if isinstance(e.value, tuple | list) and len(e.value) == len(names)]
       if values and len(shapes) == len(values) and all(hasattr(s, "shape") for s in shapes):
         self.env[name] = Local("array", None, self.element_dims(value, i, values))
-      elif name in self.static_arrays and self.array_events(value):  # the rows of an array: keys of `split`
+      elif name in self.static_arrays and (
+        not values or self.array_events(value)
+      ):  # the rows of an array: keys of `split`
         self.env[name] = Local("array", None, (self.dims(value) or [])[1:] or None)
       else:
         self.env[name] = Local("dynamic")

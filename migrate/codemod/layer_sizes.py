@@ -122,6 +122,7 @@ class LayerSizes:
         text: str | None = candidate
         for name in set(re.findall(r"\bself\.(\w+)", candidate)):
           given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
+          given = given or (self._attribute_of(site, name) if f"self.{name}.shape[" in candidate else None)
           text = replaced(text, rf"\bself\.{name}\b", given) if given is not None and text is not None else None
         for name in names_in(candidate) - {"self"}:
           given = site.texts.get(name) if name in known else None
@@ -137,9 +138,13 @@ class LayerSizes:
     """A field of a layer that got its arguments in a dict: the layer itself tells it."""
     if "**" not in site.arguments:
       return None
+    return self._attribute_of(site, field) or f"{field}_of_a_dict"  # no name that can be read
+
+  def _attribute_of(self: Unit, site: Any, name: str) -> str | None:
+    """An attribute of a layer that `__init__` has made."""
     if self.in_setup or not site.attr or site in self.setup_sites:
-      return f"{field}_of_a_dict"  # no name that can be read
-    return f"self.{site.attr}[-1].{field}" if site.looped else f"self.{site.attr}.{field}"
+      return None
+    return f"self.{site.attr}[-1].{name}" if site.looped else f"self.{site.attr}.{name}"
 
 
 def _picked(text: str) -> str:

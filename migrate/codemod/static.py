@@ -340,8 +340,13 @@ def _integer(node: ast.AST) -> int | None:
 
 
 def _atom(text: str) -> str:
-  plain = all(c.isalnum() or c in "._[]'\"" for c in text) or enclosed(text)
-  return text if plain else f"({text})"
+  if all(c.isalnum() or c in "._[]'\"" for c in text) or enclosed(text):
+    return text
+  try:
+    node = ast.parse(text, mode="eval").body
+  except SyntaxError:
+    return f"({text})"
+  return text if isinstance(node, ast.Call | ast.Subscript | ast.Attribute) else f"({text})"
 
 
 def enclosed(text: str) -> bool:

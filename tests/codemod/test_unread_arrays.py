@@ -86,3 +86,48 @@ def test_what_construction_does_not_have_stays():
 
 def test_statements_in_what_may_break_off_stay():
   assert first("w = make()\ntry:\n  pass\nfinally:\n  pass\nreturn 1", "w = make()") is None
+
+
+def test_sizes_of_such_parameters_are_those_of_the_attribute(tmp_path):
+  """The second layer's `n_in` is known in the call; `__init__` needs it all the same."""
+  source = (
+    SOURCE
+    + """
+    class Pair(nn.Module):
+      rng: Any = None
+      other: int = 0
+      @nn.compact
+      def __call__(self, x):
+        rng = self.rng
+        if self.other:
+          for i in range(self.other):
+            rng, key = jax.random.split(rng)
+            x = Layer(7, 7, rng=key, name=f"other{i}")(x)
+        x = Layer(x.shape[-1], 5, rng=rng)(x)
+        x = jnp.sort(jnp.concatenate([x, x, x[:, :1]], -1), -1)
+        rng, key = jax.random.split(rng)
+        return Layer(x.shape[-1], 6, rng=key)(x)
+    """
+  )
+  ported = port_and_check(tmp_path, source, "Example(Pair(jax.random.PRNGKey(0)), (x(2, 4),))")
+  layer, pair = ported.text.split("class Layer")[1].split("class Pair(")
+  call = layer.split("def __call__")[1]
+  assert "get_weight" not in call
+  assert "pass" not in call
+  init = pair.split("def __call__")[0]
+  assert "rng, key = jax.random.split(rng)" in init.partition("for i in range(self.other):")[2].partition("Layer")[0]
+
+
+def test_value_of_a_branch_that_never_ran_is_no_remainder(tmp_path):
+  source = (
+    SOURCE
+    + """
+    class One(nn.Module):
+      rng: Any = None
+      @nn.compact
+      def __call__(self, x):
+        return Layer(4, 5, rng=self.rng)(x)
+    """
+  )
+  ported = port_and_check(tmp_path, source, "Example(One(jax.random.PRNGKey(0)), (x(2, 4),))")
+  assert "w = params" not in ported.text.split("class Layer")[1].split("def __call__")[1]
