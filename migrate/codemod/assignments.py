@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from flax import linen as nn
+from typing import TYPE_CHECKING
 
 from migrate.codemod.accessors import accessor_store
 from migrate.codemod.closures import lambda_closure
 from migrate.codemod.compound import Loop
-from migrate.codemod.project import has_array
+from migrate.codemod.project import all_modules, has_array
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.source import names_in
 from migrate.codemod.unread_arrays import spelled
@@ -136,7 +134,7 @@ class Assignments:
         return ""
     if (
       events
-      and all(_all_modules(e.value) for e in events)
+      and all(all_modules(e.value) for e in events)
       and not isinstance(value, ast.Name | ast.Attribute | ast.Subscript)
     ):
       static = self.try_static(value)
@@ -391,13 +389,3 @@ class Assignments:
 def _operator(node: ast.AugAssign) -> str:
   return {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
           ast.MatMult: "@", ast.BitOr: "|", ast.BitAnd: "&"}.get(type(node.op), "+")  # fmt: skip
-
-
-def _all_modules(value: Any) -> bool:
-  if isinstance(value, nn.Module):
-    return True
-  if isinstance(value, list | tuple):
-    return bool(value) and all(map(_all_modules, value))
-  if isinstance(value, dict):
-    return bool(value) and all(map(_all_modules, value.values()))
-  return False

@@ -292,3 +292,14 @@ def holds_modules(value: Any) -> bool:
   if isinstance(value, dict):
     return any(map(holds_modules, value.values()))
   return False
+
+
+def all_modules(value: Any) -> bool:
+  """Whether a value is a module, or a container of nothing else."""
+  if isinstance(value, nn.Module):
+    return True
+  if isinstance(value, list | tuple):
+    return bool(value) and all(map(all_modules, value))
+  if isinstance(value, dict):
+    return bool(value) and all(map(all_modules, value.values()))
+  return False
