@@ -98,7 +98,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       except MigrateError as error:
         if unit.untraced and info.cls not in project.reached:
           continue
-        if any([_keep_at_construction(project, info, f, residues) for f in sorted(unit.call_fields)]):
+        kept = [_keep_at_construction(project, info, f, residues) for f in sorted(unit.call_fields)]
+        if any(kept):
           continue  # it may be those that `__init__` lacks
         rewriting.findings += error.findings
         rewriting.left.append(f"{info.module}.{info.name}")
