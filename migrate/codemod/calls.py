@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.accessors import accessor_call
 from migrate.codemod.carries import free_carry
+from migrate.codemod.computed import computed_read
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.names import snake
@@ -96,6 +97,8 @@ class Calls:
     own = isinstance(node.value, ast.Name) and node.value.id == self.self_name
     if own and node.attr in self.layer_names:
       return f"self.{self.layer_names[node.attr]}"
+    if own and (computed := computed_read(self, node)) is not None:
+      return computed
     if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
       return f"({self.derived[node.attr]})"
     if own and node.attr in self.array_attributes | self.host_attributes and isinstance(node.ctx, ast.Load):

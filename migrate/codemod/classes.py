@@ -9,6 +9,7 @@ import re
 import textwrap
 
 from migrate.codemod.accessors import unread_accessor
+from migrate.codemod.computed import COMPUTED, computed_method, find_computed
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
@@ -44,11 +45,14 @@ def rewrite_class(unit: Unit) -> ClassResult:
   setup_lines = write_setup(unit, checks) if checks is not None else []
   if setup is not None:
     setup_lines += unit.source.comments_above(setup) if checks is not None else []
+    unit.computed = find_computed(unit, setup)
     setup_lines += write_setup(unit, setup)
   compact = info.compact_methods()
   order = [n for n in info.methods if n not in CONSTRUCTION]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
+  if unit.computed is not None:
+    texts[COMPUTED] = computed_method(unit)
   order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
   for name in order:
     factory = unit.factory_at(info.methods[name], info.source)
@@ -249,6 +253,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   skipped_first = True
   body = list(node.body)
   opening = init_text(unit, setup, init, sizes, inherited, indent) if needs_init else ""
+  opening += f"\n{texts[COMPUTED]}" if COMPUTED in texts else ""
   first_method = next((s for s in body if isinstance(s, ast.FunctionDef)), None)
   own = sorted((info.methods[n] for n in CONSTRUCTION if n in info.methods), key=lambda m: m.lineno)
   anchor = own[0] if own else first_method

@@ -112,8 +112,23 @@ def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], 
   given = ["self.name = name"] if "name" in unit.hoists else []
   given += ["self.rngs = rngs.fork()"] if unit.needs_rngs else []
   given += [f"self.{f.attr} = {f.mutable}  # {f.set_by}" for f in unit.flags.values()]
-  lines = [*lines, *given, *setup, *init] or ["pass"]
+  said, setup = _docstring(setup)
+  lines = [*said, *lines, *given, *setup, *init] or ["pass"]
   return "".join(f"{indent}{unit.step}{line}\n" if line.strip() else "\n" for line in lines)
+
+
+def _docstring(setup: list[str]) -> tuple[list[str], list[str]]:
+  """What `setup` says about itself, which `__init__` says now, and the rest of its lines."""
+  try:
+    tree = ast.parse("\n".join(setup))
+  except SyntaxError:
+    return [], setup
+  if ast.get_docstring(tree, clean=False) is None or tree.body[0].lineno != 1:
+    return [], setup
+  last = tree.body[0].end_lineno or 1
+  while last < len(setup) and not setup[last].strip():
+    last += 1
+  return setup[: tree.body[0].end_lineno], setup[last:]
 
 
 def keeps_dataclass(unit: Unit) -> bool:

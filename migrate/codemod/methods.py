@@ -9,6 +9,7 @@ from typing import Any
 
 from migrate.codemod.closures import place_closures
 from migrate.codemod.compound import iterator_of
+from migrate.codemod.computed import computed_prefix
 from migrate.codemod.dead import drop_dead
 from migrate.codemod.inheritance import all_fields
 from migrate.codemod.interfaces import asks_for_nothing
@@ -33,7 +34,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   unit.assigned = Counter(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
   functions = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)}
   unit.local_names = unit.parameters | set(unit.assigned) | functions
-  unit._dims, unit.pipelines, unit.carried = {}, {}, {}
+  unit._dims, unit.pipelines, unit.carried, unit.computed_used = {}, {}, {}, set()
   # a class method or static method makes instances, not layers of this one
   unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)
@@ -45,9 +46,10 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   if unit.reads_params and node.name == "param":
     header, body = reading_header(unit, node, header), body + reading_call(unit, node)
   body = place_closures(unit, body)
-  if name_iterators := sorted(unit.method_iterators):
-    indent = unit.source.indent(node.body[0])
-    begins = "".join(f"{indent}{iterator_of(unit, a)} = iter(self.{a})\n" for a in name_iterators)
+  indent = unit.source.indent(node.body[0])
+  begins = computed_prefix(unit, node)
+  begins += "".join(f"{indent}{iterator_of(unit, a)} = iter(self.{a})\n" for a in sorted(unit.method_iterators))
+  if begins:
     first = node.body[0] if ast.get_docstring(node, clean=False) is not None and len(node.body) > 1 else None
     after = body.index("\n", len(unit.source.code(first)) + body.index(unit.source.code(first))) + 1 if first else 0
     body = body[:after] + begins + body[after:]

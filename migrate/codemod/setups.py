@@ -44,7 +44,7 @@ def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
     lead = "".join(unit.source.lines[unit.source.lead(statement) - 1 : unit.source.first_line(statement) - 1])
     if i == 0 and not lead.strip():
       lead = ""
-    text = _setup_statement(unit, statement)
+    text = None if unit.computed is not None and unit.computed.leaves(statement) else _setup_statement(unit, statement)
     if text is not None:
       inside = [c for n in _variables_of(unit, statement) for c in comments_in(unit.source, n)]
       out += lead + "".join(f"{unit.source.indent(statement)}{c}\n" for c in inside) + text
@@ -97,6 +97,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
           unit.env[name.id] = Local("static", node.value, residue=unit.residue_of(node.value))
         if isinstance(name, ast.Attribute) and isinstance(name.ctx, ast.Store):
           unit.readable.add(name.attr)
+    if unit.computed is not None and {t.id for t in targets if isinstance(t, ast.Name)} & unit.computed.unread:
+      head = ""  # the attribute has it
     return unit.own_lines(node, head + value + unit.around(node, node.value)[1])
   if isinstance(node, ast.If) and all(_is_nothing(unit, s) for s in [*node.body, *node.orelse]):
     return None
@@ -341,6 +343,7 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
   if statement is None or site is None:
     return unit.compose(value, unit.static)
   made = statement.text().partition(" = ")[2]
+  unit.parameter_attrs[value] = attr or site.attr
   if attr is None:
     unit.param_locals |= {t.id for t in targets if isinstance(t, ast.Name)}
     return f"self.{site.attr} = {made}"  # a local of setup: the attribute keeps it, the local goes on
@@ -379,7 +382,7 @@ def _setup_compound(unit: Unit, node: Any) -> str:
         unit.env.pop(name.id, None)  # a layer of another loop must not take a size from it
   text += (body.lstrip() if inline else body) or f"{source.indent(first)}pass\n"
   orelse = getattr(node, "orelse", [])
-  if orelse:
+  if orelse and not (unit.computed is not None and all(map(unit.computed.leaves, orelse))):
     end = source.offset((node.body[-1].end_lineno or 0) + 1, 0)
     first = orelse[0]
     if isinstance(first, ast.If) and source.code(first).startswith("elif"):

@@ -163,6 +163,9 @@ class Unit(
     self.todo: list[str] = []
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
+    self.computed: Any = None  # the `Computed` of `setup`
+    self.computed_used: set[str] = set()
+    self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
     self.after_setup: list[str] = []
     self.outdent = ""  # what the lines of a statement lose that `__init__` takes over
     self.size_iterators: list[str] = []
