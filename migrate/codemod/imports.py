@@ -46,6 +46,7 @@ class Names:
     defined: names that the file itself defines (classes, functions, assigned values).
     imported: names bound by an import, to the full name of what they refer to.
     problems: relative imports that lead above the top package, as text.
+    shadowed: names that were an import until the file defined them, to what they were: `class State(State)`.
   """
 
   def __init__(
@@ -71,6 +72,7 @@ class Names:
     self.defined: set[str] = set()
     self.imported: dict[str, str] = {}
     self.problems: list[str] = []
+    self.shadowed: dict[str, str] = {}
     self._aliases: dict[str, str] = {}
     self._star_names = star_names
     self._block((tree or ast.parse(source_text.lstrip("\ufeff"))).body)
@@ -185,7 +187,8 @@ class Names:
 
   def _bind(self, name: str) -> None:
     self.defined.add(name)
-    self.imported.pop(name, None)
+    if name in self.imported:
+      self.shadowed[name] = self.imported.pop(name)
     self._aliases.pop(name, None)
 
 

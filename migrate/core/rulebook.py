@@ -243,7 +243,8 @@ RULES = (
   ),
   RulePage(
     "L2N408", "what was written does not parse", "error",
-    "A fault of linen2nnx: the new text of a file was no Python. Everything that is trained together stays as it was.",
+    "A fault of linen2nnx: the new text of a file was no Python, or reading the program failed. Everything that is trained together "
+    "stays as it was.",
     "Report it with the file.",
   ),
   RulePage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -161,7 +162,7 @@ def codemod(
     findings += made.findings
   findings += _waiting(about, linen, ported, ignored)
   if ported:
-    from migrate.codemod.training.reader import rewrite_training
+    from migrate.codemod.training.reader import Rewritten, rewrite_training
 
     say("training code")
     callers = importing(scans, about)
@@ -170,7 +171,13 @@ def codemod(
     more = [s for found in tests.values() for s, _ in found]
     program = [(s.path, s.module, texts.get(s.path, s.text or "")) for s in about]
     program += [(s.path, s.module, s.text or "") for s in more]
-    done = rewrite_training(program, ported, ignored, _skips(about))
+    try:
+      done = rewrite_training(program, ported, ignored, _skips(about))
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+      if os.environ.get("LINEN2NNX_DEBUG"):
+        raise
+      said = f"training code left as it was: reading it failed ({type(error).__name__}: {error})"
+      done = Rewritten(findings=[Finding(program[0][0], said, "", "report this as a fault of linen2nnx", "error", "L2N408")])  # fmt: skip
     paths_of = {s.module: s.path for s in about}
     texts |= {paths_of[m]: t for m, t in done.texts.items() if m in paths_of}
     findings += done.findings

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+from flax import linen as nn
+
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scan import module_name
@@ -113,7 +116,20 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
     frozenset(collections) if collections is not None else None,
     any({"scan", "vmap"} & r.templates for r in results.values()),
     _flags(result, results, project),
+    collections == {"params"} and not _draws(result, project),
   )
+
+
+def _draws(result: ClassResult, project: Project) -> bool:
+  """Whether the model may hold more than parameters: RNG streams, arrays in its fields or made in `setup`."""
+  modules = [c.module for f in project.examples if type(f.example.module) is result.info.cls for c in f.calls]
+  if any(hasattr(m, "dropout_rate") or hasattr(m, "rng_collection") or isinstance(m, (nn.RNNCellBase, nn.Dropout)) for m in modules):  # fmt: skip
+    return True
+  values = [v for m in modules for n, v in vars(m).items() if n not in ("parent", "scope", "_state")]
+  if any(hasattr(leaf, "dtype") for v in values for leaf in jax.tree.leaves(v)):
+    return True
+  asks = ("make_rng", "Dropout", "RNN", "Cell", "def setup")
+  return any(a in Path(p).read_text() for p in project.modules for a in asks)
 
 
 def _flags(

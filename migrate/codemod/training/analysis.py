@@ -26,6 +26,7 @@ class Analysis:
     optimized: models whose optimizers it makes and returns.
     changed: models that it updates.
     pending: models whose changed statistics it returns.
+    closed: models of its arguments that it meets in the scopes around it, too.
     done: whether it was read to its end.
   """
 
@@ -40,6 +41,7 @@ class Analysis:
   optimized: set[Token] = dataclasses.field(default_factory=set)
   changed: set[Token] = dataclasses.field(default_factory=set)
   pending: set[Token] = dataclasses.field(default_factory=set)
+  closed: set[Token] = dataclasses.field(default_factory=set)
   done: bool = False
 
 
@@ -54,8 +56,29 @@ class Known:
     streams: construction of a module -> RNG streams that its calls are given.
     optimizing: functions that use the optimizer of a training state; None before the first reading.
     copies: statements that give parameters a second name, which is used after an update.
+    several: construction of a module of which several models are made.
   """
 
   streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
   optimizing: set[Place] | None = None
   copies: set[Place] = dataclasses.field(default_factory=set)
+  several: set[Place] = dataclasses.field(default_factory=set)
+
+
+WHAT = {
+  "Train": "the training state",
+  "Part": "parameters or statistics",
+  "Variables": "the variables",
+  "Changed": "what the call changed",
+  "Recipe": "a module",
+  "Apply": "a bound method of a module",
+  "OptState": "optimizer state",
+}
+
+
+def derived_names(holder: str, what: str) -> list[str]:
+  """`g_state` gives `g_model`."""
+  for word in ("train_state", "opt_state", "state", "params", "variables", "apply_fn"):
+    if word in holder:
+      return [holder.replace(word, what).strip("_") or what]
+  return [what]

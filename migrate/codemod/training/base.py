@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.codemod.remarks import layout_call
-from migrate.codemod.training.analysis import Analysis, Known, Place, Result
+from migrate.codemod.training.analysis import WHAT, Analysis, Known, Place, Result, derived_names
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
   Apply,
@@ -50,6 +50,8 @@ class Base:
     self.optimized_in: dict[Scope, set[Token]] = {}  # where a model that may come from outside gets its optimizer
     self.made_in: dict[ast.Call, tuple[Scope, ast.stmt | None]] = {}
     self.partial: set[ast.Call] = set()
+    self.inits: dict[ast.Call, Token] = {}  # call of init -> the model that it makes
+    self.several: set[Place] = set(known.several)
     self.findings: list[tuple[Any, Finding]] = []
     self.links: dict[Any, Any] = {}
     self.touched: set[Any] = set()
@@ -158,6 +160,8 @@ class Base:
       if token in scope.models:
         return scope.models[token]
       if token in scope.given or token in self.created.get(scope, ()):
+        if token.first is not None:
+          self.several.add(self.place(self.made_in[token.made][0].file, token.made))
         scope.models[token] = self.choose(scope, token, "model")
         return scope.models[token]
     raise self.left(node, "a model that is no argument of this function", "give it as an argument")
@@ -180,8 +184,14 @@ class Base:
     holders = [
       n for n, v in scope.values.items() if isinstance(v, Held) and v.token is token and not isinstance(v, Grads)
     ]
-    wished = [n for n in holders if type(scope.values[n]).__name__ == "Recipe"] if what == "model" else []
-    wished += [what] if not holders else [w for h in holders for w in _derived(h, what)]
+    alone = self.place(self.made_in[token.made][0].file, token.made) not in self.known.several
+    recipes = [n for n in holders if type(scope.values[n]).__name__ == "Recipe"] if what == "model" else []
+    holders = [n for n in holders if alone or n not in recipes]
+    target = self.statement.targets[0] if isinstance(self.statement, ast.Assign) and not holders else None
+    holders += [target.id] if isinstance(target, ast.Name) and scope is self.scope else []
+    wished = recipes if alone else []
+    derived = [w for h in holders for w in derived_names(h, what)]
+    wished += [what] if not holders else sorted(derived, key=lambda w: w == what)
     short = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}[what]
     wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
     taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}
@@ -203,6 +213,15 @@ class Base:
     return False
 
   # ---- text
+
+  def copied(self, token: Token, node: ast.AST) -> str:
+    """A tree of the model's parameters as they are now, which no update of the model changes."""
+    numpy = next((n for n, f in self.file.names.imported.items() if f == "jax.numpy"), "jnp")
+    jax = next((n for n, f in self.file.names.imported.items() if f == "jax"), "jax")
+    for name, statement in ((numpy, "import jax.numpy as jnp"), (jax, "import jax")):
+      if name not in self.file.names.imported:
+        self.file.need(self.statement or node, statement)
+    return f"{jax}.tree.map({numpy}.copy, {self.nnx()}.state({self.model(token, node)}, nnx.Param))"
 
   def call_text(self, node: ast.Call, function: str, arguments: list[str]) -> str:
     """A call in the place of another, laid out as that was."""
@@ -242,7 +261,7 @@ class Base:
       raise self.left(node, f"`{ast.unparse(node)[:60]}` is given to `{self.devices}`", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if special(value):
       what = type(next(v for v in [value] if True)).__name__
-      raise self.left(node, f"`{ast.unparse(node)[:60]}` ({_WHAT.get(what, 'part of a model')}) goes where it can't be followed",
+      raise self.left(node, f"`{ast.unparse(node)[:60]}` ({WHAT.get(what, 'part of a model')}) goes where it can't be followed",
                       "rewrite this use by hand, or take it out of the training code")  # fmt: skip
 
   def call_function(self, function: Any, node: ast.Call) -> Result:
@@ -332,6 +351,10 @@ class Base:
     """A method of a checkpointer."""
     raise NotImplementedError
 
+  def same_init(self, one: Token, other: Token) -> bool:
+    """Whether two models of a statement are made alike."""
+    raise NotImplementedError
+
   def handed_on(self, function: Function) -> Apply | None:
     """`model.init` where a function does no more than to hand its arguments on to it."""
     raise NotImplementedError
@@ -359,22 +382,3 @@ class Base:
   def block(self, body: list[ast.stmt]) -> bool:
     """Reads statements; whether the end is reached."""
     raise NotImplementedError
-
-
-_WHAT = {
-  "Train": "the training state",
-  "Part": "parameters or statistics",
-  "Variables": "the variables",
-  "Changed": "what the call changed",
-  "Recipe": "a module",
-  "Apply": "a bound method of a module",
-  "OptState": "optimizer state",
-}
-
-
-def _derived(holder: str, what: str) -> list[str]:
-  """`g_state` gives `g_model`."""
-  for word in ("train_state", "state", "params", "variables", "apply_fn", "opt_state"):
-    if word in holder:
-      return [holder.replace(word, what).strip("_") or what]
-  return [what]

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 
 from migrate.codemod.training.base import Base, Result
-from migrate.codemod.training.values import PLAIN, PLAINLY, Plain, Restoring, Token, Train, Value, special
+from migrate.codemod.training.values import (
+  PLAIN,
+  PLAINLY,
+  Live,
+  Part,
+  Plain,
+  Restoring,
+  Token,
+  Train,
+  Tree,
+  Value,
+  Variables,
+  special,
+)
+
+KINDS = {"params": "Param", "batch_stats": "BatchStat"}
 
 SAVE = {"flax.training.checkpoints.save_checkpoint", "flax.training.checkpoints.save_checkpoint_multiprocess"}
 RESTORE = {"flax.training.checkpoints.restore_checkpoint"}
 ORBAX = "orbax.checkpoint."
+WRITES = {"flax.serialization.to_bytes", "flax.serialization.to_state_dict"}
+READS = {"flax.serialization.from_bytes", "flax.serialization.from_state_dict"}
 
 
 class Checkpoints(Base):
@@ -23,6 +41,8 @@ class Checkpoints(Base):
       return PLAIN, PLAINLY
     if full in RESTORE:
       return self._restored(node)
+    if full in WRITES | READS and len(node.args) == (1 if full in WRITES else 2) and not node.keywords:
+      return self._serialized(node, full in READS)
     if full.startswith(ORBAX) and full.rpartition(".")[2].endswith("Restore"):
       held = self._saved(node)
       if held is None:
@@ -64,6 +84,47 @@ class Checkpoints(Base):
       elif special(value):
         self.plain(argument)
     return found
+
+  def _serialized(self, node: ast.Call, reads: bool) -> Result | None:
+    """Variables or a training state as bytes: those of the model take their place."""
+    value, form = self.eval(node.args[0])
+    for argument in node.args[1:]:
+      self.plain(argument)
+    nnx = self.nnx()
+    if isinstance(value, Tree) or (isinstance(value, Live) and value.tree):
+      text = f"{nnx}.to_pure_dict({self.file.text(node.args[0])})"
+      self.file.replace(node.args[0], text)
+      if reads:
+        self.file.replace(node, f"{nnx}.State({self.file.text(node)})")
+      return (Tree(value.token, whole=value.whole) if reads else PLAIN), PLAINLY
+    if not isinstance(value, (Part, Variables, Train)) or getattr(value, "inner", False):
+      return None
+    if form is not None:
+      raise self.left(node.args[0], "variables made where they are written or read", "give them a name first")
+    if value.token in self.pending:
+      raise self.left(node, "a checkpoint without the statistics that a call changed", "put them into the state first", "L2N404")  # fmt: skip
+    model = self.model(value.token, node)
+    if isinstance(value, Train):
+      raise self.left(node, "a training state written as bytes", "write its parameters and opt_state one by one, or use Orbax")  # fmt: skip
+    kind = self.kind(value, node)
+    text = f"{nnx}.to_pure_dict({nnx}.state({model}, {kind}))"
+    self.file.replace(node.args[0], text)
+    self.note(node, "what is written and read here has the names of the NNX model now", "convert older files with linen2nnx convert", "L2N413", "eye")  # fmt: skip
+    if not reads:
+      return PLAIN, PLAINLY
+    self.put_before(node, f"{nnx}.update({model}, {self.file.text(node)})")
+    new = self.advance(value.token)
+    return dataclasses.replace(value, epoch=new), None
+
+  def kind(self, value: Part | Variables, node: ast.AST) -> str:
+    """The filter of what variables hold."""
+    whole = isinstance(value, Variables) or value.whole
+    if whole and value.token.cls.collections != {"params"}:
+      return f"{self.nnx()}.Not({self.nnx()}.RngState)"
+    name = "params" if isinstance(value, Variables) else value.collection
+    if name not in KINDS:
+      raise self.left(node, f"the collection {name!r} by itself", "write or read all variables")
+    return f"{self.nnx()}.{KINDS[name]}"
 
   def state_text(self, token: Token, node: ast.AST) -> str:
     """The tree that a checkpoint holds, as `linen2nnx convert` writes it too."""

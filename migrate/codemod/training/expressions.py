@@ -34,6 +34,7 @@ from migrate.codemod.training.values import (
   lower,
   made,
   special,
+  tokens,
 )
 from migrate.codemod.training.wraps import constant
 
@@ -79,6 +80,10 @@ class Expressions(Base):
     """What a variable holds, if that may be used."""
     if value is None:
       return PLAIN, PLAINLY
+    for scope in self.scope.chain() if isinstance(node, ast.Name) and not isinstance(value, (Recipe, Apply)) else ():
+      if node.id in scope.values:
+        break
+      scope.closed |= {t for t in tokens(value) if t in scope.given}
     if isinstance(value, Mixed) or not self.current(value):
       for scope in self.scope.chain():
         if (scope.node, ast.unparse(node)) in self.second:
@@ -190,7 +195,7 @@ class Expressions(Base):
       return value, PLAINLY
     kept = []
     for element, (_, form) in zip(node.elts, found, strict=True):
-      if form == EFFECT or made(form):
+      if form == EFFECT or made(form) or (form is not None and form[0] == "elements"):
         kept = None
         break
       if form is not None:

@@ -190,18 +190,22 @@ class Functions(Parameters):
         raise self.left(node, f"{_name(function)} is called with other kinds of arguments elsewhere",
                         "call it in one way, or write two functions")  # fmt: skip
       top = function.unit.owner(function.node) is function.node
+      table = dict(zip(known.tokens, order, strict=True))
+      if not top and any(t is not o and t in known.closed for t, o in table.items()):
+        raise self.left(node, f"{_name(function)}, which speaks of one model by itself, is given another", "give it all that it uses")  # fmt: skip
       if top:
-        table = dict(zip(known.tokens, order, strict=True))
         for token in known.fresh:
           table[token] = dataclasses.replace(token, names=[])
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
           new.fields |= old.fields
           new.streams |= old.streams
-        self.pending |= {table.get(t, t) for t in known.pending}
-        for token in known.changed:
-          self.advance(table.get(token, token))
-        return known, table
+      self.pending |= {table.get(t, t) for t in known.pending}
+      for token in known.changed:
+        self.advance(table.get(token, token))
+      if function.bound is not None:
+        self.refresh(function.bound)
+      return known, table
     analysis = Analysis(signature, order, given)
     self.analysed[function.node] = analysis
     self._read(function, analysis, inner)
@@ -247,6 +251,7 @@ class Functions(Parameters):
     finally:
       analysis.fresh = {t for t in tokens(analysis.value) if t in self.created.get(scope, ())}
       analysis.optimized = {t for t in tokens(analysis.value) if t in self.optimized_in.get(scope, ())}
+      analysis.closed = scope.closed
       analysis.changed = {t for t in self.epochs if self.epochs[t] != before.get(t, 0)}
       analysis.pending = self.pending - saved[4]
       analysis.done = True

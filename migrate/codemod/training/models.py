@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from typing import Any
 
 from migrate.codemod.training.base import Analysis, Result
@@ -76,13 +77,30 @@ class Models(Constructions):
   # ---- init
 
   def _init(self, node: ast.Call, token: Token) -> Result:
-    if token.initialised:
-      raise self.left(node, "a second init of the same module", "make another module")
+    token = self._initialising(node, token)
     if not node.args or any(isinstance(a, ast.Starred) for a in node.args[:1]):
       raise self.left(node, "init without a key that can be told", "give the key first")
     self._plain_arguments(node)
     self.file.replace(node, self._constructed(node, token))
     return self._made(node, token), ("model", token)
+
+  def _initialising(self, node: ast.Call, token: Token) -> Token:
+    """The model that an init makes: the module's own at the first, another one of the same kind after that."""
+    if node in self.inits and self.inits[node].made is token.made:
+      found = self.inits[node]
+      if found.initialised:
+        self.advance(found)
+      return found
+    if token.initialised:
+      token = dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}, first=token)
+    self.inits[node] = token
+    return token
+
+  def same_init(self, one: Token, other: Token) -> bool:
+    """Whether two models of a statement are made alike, from the same key."""
+    calls = [c for t in (one, other) for c, made in self.inits.items() if made is t]
+    alike = len(calls) == 2 and one.made is other.made and ast.dump(calls[0]) == ast.dump(calls[1])
+    return alike and not any(isinstance(n, ast.Call) for n in ast.walk(calls[0].args[0]))
 
   def _constructed(self, node: ast.Call, token: Token) -> str:
     """The text that makes the model."""
@@ -276,7 +294,8 @@ class Models(Constructions):
         value = self.file.text(keyword.value)
         texts.append(f"{keyword.arg}={value}" if keyword.arg else f"**{value}")
     nnx, model = self.nnx(), self.model(held, node)
-    other = f"{nnx}.merge({nnx}.graphdef({model}), {variables.text}, {nnx}.state({model}, {nnx}.Not({nnx}.Param)))"
+    rest = "" if held.cls.pure else f", {nnx}.state({model}, {nnx}.Not({nnx}.Param))"
+    other = f"{nnx}.merge({nnx}.graphdef({model}), {variables.text}{rest})"
     self.file.replace(node, self.call_text(node, f"{other}.{method}" if method else other, texts))
     return PLAIN, PLAINLY
 

@@ -79,6 +79,7 @@ class Scope:
     given: models that it was given, and which it need not return.
     inner: models whose parameters it is differentiated by.
     wrapped: whether a transform is around the function.
+    closed: models that it was given and that it meets in the scopes around it, too.
   """
 
   file: File
@@ -92,6 +93,7 @@ class Scope:
   returned: list[tuple[ast.Return | None, Value]] = dataclasses.field(default_factory=list)
   locals: set[str] = dataclasses.field(default_factory=set)
   wrapped: bool = False
+  closed: set[Token] = dataclasses.field(default_factory=set)
 
   def chain(self) -> Iterator[Scope]:
     """This scope and those around it."""
@@ -143,6 +145,13 @@ class Program:
     file = self.files.get(module)
     return (file, file.classes[name]) if file is not None and name in file.classes else None
 
+  def base(self, file: File, node: ast.ClassDef, base: ast.expr) -> str | None:
+    """The full name of a class's base; of `class State(State)` it is what was imported."""
+    if isinstance(base, ast.Name) and base.id == node.name:
+      found = file.names.shadowed.get(node.name)
+      return follow(found, self._names) if found else None
+    return self.full(file.scope, base)
+
   def train_state(self, full: str | None) -> list[str] | None:
     """Names of the fields that a TrainState class adds to Flax's; None where it is no TrainState."""
     if full == TRAIN_STATE:
@@ -152,7 +161,7 @@ class Program:
       return None
     file, node = found
     for base in node.bases:
-      added = self.train_state(self.full(file.scope, base))
+      added = self.train_state(self.base(file, node, base))
       if added is not None:
         return added + [_field(s) for s in node.body if not _is_docstring(s)]
     return None

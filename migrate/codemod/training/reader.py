@@ -104,6 +104,7 @@ def rewrite_training(
       {reader.place(reader.made_in[m][0].file, m): s for m, s in reader.streams.items()},
       {reader.place(f, n) for f, n in reader.functions() if n in reader.optimizing},
       set(reader.copies),
+      set(reader.several),
     )
     if found == known:
       break

@@ -11,6 +11,7 @@ from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
   PLAINLY,
+  Apply,
   Changed,
   Form,
   Function,
@@ -148,8 +149,7 @@ class Statements(Branches):
       if value.collection == "params" and not value.inner and form is None:
         self.second[self.scope.node, target.id] = place
         if place in self.known.copies:
-          text = f"jax.tree.map(jnp.copy, {self.nnx()}.state({self.model(value.token, node)}, nnx.Param))"
-          self.file.replace(source, text)
+          self.file.replace(source, self.copied(value.token, node))
           self.scope.values[target.id] = Tree(value.token, whole=value.whole)
           return
     self._bind(target, value)
@@ -206,10 +206,19 @@ class Statements(Branches):
         self._bind(element, item)
     elif isinstance(target, ast.Attribute) and self._self(target) is not None:
       self.keep(self._self(target), target, value)  # pyright: ignore
+    elif isinstance(target, ast.Attribute) and self._same_call(target, value):
+      return  # `model.apply = jax.jit(model.apply)`
     elif special(value):
       raise self.left(target, f"part of a model kept in `{ast.unparse(target)}`", "keep it in a variable")
     else:
       self.bind_plain(target, value)
+
+  def _same_call(self, target: ast.Attribute, value: Value) -> bool:
+    """Whether a module's method is put in the place of the same method."""
+    if not isinstance(value, Apply) or target.attr != value.method:
+      return False
+    module, _ = self.eval(target.value)
+    return isinstance(module, Recipe) and module.token is value.token
 
   def _self(self, target: ast.Attribute) -> Self | None:
     """The object that an attribute is of, where its methods are being read."""
@@ -262,8 +271,15 @@ class Statements(Branches):
     first, last = source.offset(source.first_line(statement), 0), source.offset(statement.end_lineno or 0, 0)
     last += len(source.line(statement.end_lineno or 0).encode())
     alone = not source.data[first:start].strip() and not source.data[end:last].strip()
+    if alone and self._begins(source.data[:first]) and not source.data[last : source.data.find(b"\n", last)].strip():
+      last = source.data.find(b"\n", last) + 1 or last  # of two empty lines one
     file.erased.add(span)
     file.replace_span(statement, *((first, last) if alone else (start, end)), "" if alone else "pass")
+
+  def _begins(self, before: bytes) -> bool:
+    """Whether an empty line, or the head of a block, comes before."""
+    line = before.rstrip(b" ").rpartition(b"\n")[0].rpartition(b"\n")[2] if before.endswith(b"\n") else b"?"
+    return not line.strip() or line.rstrip().endswith(b":")
 
   def _write_before(self, node: ast.stmt, lines: list[str]) -> None:
     indent = self.file.source.indent(node)

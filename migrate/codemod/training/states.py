@@ -12,6 +12,7 @@ from migrate.codemod.training.values import (
   PLAINLY,
   Apply,
   Changed,
+  Form,
   Grads,
   Held,
   Live,
@@ -36,7 +37,7 @@ class States(Base):
     added = self.program.train_state(cls) or []
     held: Part | None = None
     tx: ast.expr | None = None
-    more: dict[str, tuple[ast.expr, Value]] = {}
+    more: dict[str, tuple[ast.expr, Value, Form]] = {}
     kept: set[str] = set()
     for keyword in node.keywords:
       value, form = self.eval(keyword.value)
@@ -54,7 +55,7 @@ class States(Base):
       elif isinstance(value, Part) and value.collection == keyword.arg:
         kept.add(value.collection)
       elif keyword.arg in added and (not special(value) or (isinstance(value, Part) and value.collection == "params")):
-        more[keyword.arg] = keyword.value, value
+        more[keyword.arg] = keyword.value, value, form
       else:
         raise self.left(node, f"`{keyword.arg}` in a training state", "keep it in a variable of its own", "L2N405")
     if node.args or held is None or tx is None:
@@ -73,16 +74,18 @@ class States(Base):
     if fields:
       self._rewrite_class(node, cls, fields, kept)
       maker = self.file.source.code(node.func).removesuffix(".create")
-    self.file.replace(node, f"{maker}({', '.join(options)}, wrt=nnx.Param)")
+    self.file.replace(node, self.call_text(node, maker, [*options, "wrt=nnx.Param"]))
     return Train(token, self.epoch(token), held.whole), ("optimizer", token)
 
-  def _field(self, token: Token, node: ast.expr, value: Value) -> str:
-    """What a field holds at first: parameters as they are now, or what was given."""
+  def _field(self, token: Token, node: ast.expr, value: Value, form: Form = None) -> str:
+    """What a field holds at first: parameters as they are now, those of an init of its own, or what was given."""
     if not isinstance(value, Part):
       return self.file.text(node)
-    if value.token is not token:
+    if form == ("model", value.token) and not self.same_init(token, value.token):
+      return f"{self.nnx()}.state({self.file.text(node)}, nnx.Param)"
+    if value.token is not token and form is None:
       raise self.left(node, "parameters of another model in a training state", "keep them in a variable of their own", "L2N405")  # fmt: skip
-    return f"jax.tree.map(jnp.copy, {self.nnx()}.state({self.model(token, node)}, nnx.Param))"
+    return self.copied(token, node)
 
   def _rewrite_class(self, node: ast.Call, full: str, fields: list[str], kept: set[str]) -> None:
     """A TrainState with more fields becomes an Optimizer with them."""
@@ -94,7 +97,7 @@ class States(Base):
     if found is None or known != fields:
       raise self.left(node, "a training state whose fields are collections here and something else there", "write two classes", "L2N405")  # fmt: skip
     file, cls = found
-    if len(cls.bases) != 1 or self.program.full(file.scope, cls.bases[0]) != TRAIN_STATE or cls.decorator_list or cls.keywords:  # fmt: skip
+    if len(cls.bases) != 1 or self.program.base(file, cls, cls.bases[0]) != TRAIN_STATE or cls.decorator_list or cls.keywords:  # fmt: skip
       raise self.left(node, "a training state of a class with other bases or decorators", "derive it from TrainState alone", "L2N405")  # fmt: skip
     lines, heads = [], []
     for statement in cls.body:

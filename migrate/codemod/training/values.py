@@ -25,6 +25,7 @@ class ModelClass:
     stacked: whether RNG streams may be stacked in it, one for each layer of a scan.
     flags: attributes that say whether a collection may change -> (the collection, the value where it may); None where
       setting them would change layers that keep a mode of their own.
+    pure: whether it certainly has nothing but parameters, no RNG streams either.
   """
 
   full: str
@@ -36,6 +37,7 @@ class ModelClass:
   collections: frozenset[str] | None = None
   stacked: bool = False
   flags: Mapping[str, tuple[str, bool]] | None = dataclasses.field(default_factory=dict)
+  pure: bool = False
 
 
 @dataclasses.dataclass(eq=False)
@@ -50,6 +52,7 @@ class Token:
     names: names that hold it, in order, for naming the model.
     streams: RNG streams that calls of the model are given.
     fields: what else its training state has; True for a tree like the parameters.
+    first: the model that the module was initialised as before, where this is another one.
   """
 
   cls: ModelClass
@@ -60,6 +63,7 @@ class Token:
   initialised: bool = False
   optimized: bool = False
   fields: dict[str, bool] = dataclasses.field(default_factory=dict)
+  first: Token | None = None
 
 
 class Value:
@@ -323,6 +327,6 @@ def made(form: Form) -> set[Any]:
   """Models and optimizers that an expression makes, as `lower` asks for them."""
   if form is None or form in (PLAINLY, EFFECT):
     return set()
-  if form[0] == "tuple":
+  if form[0] in ("tuple", "elements"):
     return set().union(*map(made, form[1]))
   return {form[1] if form[0] == "model" else form}
