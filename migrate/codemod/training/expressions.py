@@ -81,7 +81,7 @@ class Expressions(Base):
     if value is None:
       return PLAIN, PLAINLY
     for scope in self.scope.chain() if isinstance(node, ast.Name) and not isinstance(value, (Recipe, Apply)) else ():
-      if node.id in scope.values:
+      if ast.unparse(node) in scope.values:
         break
       scope.closed |= {t for t in tokens(value) if t in scope.given}
     if isinstance(value, Mixed) or not self.current(value):
