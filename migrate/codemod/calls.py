@@ -277,8 +277,8 @@ class Calls:
       found = list({id(e.value): e.value for e in events}.values())
       self._settle_attribute(node, found)
       return found
-    untraced = self._site_called(node) if not events and self.untraced else None
-    if untraced is not None:
+    untraced = self._site_called(node) if not events else None
+    if untraced is not None and (self.untraced or (not untraced.made and untraced in self.setup_sites)):
       self.learn(untraced, node)
     if isinstance(node.func, ast.Attribute):
       owners = self.events(node.func.value)

@@ -319,7 +319,7 @@ def _class_rules(
       for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
         source = (site.collection, *_scope(fact, theirs.path), name)
         attribute = site.attr.split(".")  # that of a layer, where the parameter is the layer's
-        target = (*mine.path, *attribute, index) if site.looped else (*mine.path, *attribute)
+        target = (*mine.path, *attribute, site.first + index) if site.looped else (*mine.path, *attribute)
         for full in sorted(v for v in variables if v[: len(source)] == source):
           if full not in named:
             named.add(full)

@@ -28,7 +28,13 @@ class RecentSizes:
     for other, text in reversed(self.produced) if site.made else ():
       if other is not site and len(other.made) == len(site.made) and self.readable_at(site, text):
         sizes = [self.project.output_features(m) for _, _, m in other.made]
-        if sizes == values and self._same_round(site, other, text) and self._still_named(site, other, text):
+        owners = [[self.owner_key(a) for a, _, _ in s.made] for s in (site, other)]
+        if (
+          sizes == values
+          and owners[0] == owners[1]
+          and self._same_round(site, other, text)
+          and self._still_named(site, other, text)
+        ):
           return text
     return None
 

@@ -113,3 +113,15 @@ def guard_setup(lines: list[str], optional: set[str], step: str) -> list[str]:
     inside = [f"{step}{line}" if line.strip() else line for line in found[first:last]]
     found[first:last] = [f"if {missing[0]} is not None:", *inside]
   return found
+
+
+def places_in(unit: Unit, value: ast.expr) -> list[int]:
+  """For each variable in a tuple or list that is written out, where it stands there."""
+  items = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+  services = (f"{unit.self_name}.param", f"{unit.self_name}.variable")
+  return [
+    i
+    for i, item in enumerate(items)
+    for n in ast.walk(item)
+    if isinstance(n, ast.Call) and unit.source.code(n.func) in services
+  ]

@@ -16,6 +16,7 @@ from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
+from migrate.codemod.setup_lists import places_in
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
 
@@ -172,9 +173,11 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   text = unit.static(value)
   if own and unit.setup_sites and unit.setup_sites[-1].node is value:
     unit.setup_sites[-1].attr = own[0].attr
-  for site in unit.open_variables:
+  places = places_in(unit, value)
+  for i, site in enumerate(unit.open_variables):
     if own:  # variables inside a container take its name
       site.attr, site.looped = own[0].attr, True
+      site.first = places[i] if len(places) == len(unit.open_variables) else 0
   unit.open_variables.clear()
   shared = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & unit.param_locals
   if own and ("nnx.Param(" in text or shared) and isinstance(value, ast.List | ast.ListComp | ast.Tuple):

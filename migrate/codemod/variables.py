@@ -39,12 +39,14 @@ class VariableSite:
     collection: Linen's collection.
     names: path and trace of the owner -> Linen names in order of creation.
     looped: whether the attribute is a list.
+    first: where in the list the first one is.
   """
 
   attr: str
   collection: str
   names: dict[tuple[int, tuple[str, ...]], list[str]]
   looped: bool
+  first: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

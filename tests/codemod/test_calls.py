@@ -198,3 +198,24 @@ def test_calls_of_other_objects_are_left_alone(tmp_path):
 """
   source = f"class Model(nn.Module):\n  @nn.compact\n  def __call__(self, x):\n{body}    return nn.Dense(3)(y)\n"
   assert body in rewrite(tmp_path, source, "Model(), x(2, 5)").text
+
+
+def test_layers_of_setup_in_a_branch_that_no_example_takes_are_told_their_sizes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      normed: bool = False
+
+      def setup(self):
+        self.dense = nn.Dense(4)
+        if self.normed:
+          self.norm = nn.LayerNorm()
+
+      def __call__(self, x):
+        y = x
+        if self.normed:
+          y = self.norm(y)
+        return self.dense(y)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(normed=True), x(2, 5)"])
+  assert "self.norm = nnx.LayerNorm(in_features, rngs=rngs)" in ported.text
+  assert ported.hoisted == []

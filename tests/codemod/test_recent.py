@@ -45,3 +45,24 @@ def test_the_size_of_a_parameter_that_its_initial_value_sets_is_asked_of_it(tmp_
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 6, 5)")
   assert "nnx.Linear(self.where.shape[-1], in_features, rngs=rngs)" in ported.text
+
+
+def test_what_another_branch_of_a_function_made_tells_nothing(tmp_path):
+  source = """
+    def shrink(kind, features):
+      if kind == "norm":
+        return nn.Sequential([nn.LayerNorm(), nn.relu, nn.Conv(features, (3, 3))])
+      return nn.Sequential([nn.Conv(features, (3, 3)), nn.relu])
+
+    class Model(nn.Module):
+      kinds: Sequence[str] = ("norm", "plain")
+      widths: Sequence[int] = (4, 6)
+
+      @nn.compact
+      def __call__(self, x):
+        for kind, width in zip(self.kinds, self.widths):
+          x = shrink(kind, width)(x)
+        return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 4, 3)", "Model(widths=(5, 7)), x(2, 4, 4, 2)")
+  assert "nnx.Conv(features, features" not in ported.text

@@ -116,3 +116,20 @@ def test_lists_that_a_loop_makes_take_their_sizes_one_by_one(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 7)")
   assert ported.hoisted == ["stages_in_features"]
+
+
+def test_parameters_of_a_tuple_keep_their_places(tmp_path):
+  source = """
+    class Model(nn.Module):
+      n: int
+
+      def setup(self):
+        a, b = jnp.linspace(0.0, 1.0, self.n), jnp.ones(2 * self.n)
+        self.pair = (self.param("a", lambda key: a), self.param("b", lambda key: b))
+
+      def __call__(self, x):
+        a, b = self.pair
+        return x * a + b.sum()
+  """
+  ported = port_and_check(tmp_path, source, "Model(3), x(2, 3)")
+  assert ported.moves == {"params/a": "pair/0", "params/b": "pair/1"}
