@@ -27,6 +27,7 @@ class Analysis:
     changed: models that it updates.
     pending: models whose changed statistics it returns.
     closed: models of its arguments that it meets in the scopes around it, too.
+    modules: modules without variables that it makes and returns.
     done: whether it was read to its end.
   """
 
@@ -42,6 +43,7 @@ class Analysis:
   changed: set[Token] = dataclasses.field(default_factory=set)
   pending: set[Token] = dataclasses.field(default_factory=set)
   closed: set[Token] = dataclasses.field(default_factory=set)
+  modules: set[Token] = dataclasses.field(default_factory=set)
   done: bool = False
 
 

@@ -51,6 +51,8 @@ class Base:
     self.made_in: dict[ast.Call, tuple[Scope, ast.stmt | None]] = {}
     self.partial: set[ast.Call] = set()
     self.inits: dict[ast.Call, Token] = {}  # call of init -> the model that it makes
+    self.arguments: dict[Any, Any] = {}  # argument of a function -> what its calls give
+    self.relied: set[Any] = set()  # those of them by which modules were found to be alike
     self.several: set[Place] = set(known.several)
     self.findings: list[tuple[Any, Finding]] = []
     self.links: dict[Any, Any] = {}
@@ -349,6 +351,10 @@ class Base:
 
   def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
     """A method of a checkpointer."""
+    raise NotImplementedError
+
+  def apply_function(self, node: ast.Call, maker: ast.Call) -> Result:
+    """`nn.apply(f, module)(variables, ...)`."""
     raise NotImplementedError
 
   def same_init(self, one: Token, other: Token) -> bool:

@@ -31,6 +31,7 @@ from migrate.codemod.training.values import (
 
 FREEZE = {"flax.core.freeze", "flax.core.unfreeze", "flax.core.frozen_dict.freeze", "flax.core.frozen_dict.unfreeze",
           "flax.core.FrozenDict", "flax.core.frozen_dict.FrozenDict"}  # fmt: skip
+APPLY = "flax.linen.apply"
 EXAMPLES = {"migrate.Example", "migrate.example.Example"}
 TRANSFORMS = {
   "jax.jit": "jit",
@@ -79,6 +80,8 @@ class Calls(Base):
           self.file.replace(node, self.file.text(node.args[0]))
         return value, form
       return PLAIN, PLAINLY
+    if isinstance(node.func, ast.Call) and self.program.full(self.scope, node.func.func) == APPLY:
+      return self.apply_function(node, node.func)
     if full == SCAN:
       return self.scan(node)
     if full == "optax.apply_updates":

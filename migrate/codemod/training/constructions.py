@@ -6,11 +6,12 @@ import ast
 from typing import Any
 
 from migrate.codemod.source import names_in
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.base import Result
+from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.values import PLAINLY, Recipe, Token
 
 
-class Constructions(Base):
+class Constructions(Meanings):
   """`Model(...)`: it stays until `init` is met, which makes the model."""
 
   def construct(self, node: ast.Call, full: str | None) -> Result | None:
@@ -21,6 +22,7 @@ class Constructions(Base):
     for argument in [*node.args, *(k.value for k in node.keywords)]:
       self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
     token = Token(cls, node, self.here(), streams=set(self.known.streams.get(self.place(self.file, node), ())))
+    token.meaning = self.construction_meaning(node)
     self.made_in[node] = (self.scope, self.statement)
     self.touched.add(token.owner)
     return Recipe(token), PLAINLY

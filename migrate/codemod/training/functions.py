@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.base import Analysis, Result
+from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.parameters import Parameters
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
@@ -37,7 +38,7 @@ GRADS = {"jax.grad": "grad", "jax.value_and_grad": "value_and_grad"}
 PARTIAL = "functools.partial"
 
 
-class Functions(Parameters):
+class Functions(Parameters, Meanings):
   """Calls of the program's functions, and what becomes of their arguments and of what they return."""
 
   def decorated(self, function: Function) -> Function:
@@ -76,12 +77,15 @@ class Functions(Parameters):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
+    meant = self.note_arguments(function, node)
     analysis, table = self.analyse(function, given, inner, node)
     owner = function.unit.owner(function.node)
     if owner in self.masks:
       self.masks.add(self.here())
       self.link(self.here(), owner)
     value = with_token(analysis.value, table, self.epochs)
+    for token in (table.get(t, t) for t in analysis.modules):
+      token.bound = {**token.bound, **meant}
     fresh = {table.get(t, t) for t in analysis.fresh}
     self.created.setdefault(self.scope, set()).update(fresh)
     optimized = {table.get(t, t) for t in analysis.optimized}
@@ -191,6 +195,8 @@ class Functions(Parameters):
                         "call it in one way, or write two functions")  # fmt: skip
       top = function.unit.owner(function.node) is function.node
       table = dict(zip(known.tokens, order, strict=True))
+      for token in known.modules:
+        table.setdefault(token, dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}))
       if not top and any(t is not o and t in known.closed for t, o in table.items()):
         raise self.left(node, f"{_name(function)}, which speaks of one model by itself, is given another", "give it all that it uses")  # fmt: skip
       if top:
@@ -252,6 +258,8 @@ class Functions(Parameters):
       analysis.fresh = {t for t in tokens(analysis.value) if t in self.created.get(scope, ())}
       analysis.optimized = {t for t in tokens(analysis.value) if t in self.optimized_in.get(scope, ())}
       analysis.closed = scope.closed
+      mine = {v.token for v in leaves(analysis.value) if isinstance(v, (Recipe, Apply)) and not v.token.initialised}
+      analysis.modules = mine - set(analysis.tokens)
       analysis.changed = {t for t in self.epochs if self.epochs[t] != before.get(t, 0)}
       analysis.pending = self.pending - saved[4]
       analysis.done = True

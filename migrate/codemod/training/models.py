@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from typing import Any
 
 from migrate.codemod.training.base import Analysis, Result
 from migrate.codemod.training.constructions import Constructions
@@ -86,11 +85,10 @@ class Models(Constructions):
 
   def _initialising(self, node: ast.Call, token: Token) -> Token:
     """The model that an init makes: the module's own at the first, another one of the same kind after that."""
-    if node in self.inits and self.inits[node].made is token.made:
-      found = self.inits[node]
-      if found.initialised:
-        self.advance(found)
-      return found
+    known = self.inits.get(node)
+    if token.initialised and known is not None and token in (known, known.first):  # another round of a loop
+      self.advance(known)
+      return known
     if token.initialised:
       token = dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}, first=token)
     self.inits[node] = token
@@ -299,11 +297,31 @@ class Models(Constructions):
     self.file.replace(node, self.call_text(node, f"{other}.{method}" if method else other, texts))
     return PLAIN, PLAINLY
 
+  def apply_function(self, node: ast.Call, maker: ast.Call) -> Result:
+    """`nn.apply(f, module)(variables, ...)`: a function that is given the module bound to its variables."""
+    if len(maker.args) != 2 or maker.keywords or not node.args or node.keywords:
+      raise self.left(node, "nn.apply with options", "call the model")
+    function, _ = self.eval(maker.args[0])
+    module, _ = self.eval(maker.args[1])
+    variables, _ = self.eval(node.args[0])
+    if not isinstance(module, Recipe) or not isinstance(variables, (Variables, Part)) or variables.inner:
+      raise self.left(node, "nn.apply of something else than a module and its variables", "call the model")
+    if not isinstance(function, Function) or function.wraps or not _only_calls(function.node):
+      raise self.left(node, "nn.apply of a function that does more with the module than to call it", "call the model")
+    self._same_module(node, module.token, variables.token)
+    self.read_plainly(function)
+    self._plain_arguments(node, 1)
+    model = self.model(variables.token, node)
+    self._set_mode(node, None, model, variables.token)
+    texts = [model, *(self.file.text(a) for a in node.args[1:])]
+    self.file.replace(node, self.call_text(node, self.file.text(maker.args[0]), texts))
+    return PLAIN, PLAINLY
+
   def _same_module(self, node: ast.Call, token: Token, held: Token) -> None:
     """A module made for one call must be the one whose variables it is given."""
     if token is held:
       return
-    if token.cls is not held.cls or _arguments(token.made) != _arguments(held.made):
+    if not self.made_alike(token, held):
       raise self.left(node, "variables of one module given to another", "make both with the same arguments, or rewrite it by hand", "L2N402")  # fmt: skip
     scope, statement = self.made_in[token.made]
     if (
@@ -369,6 +387,10 @@ class Models(Constructions):
       self.put_before(node, f"{model}.set_attributes({', '.join(f'{a}={v}' for a, v in modes.items())})")
 
 
-def _arguments(made: ast.Call) -> tuple[Any, ...]:
-  """What a module is made with, however it is laid out."""
-  return tuple(ast.dump(a) for a in made.args), tuple(sorted((k.arg or "", ast.dump(k.value)) for k in made.keywords))
+def _only_calls(node: ast.FunctionDef | ast.Lambda) -> bool:
+  """Whether a function calls its first argument or its methods, and does nothing else with it."""
+  arguments = [*node.args.posonlyargs, *node.args.args]
+  called = {id(c.func) for c in ast.walk(node) if isinstance(c, ast.Call)}
+  called |= {id(c.func.value) for c in ast.walk(node) if isinstance(c, ast.Call) and isinstance(c.func, ast.Attribute) and c.func.attr not in ("variables", "unbind", "bind", "clone", "copy")}  # fmt: skip
+  uses = [n for n in ast.walk(node) if isinstance(n, ast.Name) and arguments and n.id == arguments[0].arg]
+  return bool(arguments) and all(id(n) in called for n in uses)

@@ -53,6 +53,8 @@ class Token:
     streams: RNG streams that calls of the model are given.
     fields: what else its training state has; True for a tree like the parameters.
     first: the model that the module was initialised as before, where this is another one.
+    meaning: what the module is made with.
+    bound: what the arguments of the factories that made it were.
   """
 
   cls: ModelClass
@@ -64,6 +66,8 @@ class Token:
   optimized: bool = False
   fields: dict[str, bool] = dataclasses.field(default_factory=dict)
   first: Token | None = None
+  meaning: Any = ()
+  bound: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
 
 class Value:
