@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from migrate.codemod.project import has_array
+from migrate.codemod.project import Event, has_array
+from migrate.codemod.scope import Stmt
 from migrate.codemod.settled import is_plain
-from migrate.codemod.site import SizeArg
+from migrate.codemod.site import InstanceKey, SizeArg
 from migrate.codemod.static import NotStatic
 
 if TYPE_CHECKING:
@@ -48,28 +51,46 @@ class Conditions:
     events = self.events(test)
     names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
     flags = [n for n in names & self.parameters if self._is_flag(n)]
-    if flags or not events or not all(isinstance(e.value, bool) for e in events) or self.loops:
+    if flags or not events or not all(isinstance(e.value, bool) for e in events):
       return None
-    by_owner: dict[Any, set[bool]] = {}
-    for event in events:
-      by_owner.setdefault(self.owner_key(event.activation), set()).add(event.value)
-    if any(len(v) > 1 for v in by_owner.values()):
+    if any(loop.dynamic for loop in self.loops):
       return None
+    rounds = self._answers(events)
+    if rounds is None or (not self.loops and any(len(set(v)) > 1 for v in rounds.values())):
+      return None
+    by_owner = {k: set(v) for k, v in rounds.items()}
     around = self.source.parents.get(test)
-    if isinstance(around, ast.If) and not around.orelse and all(True in v for v in by_owner.values()):
+    if isinstance(around, ast.If) and not around.orelse and all(v == {True} for v in by_owner.values()):
       return None  # it always held: the layers are made
     parent = self.source.parents.get(test)
     made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
     if not made:
       return None
-    hint, i = self.suggest(made[0]), 0
+    hint, i = re.sub(r"\W", "_", self.suggest(made[0])), 0
     attr = hint
     while attr in self.used or f"has_{attr}" in self.hoists:  # as the layer will be called
       i += 1
       attr = f"{hint}_{i}"
     name = f"has_{attr}"
-    self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
-    return name
+    if all(len(v) == 1 for v in by_owner.values()):
+      self.hoists[name] = SizeArg(name, None, 0, "", {k: next(iter(v)) for k, v in by_owner.items()})
+      return name
+    self.hoists[name] = SizeArg(name, None, 0, "", dict(rounds))
+    turns = f"{name}_iter"
+    self.block_for_lists().append(Stmt(lambda: f"{turns} = iter({name})", frozenset({turns})))
+    return f"next({turns})"
+
+  def _answers(self: Unit, events: Sequence[Event]) -> dict[InstanceKey, tuple[bool, ...]] | None:
+    """What a condition gave in each instance, round by round; None where two calls of an instance differ."""
+    by_run: dict[int, list[Event]] = {}
+    for event in sorted(events, key=lambda e: e.order):
+      by_run.setdefault(id(event.activation), []).append(event)
+    found: dict[InstanceKey, tuple[bool, ...]] = {}
+    for run in by_run.values():
+      values = tuple(e.value for e in run)
+      if found.setdefault(self.owner_key(run[0].activation), values) != values:
+        return None
+    return found
 
   def _is_flag(self: Unit, name: str) -> bool:
     """Whether an argument of the method is no array and holds none: what it is may change from call to call."""

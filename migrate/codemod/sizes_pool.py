@@ -54,7 +54,7 @@ class Pool:
     """Offers for an axis, counted from the last, likeliest first."""
     sums: list[Offer] = []
     for (a, x), (b, y) in itertools.combinations(self.same.get(j, []) if self.joins else (), 2):
-      if a and b:
+      if a and b and (j == 1 or self.concatenates):  # what else adds heights up does so by chance
         sums.append(([added([a[0], b[0]])], [p + q for p, q in zip(x, y, strict=True)]))
     if self.concatenates:  # what another axis measures has as much by chance
       found = self.same.get(j, []) + sums + self.statics + self.operands

@@ -44,3 +44,24 @@ def test_flag_of_the_call_decides_nothing_at_construction(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "has_" not in ported.text
+
+
+def test_what_only_the_size_of_an_image_decides_in_a_loop_is_told_round_by_round(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      depth: int = 3
+      at: Sequence[int] = (4,)
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(self.depth):
+          x = nn.Conv(self.width, (3, 3), strides=(2, 2), name=f"down_{i}")(x)
+          if x.shape[1] in self.at:
+            x = x + nn.Dense(self.width, name=f"attn_{i}")(x)
+        return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(6), x(2, 16, 16, 3)", "Model(5, at=(2, 8)), x(1, 16, 16, 2)")
+  assert ported.hoisted == ["has_attn"]
+  assert "has_attn_iter = iter(has_attn)" in ported.text
+  assert "if next(has_attn_iter):" in ported.text
