@@ -218,7 +218,7 @@ class Expressions(Base):
       for key in node.keys:
         self.plain(key)
       if node.keys and all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in node.keys):
-        return Plain("dict"), PLAINLY
+        return Plain("dict", frozenset(ast.literal_eval(k) for k in node.keys if k is not None)), PLAINLY
       return PLAIN, PLAINLY
     parts: dict[str, Held] = {}
     for key, value, form in found:
@@ -287,4 +287,18 @@ class Expressions(Base):
       self.nested -= 1
     return PLAIN, PLAINLY
 
-  _listcomp = _setcomp = _dictcomp = _generatorexp = _comprehension
+  _listcomp = _setcomp = _generatorexp = _comprehension
+
+  def _dictcomp(self, node: ast.DictComp) -> Result:
+    """`{name: f(key) for name, key in keys.items()}` has the names of `keys`."""
+    self._comprehension(node)
+    first = node.generators[0]
+    call, target = first.iter, first.target
+    if len(node.generators) > 1 or first.ifs or not isinstance(node.key, ast.Name):
+      return PLAIN, PLAINLY
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "items":
+      return PLAIN, PLAINLY
+    if not isinstance(target, ast.Tuple) or ast.unparse(target.elts[0]) != node.key.id:
+      return PLAIN, PLAINLY
+    found, _ = self.eval(call.func.value)
+    return (found if isinstance(found, Plain) and found.full == "dict" else PLAIN), PLAINLY

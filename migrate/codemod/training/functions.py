@@ -21,6 +21,7 @@ from migrate.codemod.training.values import (
   Held,
   Left,
   Part,
+  Plain,
   Recipe,
   Token,
   Value,
@@ -193,6 +194,9 @@ class Functions(Parameters, Meanings):
       if known.signature != signature:
         raise self.left(node, f"{_name(function)} is called with other kinds of arguments elsewhere",
                         "call it in one way, or write two functions")  # fmt: skip
+      for name, value in given.items():
+        if isinstance(value, Plain) and value.keys != getattr(known.given.get(name), "keys", value.keys):
+          raise self.left(node, f"{_name(function)} is given other keys in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip
       top = function.unit.owner(function.node) is function.node
       table = dict(zip(known.tokens, order, strict=True))
       for token in known.modules:

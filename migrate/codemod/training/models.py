@@ -339,7 +339,8 @@ class Models(Constructions):
       self.streams.setdefault(token.made, set()).update(n for n in names if n != "params")
       return ", ".join(f"{k}={self.file.text(v)}" for k, v in zip(names, node.values, strict=True))
     value, _ = self.eval(node)
-    if isinstance(value, Plain) and value.full == "dict":
+    if isinstance(value, Plain) and value.full == "dict" and all(k.isidentifier() for k in value.keys):
+      self.streams.setdefault(token.made, set()).update(k for k in value.keys if k != "params")
       return f"**{self.file.text(node)}"
     raise self.left(node, "rngs that are no dict of streams", "write rngs={'dropout': key}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from typing import Any
 
 from migrate.codemod.source import names_in
@@ -17,6 +18,7 @@ from migrate.codemod.training.values import (
   Function,
   Mixed,
   Part,
+  Plain,
   Recipe,
   Self,
   Train,
@@ -139,6 +141,11 @@ class Statements(Branches):
       self.keep(self._self(target), target, value)  # pyright: ignore
     else:
       self.plain(target)
+      if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+        held = self.scope.find(target.value.id)
+        if isinstance(held, Plain) and held.full == "dict":  # another key in a dict
+          key = ast.unparse(target.slice)[1:-1] if isinstance(target.slice, ast.Constant) else ""
+          self.scope.values[target.value.id] = dataclasses.replace(held, keys=held.keys | {key}) if key else PLAIN
 
   def _assigned(
     self, node: ast.Assign | ast.AnnAssign, target: ast.expr, source: ast.expr, value: Value, form: Form

@@ -76,9 +76,10 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Plain(Value):
-  """Anything that Linen and NNX write alike; `full` is what a library's object was made by."""
+  """Anything that Linen and NNX write alike; `full` is what a library's object was made by, `keys` those of a dict."""
 
   full: str = ""
+  keys: frozenset[str] = frozenset()
 
 
 PLAIN = Plain()

@@ -252,3 +252,39 @@ def test_what_is_not_certain_is_left(main, said):
   result = rewritten(f"{DATA}{CREATE}\ndef main():\n{main}\n")
   assert any(said in text for text in left(result)), left(result)
   assert f"def main():\n{main}\n" in result.texts.get("train", f"def main():\n{main}\n")
+
+
+RNGS = """
+@jax.jit
+def step(state, x, rngs):
+  rngs = {name: jax.random.fold_in(key, state.step) for name, key in rngs.items()}
+  def loss_fn(params):
+    return (state.apply_fn({"params": params}, x, train=True, rngs=rngs)**2).mean()
+  loss, grads = jax.value_and_grad(loss_fn)(state.params)
+  return state.apply_gradients(grads=grads), loss
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+  rngs = {"dropout": jax.random.key(1)}
+  rngs["noise"] = jax.random.key(2)
+  out = []
+  for x in data():
+    state, loss = step(state, x, rngs)
+    out.append(loss)
+  return out
+"""
+
+
+def test_streams_from_a_dict_that_is_an_argument():
+  text = check_same(RNGS)
+  assert "    nnx.reseed(model, **rngs)\n" in text
+  assert "rngs=nnx.Rngs(params=jax.random.key(0), dropout=jax.random.key(0), noise=jax.random.key(0)))\n" in text
+
+
+def test_streams_of_two_kinds_from_one_argument():
+  more = '    out.append(loss)\n    state, loss = step(state, x, {"other": jax.random.key(3)})\n'
+  result = rewritten(DATA + RNGS.replace("    out.append(loss)\n", more))
+  assert any("other keys in `rngs`" in text for text in left(result)), left(result)
+  result = rewritten(DATA + RNGS.replace('rngs["noise"]', "rngs[str(state)[:3]]"))
+  assert left(result)
