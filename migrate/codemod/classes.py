@@ -16,6 +16,7 @@ from migrate.codemod.field_docs import field_docs
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
+from migrate.codemod.method_guards import under_guards
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
 from migrate.codemod.results import ClassResult, FunctionResult
@@ -51,6 +52,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   order = [n for n in info.methods if n not in CONSTRUCTION]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
+  parts: dict[str, list[Stmt | Block]] = {}
   if unit.computed is not None:
     texts[COMPUTED] = computed_method(unit)
   order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
@@ -65,7 +67,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
       continue
     before = len(unit.block)
     texts[name] = write_method(unit, info.methods[name])
-    unit.block[before:] = without_stops(unit.block[before:])
+    parts[name] = unit.block[before:] = without_stops(unit.block[before:])
+  unit.block = under_guards(unit, parts)
   body, _ = prune(unit.block)
   setup_text: list[str] = []
   if setup_lines:
@@ -73,8 +76,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     setup_text = [f"{n}_iter = iter({n})" for n in dict.fromkeys(unit.size_iterators)] + setup_text
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
-  made = setup is not None or checks is not None or bool(init_lines)
-  needs_init = bool(info.fields or made or unit.needs_rngs or unit.flags or not bases)
+  needed = setup is not None or checks is not None or bool(init_lines)
+  needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or not bases)
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
   sizes, rename = _size_arguments(
     unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)
@@ -85,7 +88,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     t for t, n in rename.items() if any(s.name == n and s.optional for s in sizes)
   }
   if optional:
-    body, _ = prune(_guarded(unit.block, optional))
+    body, _ = prune(_guarded(body, optional))
     init_lines = render(body, "", unit.step)
     setup_text = guard_setup(
       setup_text, optional - {n for s in unit.setup_sites for n in unit.sizes_left_out(s)}, unit.step

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
+from migrate.codemod.method_guards import note_guards
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims
 from migrate.codemod.source import dotted, names_in
@@ -49,6 +50,7 @@ class MethodSizes:
     definition = self.own_method(node)
     if definition is None:
       return
+    note_guards(self, definition)
     for name, value in given_arguments(node, definition).items():
       dims = self.dims(value) if self.array_events(value) else None
       if dims:

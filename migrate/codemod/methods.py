@@ -141,7 +141,9 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   """Everything up to the body; Linen's decorators go, arguments that calls give now are added."""
   source = unit.source
   lines: list[str] = []
-  for decorator in node.decorator_list:
+  for i, decorator in enumerate(node.decorator_list):
+    if i:
+      lines += _comments_after(unit, node, node.decorator_list[i - 1])
     full = unit.resolve(decorator if not isinstance(decorator, ast.Call) else decorator.func)
     if asks_for_nothing(unit, node, decorator):
       continue
@@ -157,6 +159,8 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
     lines.append(
       f"{source.indent(node)}@{unit.compose(decorator, unit.text) if isinstance(decorator, ast.Call) else unit.text(decorator)}\n"
     )
+  if node.decorator_list:
+    lines += _comments_after(unit, node, node.decorator_list[-1])
   start = source.offset(node.lineno, 0)
   body = node.body[0]
   inline = source.shares_line(body)
@@ -177,6 +181,13 @@ def method_header(unit: Unit, node: ast.FunctionDef, extra: list[str]) -> str:
   if extra:
     text = add_parameters(unit, node, text, extra)
   return "".join(lines) + text
+
+
+def _comments_after(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> list[str]:
+  """Lines of comments between a decorator and the next one, or the `def`."""
+  last = decorator.end_lineno or decorator.lineno
+  after = min([d.lineno for d in node.decorator_list if d.lineno > last], default=node.lineno)
+  return [line for line in unit.source.lines[last : after - 1] if line.lstrip().startswith("#")]
 
 
 def add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str]) -> str:

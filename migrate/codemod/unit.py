@@ -126,6 +126,7 @@ class Unit(
     self.variable_sites: list[VariableSite] = []
     self.flags: dict[str, Flag] = {}
     self.accessors: set[str] = set()
+    self.method_guards: dict[str, set[str]] = {}  # methods -> conditions on fields under which others call them
     self.array_attributes: set[str] = set()
     self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}

@@ -169,3 +169,24 @@ def test_method_that_returns_early_and_makes_nothing(tmp_path):
     """
   examples = ["Model(), x(4, 5)", 'Model("batch"), x(4, 5)']
   port_and_check(tmp_path, source, *examples, held_out=['Model("group"), x(4, 7)'])
+
+
+def test_comment_between_a_decorator_and_its_method_stays(tmp_path):
+  source = """
+    class Model(nn.Module):
+      # above
+      @nn.compact
+      # copied from elsewhere
+      def __call__(self, x):
+        return nn.Dense(3)(x)
+
+      @property
+      # second
+      @functools.cache
+      # third
+      def width(self):
+        return 3
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "  # above\n  # copied from elsewhere\n  def __call__(self, x):\n" in ported.text
+  assert "  @property\n  # second\n  @functools.cache\n  # third\n  def width(self):\n" in ported.text
