@@ -13,17 +13,17 @@ from migrate.codemod.computed import COMPUTED, computed_method, find_computed
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
+from migrate.codemod.guards import guarded, under_guards
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
-from migrate.codemod.method_guards import under_guards
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
 from migrate.codemod.setup_lists import fill_chains, fill_lists, guard_setup
 from migrate.codemod.setups import write_setup
-from migrate.codemod.site import SizeArg, follow_name
+from migrate.codemod.site import InstanceKey, SizeArg, follow_name
 from migrate.codemod.sizes_pool import TOKEN
 from migrate.codemod.source import names_in
 from migrate.codemod.supers import base_attributes
@@ -88,7 +88,10 @@ def rewrite_class(unit: Unit) -> ClassResult:
     t for t, n in rename.items() if any(s.name == n and s.optional for s in sizes)
   }
   if optional:
-    body, _ = prune(_guarded(body, optional))
+    absent = {
+      n: _absent(unit, s) for s in sizes if s.optional for n in [s.name, *(t for t in rename if rename[t] == s.name)]
+    }
+    body, _ = prune(guarded(body, absent))
     init_lines = render(body, "", unit.step)
     setup_text = guard_setup(
       setup_text, optional - {n for s in unit.setup_sites for n in unit.sizes_left_out(s)}, unit.step
@@ -119,32 +122,6 @@ def rewrite_class(unit: Unit) -> ClassResult:
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,
                      list(unit.flags.values()))  # fmt: skip
-
-
-def _guarded(block: list[Stmt | Block], optional: set[str]) -> list[Stmt | Block]:
-  """What needs a size that not every instance has is made only where it is given."""
-  found: list[Stmt | Block] = []
-  for item in block:
-    if isinstance(item, Block):
-      found.append(dataclasses.replace(item, parts=[(h, _guarded(b, optional)) for h, b in item.parts]))
-    elif (
-      item.partial
-      and not names_in(item.text()) & optional
-      and found
-      and isinstance(found[-1], Block)
-      and "is not None:" in found[-1].parts[0][0]()
-    ):
-      found[-1].parts[0][1].append(item)
-    elif item.keep and (missing := sorted((names_in(item.text()) & optional) - item.takes_none())):
-      test = f"if {missing[0]} is not None:"
-      last = found[-1] if found else None
-      if isinstance(last, Block) and len(last.parts) == 1 and last.parts[0][0]() == test:
-        last.parts[0][1].append(item)
-      else:
-        found.append(Block([(lambda t=test: t, [item])]))
-    else:
-      found.append(item)
-  return found
 
 
 def _renamed(text: str, rename: dict[str, str]) -> str:
@@ -196,10 +173,15 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
     sizes.append(SizeArg(name, parameter, axis, method or "__call__", unit.token_values.get(token, {})))
   sizes.sort(key=lambda s: (s.axis != 1 or "length" in s.name, s.name != "in_features", -s.axis))
   for size in [*sizes, *unit.hoists.values()]:
-    size.optional = any(size.values.get(k) is None for k in unit.instances) or not (size.values or unit.untraced)
+    size.optional = bool(_absent(unit, size)) or not (size.values or unit.untraced)
   used = names_in_all(text)
   hoisted = [s for s in unit.hoists.values() if s.name in used or s.name == "name"]
   return sizes + hoisted, rename
+
+
+def _absent(unit: Unit, size: SizeArg) -> set[InstanceKey]:
+  """The instances that have no such size."""
+  return {k for k in unit.instances if size.values.get(k) is None}
 
 
 def _assigned(text: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
-from migrate.codemod.method_guards import note_guards
+from migrate.codemod.guards import note_guards
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.scope import Dims
 from migrate.codemod.source import dotted, names_in

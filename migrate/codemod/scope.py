@@ -55,6 +55,7 @@ class Block:
   comments: tuple[str, ...] = ()
   loop: bool = False
   exact: bool = False  # an empty part keeps the ones after it from being reached: the cases of a `match`
+  runners: frozenset = frozenset()  # instances that come here, where not all do
 
 
 def prune(
