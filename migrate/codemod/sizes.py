@@ -22,6 +22,7 @@ from migrate.codemod.scope import Dims, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
 from migrate.codemod.source import dotted
 from migrate.codemod.supers import Supers
+from migrate.codemod.transposed import transposed
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -61,6 +62,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         self._dims[node] = [*([] for _ in range(rank - 1)), [size]]
         return self._dims[node]
     result = self._untraced(node) if events is None else self._flow(node, events)
+    if result is not None and (moved := transposed(self, node)) is not None and len(moved) == len(result):
+      result = [own or seen for own, seen in zip(moved, result, strict=True)]
     if isinstance(node, ast.IfExp) and result is not None:
       result = self.either(node, result)
     if (
