@@ -94,6 +94,7 @@ class Site:
     partial: what a `functools.partial` that is called here gives, as far as it is known at construction.
     home: the file and the names of the file that has the expression.
     stack: where a lifted function maps over it, how many are made side by side and the axes of their Variables.
+    statement: of `__init__`, that makes the layer.
   """
 
   attr: str
@@ -118,6 +119,7 @@ class Site:
   partial: dict[str, str] = dataclasses.field(default_factory=dict)
   home: tuple[Source, Names] | None = None
   stack: tuple[str, str] | None = None
+  statement: Any = None
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

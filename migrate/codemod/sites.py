@@ -339,7 +339,8 @@ class Sites:
 
     if site.looped and not self.iterator:
       self.loops[0].before.append(Stmt(lambda: f"self.{site.attr} = nnx.List([])", keep=True))
-    self.block.append(Stmt(text, keep=True, comments=comments, takes_none=lambda: self.sizes_left_out(site)))
+    site.statement = Stmt(text, keep=True, comments=comments, takes_none=lambda: self.sizes_left_out(site))
+    self.block.append(site.statement)
     self.note_features(site)
 
 

@@ -90,7 +90,14 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     while fresh in self.env or fresh in self.parameters:
       i += 1
       fresh = f"{owner.id}_features_{i}"
-    self.block.append(Stmt(lambda: f"{fresh} = {text}", frozenset({fresh}), mutates=owner.id))
+    taken = Stmt(lambda: f"{fresh} = {text}", frozenset({fresh}), mutates=owner.id)
+    around = [n for n in self.source.enclosing(node) if isinstance(n, ast.Call)]
+    makers = [s.statement for n in around if (s := self._site_called(n)) is not None and s.statement in self.block]
+    if makers:  # the layer that is given it is made after it
+      self.block.insert(min(map(self.block.index, makers)), taken)
+      self.bound_names = self.bound_names | {fresh}
+    else:
+      self.block.append(taken)
     self.env[fresh] = Local("static", None)
     return fresh
 
@@ -159,6 +166,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         pool.add_operand(dims, aligned)
       elif isinstance(part, ast.expr):
         found = self.events(part)
+        if isinstance(self.source.parents.get(part), ast.Starred) and found:
+          self._unpacked_axes(part, found, events, pool)
         if found and all(type(e.value) is int for e in found):
           text = self.try_static(part)
           sizes = align([(e, e.value) for e in found], events)
@@ -168,6 +177,19 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     put_together(self, node, events, pool)
     pool.literals += [([str(n)], [n] * len(events)) for n in literals(node)]
     return pool
+
+  def _unpacked_axes(self: Unit, node: ast.expr, found: list[Event], events: list[Event], pool: Pool) -> None:
+    """The last axes of `x.reshape(n, *self.shape)`: the items of what is unpacked at the end of a shape."""
+    star = self.source.parents[node]
+    around = self.source.parents.get(star)
+    items = around.elts if isinstance(around, ast.Tuple | ast.List) else getattr(around, "args", [])
+    text = self.try_static(node) if items and items[-1] is star else None
+    if text is None or not re.fullmatch(r"[\w.]+", text) or not all(isinstance(e.value, tuple | list) for e in found):
+      return
+    for j in range(1, min(len(e.value) for e in found) + 1):
+      sizes = align([(e, e.value[-j]) for e in found], events)
+      if sizes is not None and all(type(s) is int for s in sizes):
+        pool.same.setdefault(j, []).append(([f"{text}[-{j}]"], sizes))
 
   def counts_examples(self: Unit, text: str) -> bool:
     """Whether the first axis of a call argument, of several, occurs in an expression."""

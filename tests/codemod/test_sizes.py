@@ -225,3 +225,41 @@ def test_features_of_a_layer_go_before_a_coinciding_input(tmp_path):
 def test_features_of_a_layer_go_before_twice_its_input(tmp_path):
   line = "y = nn.Conv(10, (1,))(x[:, None])[:, 0]"
   port_and_check(tmp_path, FLOW.format(line=line), "Model(), x(97, 5)", held_out=["Model(), x(2, 13)"])
+
+
+def test_axes_of_a_shape_that_is_unpacked_are_its_items(tmp_path):
+  source = """
+    class Model(nn.Module):
+      shape: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        shape = self.shape
+        image = x.reshape((x.shape[0], *shape))
+        return nn.Conv(4, (2, 2))(image)
+  """
+  ported = port_and_check(tmp_path, source, "Model((2, 3, 5)), x(2, 30)", held_out=["Model((4, 3, 7)), x(1, 84)"])
+  assert ported.hoisted == []
+  assert "nnx.Conv(shape[-1], 4, (2, 2), rngs=rngs)" in ported.text
+
+
+def test_what_is_popped_for_a_layer_is_popped_before_the_layer_is_made(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      factors: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        skips = [nn.Dense(self.width)(x)]
+        for factor in self.factors:
+          skips.append(nn.Dense(self.width * factor)(skips[-1]))
+        h = skips[-1]
+        for factor in reversed(self.factors):
+          h = nn.Dense(self.width * factor)(jnp.concatenate([h, skips.pop()], axis=-1))
+        return h + skips.pop().sum()
+  """
+  ported = port_and_check(tmp_path, source, "Model(4, (1, 2, 3)), x(2, 5)", held_out=["Model(3, (2, 5)), x(1, 7)"])
+  assert ported.hoisted == []
+  assert "skips_features = skips.pop()" in ported.text
+  assert "h_features + skips_features," in ported.text
