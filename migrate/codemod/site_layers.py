@@ -15,6 +15,7 @@ from migrate.codemod.remarks import Remark, layout_call, remarks_of, star_rows
 from migrate.codemod.site import Site
 from migrate.codemod.source import names_in
 from migrate.codemod.stacks import AXIS_SIZE
+from migrate.codemod.static import alone
 from migrate.core.declare import LayerMapping
 from migrate.trace.facts import ArraySpec
 
@@ -44,7 +45,8 @@ class SiteLayers:
     return layout_call(self.template("template:stack.stack"), [one, length, outer, *rest], indent, width)
 
   def _write_one(self: Unit, site: Site, width: int, indent: str) -> str:
-    sizes = [(n.parameter, site.texts[n.parameter]) for n in site.needs]
+    written = (site.home[0] if site.home else self.source).code(site.node)
+    sizes = [(n.parameter, alone(site.texts[n.parameter], written)) for n in site.needs]
     rngs = self.rngs_argument
     if site.factory is not None:
       return layout_call(self.callee(site), self.write_factory(site), indent, width)
@@ -59,6 +61,7 @@ class SiteLayers:
       origins: dict[int, str] = {}
       for i, (field, text) in enumerate(site.arguments.items()):
         origins[len(arguments)] = field
+        text = alone(text, written)
         if field == "**":
           arguments.append(f"**{text}")
         else:

@@ -349,6 +349,22 @@ def _atom(text: str) -> str:
   return text if isinstance(node, ast.Call | ast.Subscript | ast.Attribute) else f"({text})"
 
 
+def alone(text: str, written: str) -> str:
+  """A text that is all of an argument, without parentheses that only an expression around it would need.
+
+  Args:
+    text: of the argument.
+    written: the source, whose own parentheses stay.
+  """
+  if not enclosed(text) or text in written:
+    return text
+  try:
+    inner = ast.parse(text, mode="eval").body
+  except SyntaxError:
+    return text
+  return text[1:-1] if isinstance(inner, ast.BinOp) and "\n" not in text else text
+
+
 def enclosed(text: str) -> bool:
   """Whether one pair of parentheses stands around all of a text."""
   depth = 0
