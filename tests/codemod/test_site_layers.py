@@ -1,3 +1,10 @@
+"""The text of construction sites."""
+
+import pytest
+
+from migrate.codemod.static import alone
+
+
 @pytest.mark.parametrize(
   ("text", "written", "argument"),
   [
