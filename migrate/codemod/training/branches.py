@@ -7,6 +7,7 @@ import dataclasses
 
 from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import (
+  NOTHING,
   PLAIN,
   Grads,
   Held,
@@ -14,6 +15,7 @@ from migrate.codemod.training.values import (
   Mixed,
   OptState,
   Part,
+  Plain,
   Token,
   Train,
   Tup,
@@ -63,13 +65,27 @@ class Branches(Base):
     self._load(start)
     second_reached = self.block(node.orelse)
     second = self._snapshot()
-    if first_reached and second_reached:
+    known = self._none_test(node.test, start[0])
+    if known is not None and first_reached and second_reached:
+      self._load(first if known else second)
+    elif first_reached and second_reached:
       self._merge(first, second)
     else:
       self._load(first if first_reached else second)
       self.epochs = {t: max(first[1].get(t, 0), second[1].get(t, 0)) for t in {*first[1], *second[1]}} if not (
         first_reached or second_reached) else self.epochs  # fmt: skip
     return first_reached or second_reached
+
+  def _none_test(self, node: ast.expr, values: dict[str, Value]) -> bool | None:
+    """Whether `x is None` or `x is not None` holds, where it is known what `x` is here."""
+    if not isinstance(node, ast.Compare) or len(node.ops) != 1 or ast.unparse(node.comparators[0]) != "None":
+      return None
+    if not isinstance(node.left, ast.Name) or not isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+      return None
+    value = values.get(node.left.id)
+    if value == NOTHING:
+      return isinstance(node.ops[0], ast.Is)
+    return isinstance(node.ops[0], ast.IsNot) if isinstance(value, Plain) and value.full == "dict" else None
 
   def _loop(self, node: ast.For | ast.While) -> None:
     for _ in range(2):  # what one round leaves behind, the next one meets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.source import names_in
 from migrate.codemod.training.base import Result
 from migrate.codemod.training.meanings import Meanings
@@ -106,7 +107,9 @@ class Constructions(Meanings):
     spelled = "functools.partial"
     owner = file.owner(made)
     file.imports.setdefault(owner, set()).add("import functools")
-    file.replace(made, f"{spelled}({', '.join(texts)})")
+    indent = file.source.indent(statement) if statement is not None else ""
+    width = 112 - made.col_offset if made.end_lineno != made.lineno else 9999
+    file.replace(made, layout_call(spelled, texts, indent, width))
     self.link(self.here(), owner)
 
   def classes_of(self, made: ast.Call) -> Any:

@@ -11,6 +11,7 @@ from migrate.codemod.training.base import Base, Result
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
+  NOTHING,
   PLAIN,
   PLAINLY,
   Apply,
@@ -259,6 +260,9 @@ class Expressions(Base):
     self._children(node)
     self.nested -= 1
     return PLAIN, PLAINLY
+
+  def _constant(self, node: ast.Constant) -> Result:
+    return (NOTHING if node.value is None else PLAIN), PLAINLY
 
   def _boolop(self, node: ast.BoolOp) -> Result:
     return self._ifexp(node)  # pyright: ignore

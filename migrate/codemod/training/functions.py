@@ -13,6 +13,7 @@ from migrate.codemod.training.parameters import Parameters
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
+  NOTHING,
   PLAIN,
   PLAINLY,
   Apply,
@@ -72,6 +73,11 @@ class Functions(Parameters, Meanings):
         raise self.left(node, f"arguments of {_name(function)} that can't be told apart", "give them one by one")
       given = {}
     held = any(map(special, given.values()))
+    arguments = function.node.args
+    defaults = zip([*arguments.posonlyargs, *arguments.args][::-1], arguments.defaults[::-1], strict=False)
+    for argument, default in defaults if held else ():
+      if isinstance(default, ast.Constant) and default.value is None:
+        given.setdefault(argument.arg, NOTHING)
     if held and any(w.kind == "pmap" for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in jax.pmap", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if held and any(w.kind == "other" for w in function.wraps):
@@ -195,8 +201,9 @@ class Functions(Parameters, Meanings):
         raise self.left(node, f"{_name(function)} is called with other kinds of arguments elsewhere",
                         "call it in one way, or write two functions")  # fmt: skip
       for name, value in given.items():
-        if isinstance(value, Plain) and value.keys != getattr(known.given.get(name), "keys", value.keys):
-          raise self.left(node, f"{_name(function)} is given other keys in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip
+        told = known.given.get(name, value)
+        if value != told and any(isinstance(v, Plain) and v.full in ("dict", "None") for v in (value, told)) and not special(value):  # fmt: skip
+          raise self.left(node, f"{_name(function)} is given other keys, or None, in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip
       top = function.unit.owner(function.node) is function.node
       table = dict(zip(known.tokens, order, strict=True))
       for token in known.modules:

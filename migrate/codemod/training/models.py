@@ -8,6 +8,7 @@ import dataclasses
 from migrate.codemod.training.base import Analysis, Result
 from migrate.codemod.training.constructions import Constructions
 from migrate.codemod.training.values import (
+  NOTHING,
   PLAIN,
   PLAINLY,
   Apply,
@@ -342,6 +343,8 @@ class Models(Constructions):
     if isinstance(value, Plain) and value.full == "dict" and all(k.isidentifier() for k in value.keys):
       self.streams.setdefault(token.made, set()).update(k for k in value.keys if k != "params")
       return f"**{self.file.text(node)}"
+    if value == NOTHING:
+      return ""
     raise self.left(node, "rngs that are no dict of streams", "write rngs={'dropout': key}")
 
   def _named_method(self, node: ast.expr) -> str:

@@ -90,10 +90,11 @@ class Parameters(Wraps):
       self.file.need(argument, "import functools")
 
   def _write_parameter(self, function: Function, argument: ast.arg, texts: list[str]) -> None:
-    if texts:
-      self.file.replace(argument, ", ".join(texts))
-      return
     source = self.file.source
+    if texts:
+      lead = source.line(argument.lineno)[: argument.col_offset]  # one of its own line, others too
+      self.file.replace(argument, (", " if lead.strip() else f",\n{lead}").join(texts))
+      return
     start, end = source.span(argument)
     rest = source.data[end:]
     skip = len(rest) - len(rest.lstrip())

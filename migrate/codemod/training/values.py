@@ -83,6 +83,7 @@ class Plain(Value):
 
 
 PLAIN = Plain()
+NOTHING = Plain("None")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -285,6 +285,34 @@ def test_streams_from_a_dict_that_is_an_argument():
 def test_streams_of_two_kinds_from_one_argument():
   more = '    out.append(loss)\n    state, loss = step(state, x, {"other": jax.random.key(3)})\n'
   result = rewritten(DATA + RNGS.replace("    out.append(loss)\n", more))
-  assert any("other keys in `rngs`" in text for text in left(result)), left(result)
+  assert any("other keys, or None, in `rngs`" in text for text in left(result)), left(result)
   result = rewritten(DATA + RNGS.replace('rngs["noise"]', "rngs[str(state)[:3]]"))
   assert left(result)
+
+
+def test_streams_that_are_none_in_evaluation():
+  text = check_same(
+    RNGS.replace("  return out\n", "  return out, evaluate(score, state, data())\n")
+    + """
+@jax.jit
+def score(
+  state,
+  x,
+  rngs=None,
+):
+  return (state.apply_fn({"params": state.params}, x, rngs=rngs)**2).mean()
+def evaluate(
+  score_fn,
+  state, xs,
+  rngs=None,
+):
+  out = []
+  for i, x in enumerate(xs):
+    if rngs is not None:
+      rngs = {name: jax.random.fold_in(key, i) for name, key in rngs.items()}
+    out.append(score_fn(state, x, rngs))
+  return out
+"""
+  )
+  assert "  return (model(x)**2).mean()\n" in text
+  assert "def score(\n  model,\n  x,\n" in text
