@@ -89,6 +89,11 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`nn.remat`, `nn.checkpoint`", "a template with Linen's arguments", f"{C}test_transforms.py::test_remat_of_a_class"),
     ("`nn.vmap`", "a template with Linen's arguments", f"{C}test_transforms.py::test_vmap_of_a_class"),
     ("`nn.vmap`, `nn.scan` of functions and of `Class.method`", "`nnx.vmap`, `nnx.scan`; a module with variables for every step is made stacked", f"{C}test_stacks.py::test_module_of_a_mapped_function_is_made_stacked"),
+    (
+      "the same of a module that the class is handed",
+      "the field takes a function that makes one",
+      f"{C}test_stacks.py::test_module_that_is_handed_over_and_made_for_every_step_is_a_function_that_makes_it",
+    ),
     ("`nn.RNN`, `nn.Bidirectional`", "`nnx.RNN`, `nnx.Bidirectional`", f"{C}test_sites.py::test_every_layer_agrees"),
     ("`nn.jit` of a method", "lifted", f"{C}test_methods.py::test_lifted_methods"),
     ("`nn.jit` of a class", "a template with Linen's arguments", f"{C}test_transforms.py::test_jit_of_a_class"),

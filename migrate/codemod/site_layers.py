@@ -52,6 +52,8 @@ class SiteLayers:
       return layout_call(self.callee(site), self.write_factory(site), indent, width)
     if site.record is None:
       function = self.callee(site)
+      found = self.results.get(type(site.made[0][2])) if site.made else None
+      stacked = found.stacked_fields if found is not None else frozenset()
       optional = self._optional_sizes(site) | {AXIS_SIZE}
       by_name = site.maker is not None and self.partial_positional(site.node.func) > 0
       arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
@@ -62,6 +64,8 @@ class SiteLayers:
       for i, (field, text) in enumerate(site.arguments.items()):
         origins[len(arguments)] = field
         text = alone(text, written)
+        if field in stacked:
+          text = f"lambda rngs: {text}"
         if field == "**":
           arguments.append(f"**{text}")
         else:

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
+from flax import linen as nn
 
+from migrate.codemod.scope import Stmt
 from migrate.codemod.site import Need, Site, parameters_of
 from migrate.codemod.sizes_pool import closed
+from migrate.codemod.source import dotted
+from migrate.core.report import Finding
 from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
@@ -64,6 +68,9 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
     return None
   if "variable_broadcast" in given or "variable_carry" in given or any(type(a) is not int for a in axes.values()):
     return None
+  field = _field_of(unit, call.args[0])
+  if field:
+    return _stacked_field(unit, node, field, axes, given)
   site = _site_of(unit, call.args[0])
   if site is None or site.stack is not None or not site.made:
     return None
@@ -74,14 +81,51 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
     if not lengths or None in lengths:
       return None
     length = _length_of_inputs(unit, call, given, lengths) or unit.hoist(site, "length", lengths)
-  kinds = {collection: axis for collection, axis in axes.items() if axis}
-  if not set(kinds) <= {"params"}:
+  text = _axes_text(axes)
+  if text is None:
     return None
-  text = f"nnx.StateAxes({{nnx.Param: {kinds['params']}, ...: 0}})" if kinds else "0"
-  site.stack = (length, text if kinds else "")
+  site.stack = (length, text if text != "0" else "")
   inputs = call.args[2:] if unit.resolve(node.func) not in _VMAP else call.args[1:]
   unit.learn(site, ast.Call(func=site.node.func, args=inputs, keywords=call.keywords))
   return text
+
+
+def _stacked_field(
+  unit: Unit, node: ast.Call, field: str, axes: dict[str, int], given: dict[str | None, ast.expr]
+) -> str | None:
+  """As `stacked_module`, for a module that the class is given: it takes a function that makes one instead."""
+  own = given.get(AXIS_SIZE) or given.get("length")
+  length = unit.try_static(own) if own is not None else None
+  text = _axes_text(axes)
+  if length is None or text is None:
+    return None
+  if field not in unit.stacked_fields:
+    unit.stacked_fields.add(field)
+    rest = f", {text}" if text != "0" else ""
+    made = f"self.{field} = {unit.template('template:stack.stack')}({field}, {length}, rngs{rest})"
+    unit.block.append(Stmt(lambda: made, keep=True))
+    unit.note(Finding(unit.where(node), f"`{field}` is made once for every step", "a module that can be made again",
+                      f"the field takes a function of nnx.Rngs that makes it: {field}=lambda rngs: ...", "note", "L2N119"))  # fmt: skip
+  return text
+
+
+def _axes_text(axes: dict[str, int]) -> str | None:
+  """The axes along which Variables are stacked, as `nnx.vmap` takes them."""
+  kinds = {collection: axis for collection, axis in axes.items() if axis}
+  if not set(kinds) <= {"params"}:
+    return None
+  return f"nnx.StateAxes({{nnx.Param: {kinds['params']}, ...: 0}})" if kinds else "0"
+
+
+def _field_of(unit: Unit, module: ast.expr) -> str:
+  """The field without a default that an expression reads, if nothing else of the class reads it."""
+  if not isinstance(module, ast.Attribute) or dotted(module.value) != unit.self_name:
+    return ""
+  own = next((f for f in unit.info.fields if f.name == module.attr and f.default is None), None)
+  reads = [n for n in ast.walk(unit.info.node) if isinstance(n, ast.Attribute) and n.attr == module.attr]
+  values = [e.value for e in unit.events(module)]
+  given = bool(values) and all(isinstance(v, nn.Module) for v in values)
+  return module.attr if own is not None and given and len(reads) == 1 and not unit.loops else ""
 
 
 def _call_of(unit: Unit, node: ast.Call) -> ast.Call | None:

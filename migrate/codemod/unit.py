@@ -126,6 +126,7 @@ class Unit(
     self.variable_sites: list[VariableSite] = []
     self.flags: dict[str, Flag] = {}
     self.accessors: set[str] = set()
+    self.stacked_fields: set[str] = set()  # fields that take a function that makes a module, one for every step
     self.method_guards: dict[str, set[str]] = {}  # methods -> conditions on fields under which others call them
     self.array_attributes: set[str] = set()
     self.host_attributes = host_attributes(self)

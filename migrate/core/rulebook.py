@@ -128,6 +128,13 @@ RULES = (
     "`model.set_attributes(update_cache=False)` for what is not NNX's own.",
   ),
   RulePage(
+    "L2N119", "a field takes a function that makes a module", "note",
+    "The class gives a module that it is handed to `nn.vmap` or `nn.scan`, which make it once for every step, each with "
+    "parameters of its own. An NNX module is made when it is handed over, so the field takes a function of `nnx.Rngs` "
+    "that makes one, and the class stacks as many as there are steps.",
+    "Where you make the class yourself, give it a function: `Mixture(lambda rngs: Expert(5, 8, rngs=rngs), ...)`.",
+  ),
+  RulePage(
     "L2N120", "a file that can't be read", "error",
     "It does not parse, or it is not in UTF-8. It stays byte for byte as it was.",
     "Mend the file.",

@@ -142,3 +142,55 @@ def test_module_that_others_give_is_left_with_a_finding(tmp_path):
   ported = rewrite(tmp_path, source, "Model(nn.Dense(3)), x(3, 4, 5)")
   assert [f.rule for f in ported.findings if f.severity == "error"] == ["L2N100"]
   assert "lifted = nn.vmap(lambda m, x: m(x)" in ported.text
+
+
+MIXTURE = """
+    class Expert(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(x.shape[-1])(nn.relu(nn.Dense(self.width)(x)))
+
+
+    class Mixture(nn.Module):
+      expert: nn.Module
+      count: int
+
+      @nn.compact
+      def __call__(self, x):
+        gate = nn.softmax(nn.Dense(self.count)(x))
+        inputs = jnp.einsum("bd,be->ebd", x, gate)
+        # every expert has parameters of its own
+        outputs = nn.vmap(
+          lambda expert, x: jax.vmap(expert)(x),
+          in_axes=0,
+          out_axes=0,
+          variable_axes={"params": 0},
+          split_rngs={"params": True},
+          axis_size=self.count,
+        )(self.expert, inputs)
+        return outputs.sum(0)
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Mixture(Expert(7), 3)(x)
+    """
+
+
+def test_module_that_is_handed_over_and_made_for_every_step_is_a_function_that_makes_it(tmp_path):
+  examples = ["Model(), x(2, 5)", "Mixture(Expert(8), 4), x(2, 5)"]
+  ported = port_and_check(tmp_path, MIXTURE, *examples, held_out=["Model(), x(2, 6)"])
+  assert "      expert: Callable[[nnx.Rngs], nnx.Module],\n" in ported.text
+  assert "    self.expert = stack(expert, self.count, rngs)\n" in ported.text
+  assert "lambda rngs: Expert(expert_in_features, 7, rngs=rngs)" in ported.text
+  assert "expert=lambda rngs: Expert(" in ported.draft.files["ported.py"]
+  assert {f.rule for f in ported.findings} == {"L2N119"}
+
+
+def test_module_that_is_handed_over_and_read_elsewhere_too_is_left(tmp_path):
+  source = MIXTURE.replace("return outputs.sum(0)", "return outputs.sum(0) * self.expert.width")
+  left = rewrite(tmp_path, source, "Mixture(Expert(8), 4), x(2, 5)").findings
+  assert "L2N100" in {f.rule for f in left}
