@@ -304,6 +304,14 @@ RULES = (
     before='>>> variables = model.init(jax.random.key(0), x)\n>>> model.apply(variables, x).shape\n(2, 5)\n',
     after='>>> model = Net(in_features=x.shape[-1], features=5, rngs=nnx.Rngs(jax.random.key(0)))\n>>> model(x).shape\n(2, 5)\n',
   ),
+  RulePage(
+    "L2N418", "an argument of init that did something", "eye",
+    "`model.init(key, next(batches))` took a batch from the iterator. An NNX model is made without inputs, so nothing is "
+    "taken, and the first training step sees the batch that Linen's `init` saw.",
+    "Call it by itself (`next(batches)`) if the order of what follows must stay.",
+    before="params = model.init(key, next(batches))[\"params\"]\n",
+    after="model = Model(in_features=7, rngs=nnx.Rngs(key))\n",
+  ),
 )  # fmt: skip
 
 

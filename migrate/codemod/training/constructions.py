@@ -11,6 +11,9 @@ from migrate.codemod.training.base import Result
 from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.values import PLAINLY, Recipe, Token
 
+# calls that give another thing each time: iterators, environments, queues
+_MOVES_ON = {"next", "__next__", "get_next", "sample", "reset", "step", "pop", "popleft", "get", "read"}
+
 
 class Constructions(Meanings):
   """`Model(...)`: it stays until `init` is met, which makes the model."""
@@ -27,6 +30,16 @@ class Constructions(Meanings):
     self.made_in[node] = (self.scope, self.statement)
     self.touched.add(token.owner)
     return Recipe(token), PLAINLY
+
+  def note_dropped(self, node: ast.Call) -> None:
+    """Tells of arguments of `init` that did something: NNX takes no inputs to make a model."""
+    for argument in [*node.args[1:], *(k.value for k in node.keywords)]:
+      for call in (n for n in ast.walk(argument) if isinstance(n, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+        full = self.program.full(self.scope, call.func) or ""
+        if name in _MOVES_ON and not full.startswith(("jax.", "numpy.")):
+          found = f"`{ast.unparse(call)[:60]}` was an argument of `init` and is not evaluated any more"
+          self.note(node, found, "call it by itself where what comes after it counts on it", "L2N418")
 
   def _construction(self, node: ast.Call, token: Token, more: list[str]) -> str:
     """The construction with what `init` tells, taken from where it was."""

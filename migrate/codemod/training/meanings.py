@@ -41,6 +41,12 @@ class Meanings(Base):
     found = [self._known_meaning(t.meaning, t.bound) for t in (one, other)]
     return found[0] == found[1] and UNKNOWN not in str(found[0])
 
+  def same_init(self, one: Token, other: Token) -> bool:
+    """Whether two models of a statement are made alike, from the same key."""
+    calls = [c for t in (one, other) for c, made in self.inits.items() if made is t]
+    alike = len(calls) == 2 and one.made is other.made and ast.dump(calls[0]) == ast.dump(calls[1])
+    return alike and not any(isinstance(n, ast.Call) for n in ast.walk(calls[0].args[0]))
+
   def construction_meaning(self, node: ast.Call) -> Meaning:
     """What a module is made with."""
     named = sorted(((k.arg or "", self.meaning(k.value)) for k in node.keywords), key=lambda p: p[0])

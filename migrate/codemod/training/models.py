@@ -81,6 +81,7 @@ class Models(Constructions):
     if not node.args or any(isinstance(a, ast.Starred) for a in node.args[:1]):
       raise self.left(node, "init without a key that can be told", "give the key first")
     self._plain_arguments(node)
+    self.note_dropped(node)
     self.file.replace(node, self._constructed(node, token))
     return self._made(node, token), ("model", token)
 
@@ -94,12 +95,6 @@ class Models(Constructions):
       token = dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}, first=token)
     self.inits[node] = token
     return token
-
-  def same_init(self, one: Token, other: Token) -> bool:
-    """Whether two models of a statement are made alike, from the same key."""
-    calls = [c for t in (one, other) for c, made in self.inits.items() if made is t]
-    alike = len(calls) == 2 and one.made is other.made and ast.dump(calls[0]) == ast.dump(calls[1])
-    return alike and not any(isinstance(n, ast.Call) for n in ast.walk(calls[0].args[0]))
 
   def _constructed(self, node: ast.Call, token: Token) -> str:
     """The text that makes the model."""

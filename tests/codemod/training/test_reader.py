@@ -255,3 +255,25 @@ def test_function_that_nothing_calls_says_so():
   (said,) = [f for f in result.findings if f.rule == "L2N400"]
   assert "no caller shows which model `state` holds" in said.found
   assert not [f for f in rewritten(CREATE + STEP + MAIN).findings if f.rule == "L2N400"]
+
+
+@pytest.mark.parametrize(
+  ("argument", "told"),
+  [
+    ("next(batches)", ["L2N418"]),
+    ("env.action_space.sample()[None]", ["L2N418"]),
+    ("jnp.ones((1, 7))", []),
+    ("jax.random.normal(key, (1, 7))", []),
+  ],
+)
+def test_arguments_of_init_that_did_something_are_told(argument, told):
+  result = rewritten(
+    f"""
+def main(batches, env, key):
+  model = Plain(features=3)
+  params = model.init(key, {argument})['params']
+  return model.apply({{'params': params}}, jnp.ones((2, 7)))
+"""
+  )
+  assert [f.rule for f in result.findings if f.rule == "L2N418"] == told
+  assert left(result) == []
