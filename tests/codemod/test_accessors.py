@@ -41,10 +41,17 @@ NOTES = '''
   '''
 
 
-def test_item_that_an_accessor_sows(tmp_path):
+@pytest.mark.parametrize(
+  ("line", "sown"),
+  [
+    ('self.notes["hidden"] = h', 'self.sow(nnx.Intermediate, "hidden", h)'),
+    ('self.notes.add("hidden", h + 1)', 'self.sow(nnx.Intermediate, "hidden", h + 1)'),
+  ],
+)
+def test_what_an_accessor_sows_is_sown_by_the_module(tmp_path, line, sown):
   source = (
     NOTES
-    + """
+    + f"""
   class Model(nn.Module):
     notes = notes_property()
 
@@ -52,32 +59,14 @@ def test_item_that_an_accessor_sows(tmp_path):
     def __call__(self, x):
       h = nn.Dense(4)(x)
       # kept for the plots
-      self.notes["hidden"] = h
+      {line}
       return h * 2
   """
   )
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   model = ported.text[ported.text.index("class Model") :]
-  assert '    # kept for the plots\n    self.sow(nnx.Intermediate, "hidden", h)\n' in model
+  assert f"    # kept for the plots\n    {sown}\n" in model
   assert "notes" not in model
-
-
-def test_method_that_an_accessor_sows_with(tmp_path):
-  source = (
-    NOTES
-    + """
-  class Model(nn.Module):
-    notes = notes_property()
-
-    @nn.compact
-    def __call__(self, x):
-      h = nn.Dense(4)(x)
-      self.notes.add("hidden", h + 1)
-      return h * 2
-  """
-  )
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
-  assert 'self.sow(nnx.Intermediate, "hidden", h + 1)' in ported.text
 
 
 def test_dict_of_the_class_is_a_dict(tmp_path):
