@@ -66,13 +66,19 @@ def fill_shapes(tree: Any, seed: int = 0) -> Any:
   return jax.tree_util.tree_map(fill, tree, is_leaf=lambda x: isinstance(x, jax.ShapeDtypeStruct))
 
 
+class Place(str):
+  """The place of an item in a tuple or list, as a word of a path: equal to the same word elsewhere."""
+
+  __slots__ = ()
+
+
 def name_of(path: Any) -> tuple[str, ...]:
   """A JAX key path as plain words: the same for tuples, dicts and dataclasses of either side."""
   words = []
   for key in path:
     for attribute in ("key", "name", "idx"):
       if hasattr(key, attribute):
-        words.append(str(getattr(key, attribute)))
+        words.append((Place if attribute == "idx" else str)(getattr(key, attribute)))
         break
     else:
       words.append(str(key))
@@ -129,14 +135,22 @@ def flatten(tree: Any, prefix: tuple[str, ...] = ()) -> Flat:
 
 
 def unflatten(flat: Flat) -> dict[str, Any]:
-  """Nested dicts from `{path: array}`."""
+  """Nested dicts from `{path: array}`, and tuples where the paths name places."""
   tree: dict[str, Any] = {}
   for path, leaf in flat.items():
     node = tree
     for part in path[:-1]:
       node = node.setdefault(part, {})
     node[path[-1]] = leaf
-  return tree
+  return {name: _with_tuples(value) for name, value in tree.items()}
+
+
+def _with_tuples(tree: Any) -> Any:
+  if not isinstance(tree, dict):
+    return tree
+  if tree and all(isinstance(name, Place) for name in tree):
+    return tuple(_with_tuples(tree[name]) for name in sorted(tree, key=int))
+  return {name: _with_tuples(value) for name, value in tree.items()}
 
 
 def to_numpy(x: Any) -> np.ndarray:

@@ -97,3 +97,13 @@ def test_dataclass_that_is_no_pytree():
     x: object
 
   assert list(A.named_leaves(Plain(jnp.ones(1)))[0]) == ["output/x"]
+
+
+def test_tuples_come_back_and_dicts_with_numbers_for_names_stay_dicts():
+  tree = {"params": {"w": (np.zeros(1), np.ones(2)), "nested": ((np.full(1, 2.0),),), "0": {"1": np.full(3, 4.0)}}}
+  flat = A.flatten(tree)
+  assert flat["params", "w", "1"].shape == (2,)
+  back = A.unflatten(flat)
+  assert jax.tree.structure(back) == jax.tree.structure(tree)
+  twelve = {"a": tuple(np.full(1, i) for i in range(12))}
+  assert [int(x[0]) for x in A.unflatten(A.flatten(twelve))["a"]] == list(range(12))

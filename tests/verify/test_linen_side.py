@@ -112,3 +112,18 @@ def test_variable_that_holds_nothing_is_given_and_not_compared():
   record = record_linen(migrate.Example(nn.Sequential([Masked(), Masked(True)]), (X,)))
   assert set(record.variables) == {("masks", "layers_1", "mask")}
   assert set(record.calls[0].after) == {("masks", "layers_1", "mask")}
+
+
+class Factored(nn.Module):
+  """One parameter that is a tuple."""
+
+  @nn.compact
+  def __call__(self, x):
+    scale, direction = self.param("kernel", lambda key, n: (jnp.ones(3), jax.random.normal(key, (n, 3))), x.shape[-1])
+    return x @ (direction * scale)
+
+
+def test_parameters_in_a_tuple_are_given_as_one():
+  record = record_linen(migrate.Example(Factored(), (np.ones((2, 5), np.float32),)))
+  assert sorted(record.variables) == [("params", "kernel", "0"), ("params", "kernel", "1")]
+  assert sorted(record.calls[0].grads) == sorted(record.variables)
