@@ -312,6 +312,14 @@ RULES = (
     before="params = model.init(key, next(batches))[\"params\"]\n",
     after="model = Model(in_features=7, rngs=nnx.Rngs(key))\n",
   ),
+  RulePage(
+    "L2N419", "a jitted apply", "note",
+    "`jax.jit(model.apply)` compiled every call of the model. An NNX model is called as it is: inside a function under "
+    "`nnx.jit` that is compiled, outside of one it runs operation by operation, with the same result.",
+    "Put calls outside of a jitted function into one: `@nnx.jit` on `def predict(model, x): return model(x)`.",
+    before="apply = jax.jit(model.apply)\ny = apply({\"params\": params}, x)\n",
+    after="y = model(x)\n",
+  ),
 )  # fmt: skip
 
 

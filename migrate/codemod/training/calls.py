@@ -179,6 +179,8 @@ class Calls(Base):
       return None
     value, _ = self.eval(node.args[0])
     if isinstance(value, Apply) and kind == "jit":
+      if value.method != "init":
+        self.note(node, f"`{ast.unparse(node)[:60]}` is gone: calls of the model are compiled where they stand in a jitted function", "put calls outside of one into a function under nnx.jit that takes the model", "L2N419", "note")  # fmt: skip
       return value, None
     if not isinstance(value, Function):
       if special(value):

@@ -257,6 +257,21 @@ def test_function_that_nothing_calls_says_so():
   assert not [f for f in rewritten(CREATE + STEP + MAIN).findings if f.rule == "L2N400"]
 
 
+@pytest.mark.parametrize(("function", "told"), [("jax.jit(model.apply)", ["L2N419"]), ("model.apply", [])])
+def test_jitted_apply_that_is_gone_is_told(function, told):
+  result = rewritten(
+    f"""
+def main(x, key):
+  model = Plain(features=3)
+  params = model.init(key, jnp.ones((1, 7)))['params']
+  forward = {function}
+  return forward({{'params': params}}, x)
+"""
+  )
+  assert [f.rule for f in result.findings if f.rule == "L2N419"] == told
+  assert "return model(x)" in body(result)
+
+
 @pytest.mark.parametrize(
   ("argument", "told"),
   [
