@@ -35,7 +35,9 @@ def under_guards(unit: Unit, made: dict[str, list[Stmt | Block]]) -> list[Stmt |
     guard = next(iter(guards), "")
     if not items or len(guards) != 1 or names_in(guard) != {"self"} or _called_from_outside(unit, name):
       continue
-    start = next(i for i, item in enumerate(block) if item is items[0])
+    start = next((i for i, item in enumerate(block) if item is items[0]), None)
+    if start is None or block[start : start + len(items)] != items:
+      continue
     runners = frozenset(unit.owner_key(a) for a in _runs(unit, name))
     block[start : start + len(items)] = [Block([(lambda guard=guard: f"if {guard}:", items)], runners=runners)]
   return block
