@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
-from migrate.codemod.source import Source, dotted, key, names_in
+from migrate.codemod.source import Source, defaults_of, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.written_out import write_out, written_out
 
@@ -289,10 +289,7 @@ class Inlining:
     taken = self._takes_self(node, helper)
     given = dict(zip(names, node.args, strict=False))
     given |= {k.arg: k.value for k in node.keywords if k.arg is not None}
-    defaults = dict(zip(reversed(names), reversed(definition.args.defaults), strict=False))
-    defaults |= {
-      a.arg: d for a, d in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True) if d is not None
-    }
+    defaults = defaults_of(definition.args)
     every = [*names, *[a.arg for a in definition.args.kwonlyargs]]
     env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
     for name in every:

@@ -61,6 +61,8 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   )
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
+  elif not unit.source.shares_line(node.body[0]) and unit.source.lines[unit.source.lead(node.body[0]) - 1].strip():
+    body = body.lstrip("\n")  # what stood first went
   if header.endswith("\n"):
     return header + body
   lines = body.strip().split("\n")

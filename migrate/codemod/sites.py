@@ -18,7 +18,7 @@ from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import wrap
-from migrate.codemod.source import dotted
+from migrate.codemod.source import defaults_of, dotted
 from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
 from migrate.codemod.static import CallField, NotStatic
@@ -256,9 +256,7 @@ class Sites:
   def _moved_to_call(self: Unit, site: Site) -> dict[str, str]:
     """What the function that makes the layer leaves to the layer's call, in terms of its arguments here."""
     node, given = site.maker.node, dict(self.given_arguments(site))
-    plain = [*node.args.posonlyargs, *node.args.args]
-    defaults = dict(zip([a.arg for a in reversed(plain)], reversed(node.args.defaults), strict=False))
-    defaults |= {a.arg: d for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None}
+    defaults = defaults_of(node.args)
     found = {}
     for field, expression in site.maker.moved.items():
       text = site.maker.source.code(expression)

@@ -138,16 +138,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         found = [c for c in found if not self.counts_examples(c)]
       if not found and set(wanted) == {1}:
         found = ["1"]
-      result.append(found or self._of_parameter(node, j))
+      result.append(found)
     return result
-
-  def _of_parameter(self: Unit, node: ast.AST, axis: int) -> list[str]:
-    """An axis of a parameter, counted from the last, whose initial value alone has it: that of the attribute."""
-    if not isinstance(node, ast.Call) or dotted(node.func) != f"{self.self_name}.param" or self.loops or self.iterator:
-      return []
-    names = [*node.args[:1], *[k.value for k in node.keywords if k.arg == "name"]]
-    attr = self.variable_attrs.get(str(names[0].value)) if names and isinstance(names[0], ast.Constant) else None
-    return [f"self.{attr}.shape[-{axis}]"] if attr else []
 
   def _pool(self: Unit, node: ast.AST, events: list[Event]) -> Pool:
     """What an expression's operands offer for the axes of its result."""

@@ -127,6 +127,13 @@ def dotted(node: ast.AST) -> str | None:
   return None
 
 
+def defaults_of(arguments: ast.arguments) -> dict[str, ast.expr]:
+  """Parameter -> its default, for those that have one."""
+  plain = [a.arg for a in [*arguments.posonlyargs, *arguments.args]]
+  found = dict(zip(reversed(plain), reversed(arguments.defaults), strict=False))
+  return found | {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None}
+
+
 def names_in(text: str) -> set[str]:
   """Identifiers loaded anywhere in an expression or statement text."""
   try:

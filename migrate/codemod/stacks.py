@@ -68,14 +68,14 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
     return None
   if "variable_broadcast" in given or "variable_carry" in given or any(type(a) is not int for a in axes.values()):
     return None
+  own = given.get(AXIS_SIZE) or given.get("length")
+  length = unit.try_static(own) if own is not None else None
   field = _field_of(unit, call.args[0])
   if field:
-    return _stacked_field(unit, node, field, axes, given)
+    return _stacked_field(unit, node, field, length, _axes_text(axes))
   site = _site_of(unit, call.args[0])
   if site is None or site.stack is not None or not site.made:
     return None
-  own = given.get(AXIS_SIZE) or given.get("length")
-  length = unit.try_static(own) if own is not None else None
   if length is None:
     lengths = [_stacked(unit, activation, module, axes["params"]) for activation, _, module in site.made]
     if not lengths or None in lengths:
@@ -90,13 +90,8 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
   return text
 
 
-def _stacked_field(
-  unit: Unit, node: ast.Call, field: str, axes: dict[str, int], given: dict[str | None, ast.expr]
-) -> str | None:
+def _stacked_field(unit: Unit, node: ast.Call, field: str, length: str | None, text: str | None) -> str | None:
   """As `stacked_module`, for a module that the class is given: it takes a function that makes one instead."""
-  own = given.get(AXIS_SIZE) or given.get("length")
-  length = unit.try_static(own) if own is not None else None
-  text = _axes_text(axes)
   if length is None or text is None:
     return None
   if field not in unit.stacked_fields:

@@ -6,7 +6,7 @@ import ast
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from migrate.codemod.source import Source
+from migrate.codemod.source import Source, defaults_of
 
 
 def drop_unread(texts: Mapping[str, str], functions: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -61,8 +61,7 @@ def _drop(texts: dict[str, str], kind: str, name: str) -> dict[str, str]:
     if any(_acts(a) for a in gone):
       return texts
     edits[key] += _cuts(pieces[key][0], [*call.args, *call.keywords], gone)
-  defaults = dict(zip([a.arg for a in reversed(plain)], reversed(arguments.defaults), strict=False))
-  defaults |= {a.arg: d for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None}
+  defaults = defaults_of(arguments)
   rows: list[ast.AST] = [_Row(a, defaults.get(a.arg)) for a in [*plain, *arguments.kwonlyargs]]
   edits[home] += _cuts(pieces[home][0], rows, [r for r in rows if isinstance(r, _Row) and r.name in unread])
   return {k: _apply(texts[k], *pieces[k], edits[k]) for k in texts}

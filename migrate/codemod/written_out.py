@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.beta import applied
 from migrate.codemod.remarks import comments_in
+from migrate.codemod.source import defaults_of
 
 if TYPE_CHECKING:
   from migrate.codemod.closures import Helper
@@ -33,14 +34,9 @@ def written_out(unit: Unit, name: str, node: Function) -> bool:
   if given.vararg or given.kwarg or (isinstance(node, ast.FunctionDef) and node.decorator_list):
     return False
   names = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name]
-  if any(isinstance(n.ctx, ast.Store) for n in names) and (
-    isinstance(node, ast.FunctionDef) or sum(isinstance(n.ctx, ast.Store) for n in names) > 1
-  ):
-    return False
-  if sum(isinstance(n, ast.FunctionDef) and n.name == name for n in ast.walk(method)) > isinstance(
-    node, ast.FunctionDef
-  ):
-    return False
+  definitions = [n for n in ast.walk(method) if isinstance(n, ast.FunctionDef) and n.name == name]
+  if len(definitions) + sum(not isinstance(n.ctx, ast.Load) for n in names) != 1:
+    return False  # the name is something else, too
   if not _only_once(body, {a.arg for a in [*given.posonlyargs, *given.args, *given.kwonlyargs]}):
     return False
   return all(_plain_call(unit, n, method) for n in names if isinstance(n.ctx, ast.Load))
@@ -52,8 +48,7 @@ def write_out(unit: Unit, node: ast.Call, helper: Helper) -> str:
   given, names = definition.args, [a.arg for a in [*definition.args.posonlyargs, *definition.args.args]]
   arguments = {n: unit.argument_text(a) for n, a in zip(names, node.args, strict=False)}
   arguments |= {k.arg: unit.text(k.value) for k in node.keywords if k.arg}
-  defaults = dict(zip(reversed(names), reversed(given.defaults), strict=False))
-  defaults |= {a.arg: d for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True) if d is not None}
+  defaults = defaults_of(given)
   every = [*names, *[a.arg for a in given.kwonlyargs]]
   construction = _construction(_expression(definition))
   unit.returned = None

@@ -37,11 +37,12 @@ def test_lambda_without_names(tmp_path):
       @nn.compact
       def __call__(self, x):
         proj = lambda y, n: nn.Dense(n)(y)
+
         a = proj(x, 3)
         return proj(a, 4)
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 6)"])
-  assert "a = self.proj(x)\n    return self.proj_1(a)\n" in ported.text
+  assert "  def __call__(self, x):\n    a = self.proj(x)\n    return self.proj_1(a)\n" in ported.text
 
 
 def test_branch_that_needs_one_of_them(tmp_path):

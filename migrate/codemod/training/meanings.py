@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
+from migrate.codemod.source import defaults_of
 from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import Function, Token
 
@@ -59,11 +60,8 @@ class Meanings(Base):
     given = dict(zip(names, node.args, strict=False)) | {k.arg: k.value for k in node.keywords if k.arg}
     meanings = {n: self.meaning(v) for n, v in given.items()}
     saved, self.scope = self.scope, function.outer
-    for argument, default in zip(reversed(names), reversed(arguments.defaults), strict=False):
+    for argument, default in defaults_of(arguments).items():
       meanings.setdefault(argument, self.meaning(default))
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-      if default is not None:
-        meanings.setdefault(argument.arg, self.meaning(default))
     self.scope = saved
     table: dict[Meaning, Meaning] = {("argument", function.node, n): m for n, m in meanings.items()}
     for key, meaning in table.items():
