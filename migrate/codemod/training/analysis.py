@@ -28,6 +28,8 @@ class Analysis:
     pending: models whose changed statistics it returns.
     closed: models of its arguments that it meets in the scopes around it, too.
     modules: modules without variables that it makes and returns.
+    moves: models from outside whose variables its calls change, so that a transform around it must be given them.
+    extra: those of them that it is given as arguments of their own -> their names.
     done: whether it was read to its end.
   """
 
@@ -44,6 +46,8 @@ class Analysis:
   pending: set[Token] = dataclasses.field(default_factory=set)
   closed: set[Token] = dataclasses.field(default_factory=set)
   modules: set[Token] = dataclasses.field(default_factory=set)
+  moves: set[Token] = dataclasses.field(default_factory=set)
+  extra: dict[Token, str] = dataclasses.field(default_factory=dict)
   done: bool = False
 
 

@@ -62,13 +62,14 @@ class Base:
     self.element_texts: dict[ast.expr, str] = {}
     self.followed: set[ast.AST] = set()  # attributes of which it is known what they are
     self.state_fields: dict[str, list[str]] = {}  # TrainState class -> its fields that are no collections
-    self.second: dict[
-      tuple[Any, str], Place
-    ] = {}  # variable -> the statement that makes it a second name of parameters
+    self.second: dict[Any, Place] = {}  # variable -> the statement that makes it a second name of parameters
     self.copies: set[Place] = set(known.copies)
     self.devices = ""  # a function of several devices that is being called
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
+    self.defined: list[Function] = []  # functions inside others, as they were met
+    self.frames: list[Scope] = []  # the functions that are being read, callers first
+    self.traced: set[ast.AST] = set()  # functions whose bodies something else than the program traces
 
   @property
   def file(self) -> File:
@@ -200,6 +201,7 @@ class Base:
     taken |= {a.arg for a in ast.walk(scope.node) if isinstance(a, ast.arg)}
     held = {n for n in taken for v in [scope.find(n)] if isinstance(v, Held) and v.token is token}
     mine = {n for n in {*holders, *held} if not self._otherwise(scope, n, token)}
+    mine -= {n for n in mine if token.made in self.partial and n not in scope.values and scope.outer is not None}
     used = {*scope.models.values(), *scope.optimizers.values()}
     return next(w for w in wished if (w not in taken or w in mine) and w not in used and w.isidentifier())
 
@@ -235,7 +237,6 @@ class Base:
 
   def nnx(self) -> str:
     """How NNX is spelled in this file."""
-    assert self.statement is None or self.statement is not None
     owner = self.here()
     self.file.imports.setdefault(owner, set()).add("from flax import nnx")
     return "nnx"
@@ -257,8 +258,8 @@ class Base:
     if node is None:
       return
     value, _ = self.eval(node)
-    if isinstance(value, Function) and isinstance(node, ast.Lambda):
-      self.read_plainly(value)
+    if isinstance(value, Function) and (isinstance(node, ast.Lambda) or self.nested_in(value)):
+      self.read_plainly(value, node)
     if special(value) and self.devices:
       raise self.left(node, f"`{ast.unparse(node)[:60]}` is given to `{self.devices}`", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if special(value):
@@ -298,6 +299,10 @@ class Base:
     """`jax.lax.scan`."""
     raise NotImplementedError
 
+  def changes(self, token: Token, node: ast.AST) -> None:
+    """A call changes variables of a model."""
+    raise NotImplementedError
+
   def keep(self, this: Self, target: ast.Attribute, value: Value) -> None:
     """An attribute of `self` holds a value from now on."""
     raise NotImplementedError
@@ -321,7 +326,11 @@ class Base:
   def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
     raise NotImplementedError
 
-  def read_plainly(self, function: Function) -> None:
+  def nested_in(self, function: Function) -> bool:
+    """Whether a function is defined inside another one."""
+    return function.outer.outer is not None and function.bound is None
+
+  def read_plainly(self, function: Function, caller: ast.AST | None = None) -> None:
     """Reads a function that something else calls."""
     raise NotImplementedError
 

@@ -31,6 +31,7 @@ from migrate.codemod.training.values import (
 
 FREEZE = {"flax.core.freeze", "flax.core.unfreeze", "flax.core.frozen_dict.freeze", "flax.core.frozen_dict.unfreeze",
           "flax.core.FrozenDict", "flax.core.frozen_dict.FrozenDict"}  # fmt: skip
+ENTRIES = {"absl.app.run"}  # they call the program's main function, and nobody reads what it returns
 APPLY = "flax.linen.apply"
 EXAMPLES = {"migrate.Example", "migrate.example.Example"}
 TRANSFORMS = {
@@ -217,7 +218,7 @@ class Calls(Base):
           raise self.left(node, f"gradients given to `{ast.unparse(node.func)}`", "give it nnx.to_pure_dict(grads)")
         grads = value
       elif isinstance(value, Function):
-        self.read_plainly(value)
+        self.read_plainly(value, None if full in ENTRIES else argument)
       elif isinstance(value, Tree) or (isinstance(value, Live) and value.tree):
         if (full or "jax").partition(".")[0] not in ("jax", "optax"):
           raise self.left(node, f"a tree of parameters given to `{ast.unparse(node.func)}`", "give it nnx.to_pure_dict(tree), whose names are the NNX model's")  # fmt: skip

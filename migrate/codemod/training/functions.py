@@ -176,6 +176,9 @@ class Functions(Parameters, Meanings):
           assert token is not None
           text = self.model(token, argument) if form[0] == "model" else self.optimizer(token, argument)
         texts.append(f"{inside}={text}" if keyword else text)
+    if analysis.extra and node.keywords:
+      raise self.left(node, "arguments by name for a function that is given one more model", "give them by position")
+    texts += [self.model(table.get(t, t), node) for t in analysis.extra]
     self.file.replace(node, self.call_text(node, self.file.text(node.func), texts))
 
   # ---- reading a function
@@ -211,13 +214,18 @@ class Functions(Parameters, Meanings):
       if not top and any(t is not o and t in known.closed for t, o in table.items()):
         raise self.left(node, f"{_name(function)}, which speaks of one model by itself, is given another", "give it all that it uses")  # fmt: skip
       if top:
+        for old, new in table.items():
+          self._made_there(old, new, node)
         for token in known.fresh:
-          table[token] = dataclasses.replace(token, names=[])
+          given = table.get(token, token)
+          table[token] = dataclasses.replace(given, names=[]) if given is token or given.initialised else given
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
           new.fields |= old.fields
           new.streams |= old.streams
       self.pending |= {table.get(t, t) for t in known.pending}
+      for token in known.moves:
+        self.changes(table.get(token, token), node)
       for token in known.changed:
         self.advance(table.get(token, token))
       if function.bound is not None:
@@ -227,6 +235,14 @@ class Functions(Parameters, Meanings):
     self.analysed[function.node] = analysis
     self._read(function, analysis, inner)
     return analysis, {}
+
+  def _made_there(self, old: Token, new: Token, node: ast.AST) -> None:
+    """A function that makes a model of the module that it is given makes one of another module, too."""
+    if old.initialised and not new.initialised and new.made is not old.made:
+      if old.made in self.partial:
+        self.make_partial(new)
+      elif not self.made_alike(old, new):
+        raise self.left(node, "another module for a function that makes one of its own now", "make the module in the function", "L2N402")  # fmt: skip
 
   def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
     node = function.node
@@ -239,8 +255,10 @@ class Functions(Parameters, Meanings):
     scope.wrapped = bool(function.wraps)
     scope.inner = {v.token for g in analysis.given.values() for v in leaves(g) if isinstance(v, Held) and getattr(v, "inner", False)}  # fmt: skip
     before = dict(self.epochs)
+    scope.lifted = any(w.kind != "partial" for w in function.wraps) or bool(scope.inner) or node in self.traced
     saved = (self.scope, self.statement, self.before, self.nested, set(self.pending))
     self.scope = scope
+    self.frames.append(scope)
     if not isinstance(node, ast.Lambda):
       self.statement, self.before, self.nested = node, [], 0
     else:
@@ -275,6 +293,7 @@ class Functions(Parameters, Meanings):
       analysis.pending = self.pending - saved[4]
       analysis.done = True
       self.scope, self.statement, self.before, self.nested = saved[:4]
+      self.frames.pop()
 
   # ---- what it returns
 

@@ -255,8 +255,10 @@ class Models(Constructions):
         texts.append(
           f"{keyword.arg}={self.file.text(keyword.value)}" if keyword.arg else f"**{self.file.text(keyword.value)}"
         )
-    model = self.model(held, node)
     changed = self._mutable(node, mutable, variables)
+    if changed is not None or streams or held.cls.flags:
+      self.changes(held, node)
+    model = self.model(held, node)
     self._set_mode(node, mutable, model, held)
     if streams:
       policy = ', policy="match_shape"' if held.cls.stacked else ""

@@ -79,6 +79,7 @@ class Scope:
     given: models that it was given, and which it need not return.
     inner: models whose parameters it is differentiated by.
     wrapped: whether a transform is around the function.
+    lifted: whether its body is traced by itself, so that no model from outside may change in it.
     closed: models that it was given and that it meets in the scopes around it, too.
   """
 
@@ -93,6 +94,7 @@ class Scope:
   returned: list[tuple[ast.Return | None, Value]] = dataclasses.field(default_factory=list)
   locals: set[str] = dataclasses.field(default_factory=set)
   wrapped: bool = False
+  lifted: bool = False
   closed: set[Token] = dataclasses.field(default_factory=set)
 
   def chain(self) -> Iterator[Scope]:

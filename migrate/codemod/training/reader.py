@@ -12,6 +12,7 @@ from migrate.codemod.source import dotted
 from migrate.codemod.training.base import Analysis, Known
 from migrate.codemod.training.calls import Calls
 from migrate.codemod.training.checkpoints import Checkpoints
+from migrate.codemod.training.closures import Closures
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.models import Models
@@ -21,11 +22,13 @@ from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.states import States
 from migrate.codemod.training.trainers import Trainers
-from migrate.codemod.training.values import Function, Left, ModelClass
+from migrate.codemod.training.values import Function, Left, ModelClass, special
 from migrate.core.report import Finding
 
 
-class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls):
+class Reader(
+  Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls, Closures
+):
   """Everything that is known about training programs."""
 
   def read(self) -> None:
@@ -38,6 +41,10 @@ class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models
     for file, node in _callers_first([(f, n) for f in self.program.files.values() for n in _functions(f)]):
       if node not in self.analysed:
         self._guarded(node, lambda f=file, n=node: self.read_plainly(Function(n, f, f.scope)), file)
+    for function in self.defined:  # nobody called it by its name: something else may
+      owner = function.unit.owner(function.node)
+      if function.node not in self.analysed and owner is not function.node and owner in self.modelled:
+        self._guarded(owner, lambda f=function: self.read_plainly(f), function.unit)
 
   def functions(self) -> list[tuple[File, Any]]:
     """Every function of the program, with its file."""
@@ -57,15 +64,18 @@ class Reader(Functions, Statements, Expressions, Checkpoints, Optimizers, Models
     self.scope = (file or owner).scope
     self.statement, self.before, self.nested = None, [], 0
 
-  def read_plainly(self, function: Function) -> None:
-    """Reads a function that something else calls."""
+  def read_plainly(self, function: Function, caller: ast.AST | None = None) -> None:
+    """Reads a function that something else calls: `caller`, where it is not the program's own entry."""
     if function.node not in self.analysed:
       self.analysed[function.node] = analysis = Analysis((), [], {})
+      self.traced |= {function.node} if caller is not None else set()
       self._read(function, analysis, None)
       if any(t not in analysis.fresh and t.owner is not function.node for t in {*analysis.changed, *analysis.pending}):
         if function.outer.outer is not None or isinstance(function.node, ast.Lambda):
           raise self.left(function.node, "a function that changes a model and is called by something else",
                           "call it directly")  # fmt: skip
+      if caller is not None and special(analysis.value):
+        raise self.left(caller, "a function that returns part of a model and is called by something else", "call it directly")  # fmt: skip
 
 
 @dataclasses.dataclass

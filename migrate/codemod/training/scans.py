@@ -46,6 +46,7 @@ class Scans(Base):
       return Plain(SCAN), PLAINLY
     names = self._step_arguments(node, function, given)
     assert isinstance(function, Function)
+    self.traced.add(function.node)
     analysis, table = self.analyse(function, {names[0]: init, names[1]: PLAIN}, None, node)
     found = with_token(analysis.value, table, self.epochs)
     self._check_carry(node, init, found)

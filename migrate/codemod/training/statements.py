@@ -63,7 +63,8 @@ class Statements(Branches):
     self.scope.values[node.name] = self._defined(node)
 
   def _defined(self, node: ast.FunctionDef) -> Value:
-    return self.decorated(Function(node, self.file, self.scope))
+    self.defined.append(function := self.decorated(Function(node, self.file, self.scope)))
+    return function
 
   def _classdef(self, node: ast.ClassDef) -> None:
     self.scope.values.pop(node.name, None)
