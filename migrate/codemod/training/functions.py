@@ -217,8 +217,8 @@ class Functions(Parameters, Meanings):
         for old, new in table.items():
           self._made_there(old, new, node)
         for token in known.fresh:
-          given = table.get(token, token)
-          table[token] = dataclasses.replace(given, names=[]) if given is token or given.initialised else given
+          held = table.get(token, token)
+          table[token] = dataclasses.replace(held, names=[]) if held is token or held.initialised else held
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
           new.fields |= old.fields
