@@ -16,7 +16,10 @@ from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scan import module_name
 from migrate.codemod.training.values import ModelClass
+from migrate.core.declare import ModelMapping
 from migrate.core.report import Finding
+from migrate.trace.facts import Facts
+from migrate.workflows.mapping import load_mapping
 from migrate.workflows.port import port
 from migrate.workflows.port_report import PortReport
 
@@ -50,6 +53,7 @@ def port_models(examples: Sequence[str | Callable[..., Any]], texts: Mapping[str
   """
   with tempfile.TemporaryDirectory(prefix="linen2nnx-") as folder:
     report = port(examples, Path(folder) / "out", layout="overlay", **options)
+    mappings = _mappings(Path(folder) / "out", report)
   project, rewriting = report.project, report.rewriting
   made = PortedModels(report, {}, {}, {}, [*report.findings])
   made.findings += [f for e in report.examples for f in e.findings]
@@ -75,7 +79,7 @@ def port_models(examples: Sequence[str | Callable[..., Any]], texts: Mapping[str
     made.new = {str(_shortest(roots) / n): t for n, t in ours.items()}
   for result in rewriting.results.values():
     if "." not in result.info.name and result.info.module not in outside:
-      found = describe(result, rewriting.results, project)
+      found = describe(result, rewriting.results, project, mappings)
       made.classes[found.full] = found
       made.classes[f"{module_name(Path(result.info.file))}.{result.info.name}"] = found
   return made
@@ -85,7 +89,42 @@ def _shortest(roots: Sequence[Path]) -> Path:
   return min(roots, key=lambda p: len(p.parts))
 
 
-def describe(result: ClassResult, results: Mapping[type, ClassResult], project: Project) -> ModelClass:
+def _mappings(folder: Path, report: PortReport) -> dict[str, ModelMapping]:
+  """The mapping of each example that has one."""
+  names = [f.name for f in report.project.examples] if report.project is not None else []
+  files = {n: folder / f"mapping_{n}.json" for n in names}
+  files = {n: f if f.is_file() else folder / "mapping.json" for n, f in files.items()}
+  found = {n: load_mapping(f) for n, f in files.items() if f.is_file()}
+  return {n: m for n, m in found.items() if m.name in ("", n)}
+
+
+def _paths(
+  facts: Facts, mapping: ModelMapping | None
+) -> tuple[tuple[tuple[str, ...], tuple[str | int, ...]], ...] | None:
+  """Where each parameter of an example is in Linen and in NNX; None where its last name may be another one."""
+  modules = mapping.metadata.get("modules") if mapping is not None else None
+  if mapping is None or not modules or any(r.ops or r.kind in ("copy", "tie") for r in mapping.rules):
+    return None
+  if any(r.source and r.target and r.source[0][-1] != r.target[0][-1] for r in mapping.rules):
+    return None
+  found = []
+  for keys, _ in jax.tree_util.tree_flatten_with_path(facts.variables.get("params", {}))[0]:
+    path = tuple(str(k.key) for k in keys if hasattr(k, "key"))
+    module = next((path[:n] for n in range(len(path) - 1, -1, -1) if "/".join(path[:n]) in modules), None)
+    if module is None:
+      return None
+    other = modules["/".join(module)]
+    new = tuple(int(p) if p.isdecimal() else p for p in other.split("/") if p)
+    found.append((path, (*new, *path[len(module) :])))
+  return tuple(found)
+
+
+def describe(
+  result: ClassResult,
+  results: Mapping[type, ClassResult],
+  project: Project,
+  mappings: Mapping[str, ModelMapping] | None = None,
+) -> ModelClass:
   """What training code must know of a rewritten class."""
   own = [results[c] for c in result.info.cls.__mro__ if c in results]
   init = next((m for r in own for m in [_method(r.text, "__init__")] if m is not None), None)
@@ -103,8 +142,10 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
       sizes[size.name] = (size.parameter, size.axis, roots or tuple(given.values()))
   call = next((r.info.methods["__call__"] for r in own if "__call__" in r.info.methods), None)
   collections: set[str] | None = None
+  paths: dict[Any, None] = {}
   for fact in project.examples:
     if type(fact.example.module) is result.info.cls:
+      paths[_paths(fact, (mappings or {}).get(fact.name))] = None
       collections = (collections or set()) | set(fact.variables)
   return ModelClass(
     f"{result.info.module}.{result.info.name}",
@@ -117,6 +158,7 @@ def describe(result: ClassResult, results: Mapping[type, ClassResult], project: 
     any({"scan", "vmap"} & r.templates for r in results.values()),
     _flags(result, results, project),
     collections == {"params"} and not _draws(result, project),
+    None if None in paths or not paths else tuple(p for some in paths for p in some),
   )
 
 

@@ -59,6 +59,7 @@ class Base:
     self.touched: set[Any] = set()
     self.modelled: set[Any] = set()  # owners that a model is in
     self.masks: set[Any] = set()  # owners whose optimizers have masks
+    self.wrapped_masks: list[tuple[Scope, ast.stmt | None, ast.expr, Function | None]] = []
     self.element_texts: dict[ast.expr, str] = {}
     self.followed: set[ast.AST] = set()  # attributes of which it is known what they are
     self.state_fields: dict[str, list[str]] = {}  # TrainState class -> its fields that are no collections

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.base import Result
+from migrate.codemod.training.masks import TREES, Masks
 from migrate.codemod.training.scans import SCAN
 from migrate.codemod.training.values import (
   PLAIN,
@@ -56,7 +57,7 @@ TREE = {
 LIKE = {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "optax.incremental_update"}
 
 
-class Calls(Base):
+class Calls(Masks):
   """One method a kind of call; the first that knows the call answers."""
 
   def _call(self, node: ast.Call) -> Result:
@@ -76,7 +77,7 @@ class Calls(Base):
       return self.create(node, str(full))
     if full in FREEZE and len(node.args) == 1:
       value, form = self.eval(node.args[0])
-      if special(value):
+      if special(value) or (isinstance(value, Plain) and value.full in TREES):
         if form is not None:
           self.file.replace(node, self.file.text(node.args[0]))
         return value, form
@@ -207,6 +208,9 @@ class Calls(Base):
     checkpoint = self.checkpoint(node, full)
     if checkpoint is not None:
       return checkpoint
+    mask = self.named_tree(node, full)
+    if mask is not None:
+      return mask
     if full is None or not isinstance(node.func, (ast.Name, ast.Attribute)):
       self.plain(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
     grads: Grads | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.base import Result
+from migrate.codemod.training.masks import Masks
 from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
@@ -32,7 +33,7 @@ TREES = {
 ABSENT = 99
 
 
-class Optimizers(Base):
+class Optimizers(Masks):
   """`tx.init`, `tx.update`, `optax.apply_updates`, `optax.masked` and the like."""
 
   def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
@@ -81,11 +82,17 @@ class Optimizers(Base):
       if argument is not tree:
         self.plain(argument)
     value, _ = self.eval(tree)
+    text = self.mask_text(tree, value)
+    if text is not None:
+      self.file.replace(tree, text)
+      self.masks.add(self.here())
+      self.touched.add(self.here())
+      return Plain(full), PLAINLY
     if not self._makes_trees(tree, value):
       raise self.left(tree, f"a {name} that is a tree like Linen's parameters", "make it a function of the parameters", "L2N407")  # fmt: skip
     nnx = self.nnx()
     if isinstance(value, Function):
-      self.read_plainly(value)
+      self.read_plainly(value, tree)
     if isinstance(tree, ast.Lambda):
       argument = tree.args.args[0].arg if tree.args.args else "params"
       self.plain(tree)
@@ -96,7 +103,7 @@ class Optimizers(Base):
     self.file.replace(tree, text)
     self.masks.add(self.here())
     self.touched.add(self.here())
-    self.note(tree, f"the {name} is given the paths and names of the NNX model now", "check that it asks for nothing else than the last name and the shape", "L2N415")  # fmt: skip
+    self.wrapped_masks.append((self.scope, self.statement, tree, value if isinstance(value, Function) else None))
     return Plain(full), PLAINLY
 
   def _makes_trees(self, node: ast.expr, value: Value) -> bool:

@@ -105,6 +105,9 @@ class Parameters(Wraps):
       if source.data[end : end + 1] == b"\n" and not source.data[line:start].strip():
         start, end = line, end + 1  # it had the line for itself
     else:
+      gone = self.file.edits.get(self.file.owner(argument), [])
+      while (before := next((e for e in gone if e.end == start and not e.text), None)) is not None:
+        start = before.start  # those before it go, too
       back = source.data[:start].rstrip()
       start = len(back) - 1 if back.endswith(b",") else start
     self.file.replace_span(argument, start, end, "")

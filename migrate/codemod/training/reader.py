@@ -45,6 +45,7 @@ class Reader(
       owner = function.unit.owner(function.node)
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:
         self._guarded(owner, lambda f=function: self.read_plainly(f), function.unit)
+    self.check_masks()
 
   def functions(self) -> list[tuple[File, Any]]:
     """Every function of the program, with its file."""

@@ -25,6 +25,7 @@ class ModelClass:
     stacked: whether RNG streams may be stacked in it, one for each layer of a scan.
     flags: attributes that say whether a collection may change -> (the collection, the value where it may); None where
       setting them would change layers that keep a mode of their own.
+    paths: paths of its parameters in Linen and in NNX, None where not known.
     pure: whether it certainly has nothing but parameters, no RNG streams either.
   """
 
@@ -38,6 +39,7 @@ class ModelClass:
   stacked: bool = False
   flags: Mapping[str, tuple[str, bool]] | None = dataclasses.field(default_factory=dict)
   pure: bool = False
+  paths: tuple[tuple[tuple[str, ...], tuple[str | int, ...]], ...] | None = None
 
 
 @dataclasses.dataclass(eq=False)

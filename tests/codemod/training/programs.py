@@ -33,7 +33,13 @@ def model(name: str, *fields: str, collections: tuple[str, ...] = ("params",)) -
     {"in_features": ("x", 1, (7,))},
     ("x", "train"),
     frozenset(collections),
+    paths=PATHS,
   )
+
+
+PATHS = tuple(
+  ((module, leaf), (module, leaf)) for module in ("hidden", "norm", "out") for leaf in ("bias", "kernel", "scale")
+)
 
 
 CLASSES = {

@@ -305,3 +305,21 @@ def test_argument_that_goes_takes_its_line_with_it():
   )
   assert left(result) == []
   assert "def update(\n    model,\n    x,\n):\n" in result.texts["train"]
+
+
+def test_arguments_that_go_side_by_side():
+  text = check_same(
+    """
+def look(x, model, params, batch_stats):
+  return model.apply({"params": params, "batch_stats": batch_stats}, x)
+def look_again(params, batch_stats, model, x):
+  return model.apply({"params": params, "batch_stats": batch_stats}, x)
+def main():
+  model = Net(features=3)
+  variables = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  params, batch_stats = variables["params"], variables["batch_stats"]
+  return [(look(x, model, params, batch_stats), look_again(params, batch_stats, model, x)) for x in data()]
+"""
+  )
+  assert "def look(x, model):\n" in text
+  assert "def look_again(model, x):\n" in text
