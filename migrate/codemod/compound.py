@@ -201,6 +201,8 @@ class Compound(Conditions):
         merged[name] = Local("array", None, None)
       elif {x.kind, y.kind} == {"static"}:
         merged[name] = x
+      elif static and {x.kind, y.kind} == {"static", "arrays"}:  # the list that one branch appends to
+        merged[name] = x if x.kind == "arrays" else y
       else:
         merged[name] = x if x.kind == y.kind else Local("dynamic")
     return merged

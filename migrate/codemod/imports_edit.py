@@ -109,7 +109,7 @@ def _removals(tree: ast.Module, data: bytes, positions: Positions, names: set[st
   if not names:
     return []
   used = used_names(tree, data.decode())
-  gone = names - used
+  gone = names - used - {"*"}  # nobody reads a star by its name
   edits: list[Edit] = []
   _remove_in(tree.body, gone, data, positions, edits, top=True)
   return edits

@@ -72,6 +72,7 @@ class LayerSizes:
 
   def _layer_numbers(self: Unit, node: ast.AST, events: list[Event]) -> list[tuple[list[str], list[int]]]:
     """Numbers that the called layer was made with: they may be sizes of what it returns."""
+    node, _ = taken_from(node)
     site = self._site_called(node)
     if site is None or not isinstance(node, ast.Call):
       return []
@@ -129,6 +130,8 @@ class LayerSizes:
           text = replaced(text, rf"\b{name}\b", given) if given is not None and text is not None else None
         if text is not None and site in self.setup_sites and not self.in_setup:
           text = self.in_setup_terms(site, text)
+        if text is not None and site.looped:  # the layer is in its list by now
+          text = text.replace(f"[len(self.{site.attr})]", f"[len(self.{site.attr}) - 1]")
         if text is not None and self.available(text):
           texts.append(_picked(text))
       dims.append(texts)
@@ -145,6 +148,14 @@ class LayerSizes:
     if self.in_setup or not site.attr or site in self.setup_sites:
       return None
     return f"self.{site.attr}[-1].{name}" if site.looped else f"self.{site.attr}.{name}"
+
+
+def taken_from(node: ast.AST) -> tuple[ast.AST, int | None]:
+  """The call behind `layer(x)[0]`, and which item of what it returns is meant."""
+  index = node.slice if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call) else None
+  if isinstance(index, ast.Constant) and type(index.value) is int:
+    return node.value, index.value  # pyright: ignore[reportAttributeAccessIssue]
+  return node, None
 
 
 def _picked(text: str) -> str:

@@ -15,6 +15,7 @@ from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
 from migrate.codemod.source import dotted
 from migrate.codemod.static import SOWN, NotStatic
+from migrate.codemod.stock_subclasses import stock_parameter
 from migrate.codemod.variables import Flag
 from migrate.core.report import Finding, MigrateError
 
@@ -150,6 +151,8 @@ class Services:
     if all(e.activation.extra for e in seen) and (seen or collection != "params") and not self.in_setup:
       return self._late_variable(node, collection, hint, maker, arguments, named)
     borrowed = borrowed_parameter(self, node, name, maker) if collection == "params" else None
+    if collection == "params" and borrowed is None:
+      borrowed = stock_parameter(self, node, name, maker)
     if borrowed is not None:
       self.record_variable(collection, name, borrowed, node)
       return f"self.{borrowed}[...]"

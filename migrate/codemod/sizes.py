@@ -14,13 +14,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.layer_sizes import LayerSizes, items_of
+from migrate.codemod.layer_sizes import LayerSizes, items_of, taken_from
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.put_together import put_together
 from migrate.codemod.scope import Dims, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
-from migrate.codemod.source import dotted
+from migrate.codemod.source import dotted, names_in
 from migrate.codemod.supers import Supers
 from migrate.codemod.transposed import transposed
 
@@ -86,6 +86,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     text = self.static_sizes(node)
     if text is None or isinstance(node, ast.Subscript):
       return text
+    self.rebinding(owner.id)
     fresh, i = f"{owner.id}_features", 1
     while fresh in self.env or fresh in self.parameters:
       i += 1
@@ -124,7 +125,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
   def _flow(self: Unit, node: ast.AST, events: list[Event], item: int | None = None) -> Dims:
     rank = min(len(e.value.shape) for e in events)
     pool = self._pool(node, events)
-    promised = self._promised(node, item)
+    promised = self._promised(*taken_from(node)) if item is None else self._promised(node, item)
     result: Dims = []
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
@@ -138,8 +139,12 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         found = [c for c in found if not self.counts_examples(c)]
       if not found and set(wanted) == {1}:
         found = ["1"]
-      result.append(found)
+      result.append(sorted(found, key=self._reads_list))
     return result
+
+  def _reads_list(self: Unit, text: str) -> bool:
+    """Whether an expression reads a list of sizes, which goes on growing: it is the last choice."""
+    return any((local := self.env.get(n)) is not None and local.kind == "arrays" for n in names_in(text))
 
   def _pool(self: Unit, node: ast.AST, events: list[Event]) -> Pool:
     """What an expression's operands offer for the axes of its result."""

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup
+from migrate.codemod.source import dotted
 from migrate.core.declare import LayerMapping
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ def stock_arguments(unit: Unit) -> StockArguments | None:
   if base is None or record is None or not any(b is base for b in unit.info.cls.__bases__):
     return None
   target = lookup(record.nnx.replace("template:", "mappings.templates."))
+  gone = {n for call in unit.stock_parameters for n in ast.walk(call)}
   read = {
     n.attr
     for n in ast.walk(unit.info.node)
-    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self"
+    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "self" and n not in gone
   }
   text = inspect.getsource(target.__init__) if target is not None else ""
   parameters = inspect.signature(target.__init__).parameters if target is not None else {}
@@ -65,6 +67,40 @@ def stock_arguments(unit: Unit) -> StockArguments | None:
     found.passed.append(f"{name}={name}")
     found.kept.append(name)
   return found
+
+
+def stock_parameter(unit: Unit, node: ast.Call, name: ast.expr, maker: ast.expr | None) -> str | None:
+  """`self.param("kernel", self.kernel_init, ...)` in a subclass of a layer that makes the same: the layer's own.
+
+  Args:
+    unit: the class.
+    node: the call of `self.param`.
+    name: the parameter's name.
+    maker: what makes its first value.
+
+  Returns:
+    The attribute; None where the layer makes no such parameter, or makes it otherwise.
+  """
+  base = unit.project.stock_base(unit.info.cls)
+  record = unit.project.record(base) if base is not None else None
+  if base is None or record is None or unit.loops or not isinstance(name, ast.Constant):
+    return None
+  path = ("params", str(name.value))
+  leaf = next((one for one in record.leaves if one.linen == (path,) and not one.ops and len(one.nnx[0]) == 1), None)
+  field = maker.attr if isinstance(maker, ast.Attribute) and dotted(maker.value) == (unit.self_name or "self") else None
+  if leaf is None or field != f"{name.value}_init" or field not in base.__dataclass_fields__:
+    return None
+  fields = {(a.nnx or a.linen): a.linen for a in record.args if a.fate in ("same", "rename")}
+  seen = unit.events(node)
+  for event in seen:
+    wanted = [getattr(event.activation.module, str(fields.get(axis)), None) for axis in leaf.axes.split()]
+    shape = getattr(event.value, "shape", ())
+    if len(shape) != len(wanted) or any(type(n) is int and n != s for n, s in zip(wanted, shape, strict=True)):
+      return None  # another size than the layer's
+  if not seen:
+    return None
+  unit.stock_parameters.add(node)
+  return leaf.nnx[0][0]
 
 
 def _spelled(unit: Unit, value: Any, module: str) -> str | None:

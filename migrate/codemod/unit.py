@@ -183,6 +183,7 @@ class Unit(
     self.function_depth = 0
     self.output_call = None
     self.local_names: set[str] = set()  # every name that the method gives a value
+    self.stock_parameters: set[ast.AST] = set()  # calls of `self.param` that make what the layer makes
     base = project.stock_base(info.cls)
     self.layer_names = layer_names(project.record(base)) if base is not None else {}
     self.step = self._step()

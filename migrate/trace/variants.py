@@ -67,6 +67,8 @@ def _resized(example: Example, last: bool = False) -> Example:
   leaves = jax.tree_util.tree_leaves(
     (example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls])
   )
+  shapes = [s for leaf in leaves if isinstance(s := getattr(leaf, "shape", None), tuple) and s]
+  first = {s[0] for s in shapes if len(s) > 1}  # a vector as long as these counts examples: a time for each image
   for leaf in leaves:
     shape = getattr(leaf, "shape", None)
     if not isinstance(shape, tuple) or not shape:
@@ -87,10 +89,8 @@ def _resized(example: Example, last: bool = False) -> Example:
       wide = np.issubdtype(np.dtype(leaf.dtype), np.floating) and len(shape) > 1
       return jax.ShapeDtypeStruct((*shape[:-1], shape[-1] * 2), leaf.dtype) if wide else leaf  # pyright: ignore
     keep_last = not integer and len(shape) > 1
-    new = tuple(
-      s if (keep_last and i == len(shape) - 1) or (len(shape) == 1 and not integer) else sizes.get(s, s)
-      for i, s in enumerate(shape)
-    )
+    flat = len(shape) == 1 and not integer and shape[0] not in first
+    new = tuple(s if (keep_last and i == len(shape) - 1) or flat else sizes.get(s, s) for i, s in enumerate(shape))
     return leaf if new == shape else jax.ShapeDtypeStruct(new, leaf.dtype)
 
   def convert(tree: Any) -> Any:

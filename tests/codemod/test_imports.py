@@ -283,3 +283,9 @@ def test_any_names_can_be_dropped_from_any_layout(names, dead, breaks, trailing,
   assert after.startswith("import z\n")
   assert after.endswith("\nüber = 1  # stays\n")
   assert tidy_imports(after, add=[], remove_if_unused=dead) == after
+
+
+def test_star_stays_when_other_imports_go():
+  source = "from typing import *\nfrom flax import linen as nn\n\nx: Optional[int] = None\n"
+  tidy = tidy_imports(source, add=["from flax import nnx"], remove_if_unused={"nn", "*"})
+  assert tidy == "from typing import *\nfrom flax import nnx\n\nx: Optional[int] = None\n"

@@ -263,3 +263,80 @@ def test_what_is_popped_for_a_layer_is_popped_before_the_layer_is_made(tmp_path)
   assert ported.hoisted == []
   assert "skips_features = skips.pop()" in ported.text
   assert "h_features + skips_features," in ported.text
+
+
+SKIPS = """
+class Block(nn.Module):
+  out: int | None = None
+
+  @nn.compact
+  def __call__(self, x):
+    out = x.shape[-1] if self.out is None else self.out
+    y = nn.Dense(out)(x)
+    return y, y.mean()
+
+class Model(nn.Module):
+  width: int = 6
+  depth: int = 2
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(self.width)(x)
+    skips = [x]
+    for i in range(self.depth):
+      block = Block(self.width, name=f"down_{i}")
+      x = block(skips[-1])[0]
+      skips.append(x)
+    x = skips[-1]
+    x = Block(name="middle")(x)[0]
+    for i in range(self.depth + 1):
+      x = Block(self.width, name=f"up_{i}")(jnp.concatenate([x, skips.pop()], axis=-1))[0]
+    return nn.Dense(3)(x)
+"""
+
+
+def test_list_that_was_emptied_tells_no_size_any_more(tmp_path):
+  ported = port_and_check(tmp_path, SKIPS, "Model(), x(2, 5)", held_out=["Model(4, 3), x(2, 7)"])
+  assert ported.hoisted == []
+  assert "skips.append(self.width)" in ported.text
+
+
+def test_list_that_only_some_rounds_append_to_still_tells_sizes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: tuple = (4, 6, 8)
+
+      @nn.compact
+      def __call__(self, x):
+        skips = []
+        for i, width in enumerate(self.widths):
+          x = nn.Dense(width)(x)
+          if i != 0:
+            skips.append(x)
+        for width, skip in reversed(list(zip(self.widths[:-1], skips, strict=False))):
+          x = nn.Dense(width)(jnp.concatenate([x, skip], axis=-1))
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((3, 5, 7, 9)), x(2, 6)"])
+  assert ported.hoisted == []
+
+
+def test_size_of_the_layer_that_has_just_been_made(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        for rows in x[0]:
+          x = Block(len(rows) + x.shape[-1] // 2)(x)
+          x = Block(x.shape[-1] // 2 + len(rows) + 3)(x)
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)")
+  assert "x_features = block_1_width[len(self.block_1) - 1]" in ported.text

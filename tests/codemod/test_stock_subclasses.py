@@ -105,3 +105,30 @@ def test_cell_of_a_users_own(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
   assert "class Cell(nnx.RNNCellBase):" in ported.text
+
+
+def test_parameter_that_the_layer_makes_just_so_is_the_layer_s(tmp_path):
+  source = """
+    class Monotone(nn.Dense):
+      @nn.compact
+      def __call__(self, x):
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        y = x @ abs(kernel)
+        if self.use_bias:
+          y = y + self.param("bias", self.bias_init, (self.features,))
+        return y
+
+    class Model(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.first = Monotone(self.width, kernel_init=nn.initializers.ones)
+        self.last = Monotone(3, use_bias=False)
+
+      def __call__(self, x):
+        return self.last(self.first(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(4), x(2, 6)"])
+  assert "def __init__" not in ported.text.partition("class Monotone")[2].partition("class Model")[0]
+  assert "kernel = self.kernel[...]" in ported.text
+  assert "self.last = Monotone(self.width, 3, use_bias=False, rngs=rngs)" in ported.text

@@ -67,3 +67,9 @@ def test_argument_that_refuses_other_sizes_leaves_the_other_variants():
   given = Fixed(jax.ShapeDtypeStruct((2, 5), "float32"))
   found = list(variants(Example(nn.Dense(4), (given,))))
   assert [v.args[0].array.shape for v in found] == [(3, 5), (2, 5)]
+
+
+def test_vector_as_long_as_a_batch_is_resized_with_it():
+  images, times, sizes = [jax.ShapeDtypeStruct(s, "float32") for s in ((2, 8, 8, 3), (2,), (5,))]
+  shapes = [a.shape for a in found(images, times, sizes)[0].args]
+  assert shapes == [(3, 16, 16, 3), (3,), (5,)]
