@@ -244,8 +244,9 @@ RULES = (
   ),
   RulePage(
     "L2N407", "a mask or labels as a tree", "error",
-    "Optax compares the tree with the parameters. NNX's are an `nnx.State` with other paths, and a dict raises.",
-    "Make it a function of the parameters; functions are wrapped.",
+    "Optax compares the tree with the parameters. NNX's are an `nnx.State`, and a dict raises. Trees that are made from the parameters are "
+    "wrapped; one that is written out, or that asks for a name which the NNX model has not in the same place, is left.",
+    "Ask for the names that the NNX model has, or make it a function of the parameters.",
     before='optax.masked(optax.add_decayed_weights(0.1), {"Dense_0": {"kernel": True, "bias": False}})\n',
   ),
   RulePage(
@@ -291,10 +292,10 @@ RULES = (
   ),
   RulePage(
     "L2N416", "training on several devices by pmap", "error",
-    "`jax.pmap` steps over a replicated training state keep a copy of everything for each device. NNX has `nnx.pmap`, but a program "
-    "that is written anew shards the batch instead, and statistics of BatchNorm are then those of the whole batch.",
+    "`jax.pmap` steps over a replicated training state become `nnx.pmap`, over a model whose arrays are replicated. What is left: states "
+    "with more fields, `pmap` beside other transforms, a replicated state that is used outside of it, axes that are computed.",
     "Train with `jax.jit` and a batch that is sharded over a mesh, then run the codemod.",
-    before='state = jax_utils.replicate(state)\nstep = jax.pmap(train_step, axis_name="batch")\n',
+    before='state = jax_utils.replicate(state)\nstep = jax.vmap(jax.pmap(train_step, axis_name="batch"))\n',
   ),
   RulePage(
     "L2N417", "outputs of doctests", "eye",

@@ -30,6 +30,7 @@ class Analysis:
     modules: modules without variables that it makes and returns.
     moves: models from outside whose variables its calls change, so that a transform around it must be given them.
     extra: those of them that it is given as arguments of their own -> their names.
+    spread: whether models are on several devices after it.
     done: whether it was read to its end.
   """
 
@@ -48,6 +49,7 @@ class Analysis:
   modules: set[Token] = dataclasses.field(default_factory=set)
   moves: set[Token] = dataclasses.field(default_factory=set)
   extra: dict[Token, str] = dataclasses.field(default_factory=dict)
+  spread: dict[Token, bool] = dataclasses.field(default_factory=dict)
   done: bool = False
 
 
@@ -79,11 +81,14 @@ WHAT = {
   "Recipe": "a module",
   "Apply": "a bound method of a module",
   "OptState": "optimizer state",
+  "Copied": "a copy of the training state",
+  "Stats": "statistics",
 }
 
 
 def derived_names(holder: str, what: str) -> list[str]:
   """`g_state` gives `g_model`."""
+  holder = holder.removeprefix("initial_").removeprefix("init_")
   for word in ("train_state", "opt_state", "state", "params", "variables", "apply_fn"):
     if word in holder:
       return [holder.replace(word, what).strip("_") or what]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from migrate.codemod.remarks import layout_call
-from migrate.codemod.training.analysis import WHAT, Analysis, Known, Place, Result, derived_names
+from migrate.codemod.training.analysis import WHAT, Analysis, Known, Place, derived_names
+from migrate.codemod.training.declared import Declared
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
-  Apply,
+  Copied,
   Function,
   Grads,
   Held,
@@ -19,7 +20,7 @@ from migrate.codemod.training.values import (
   ModelClass,
   OptState,
   Part,
-  Self,
+  Stats,
   Token,
   Train,
   Tup,
@@ -31,7 +32,7 @@ from migrate.codemod.training.values import (
 from migrate.core.report import Finding
 
 
-class Base:
+class Base(Declared):
   """The state of reading a program; the rules are in the subclasses."""
 
   def __init__(self, program: Program, classes: Mapping[str, ModelClass], known: Known):
@@ -66,6 +67,8 @@ class Base:
     self.second: dict[Any, Place] = {}  # variable -> the statement that makes it a second name of parameters
     self.copies: set[Place] = set(known.copies)
     self.devices = ""  # a function of several devices that is being called
+    self.spread: set[Token] = set()  # models that are on several devices by now
+    self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
     self.defined: list[Function] = []  # functions inside others, as they were met
@@ -125,7 +128,7 @@ class Base:
     """Whether nothing was updated since."""
     if isinstance(value, Tup):
       return all(map(self.current, value.items))
-    if isinstance(value, (Train, Part, Variables, OptState, Live)):
+    if isinstance(value, (Train, Part, Variables, OptState, Live, Copied, Stats)):
       return value.epoch == self.epochs.get(value.token, 0)
     return True
 
@@ -248,11 +251,7 @@ class Base:
       raise self.left(node, "a call inside an expression that needs a statement of its own", "write it as a statement")
     self.before.append(text)
 
-  # ---- in other files
-
-  def eval(self, node: ast.expr) -> Result:
-    """What an expression stands for, and what its new text is at run time."""
-    raise NotImplementedError
+  # ---- what must be plain
 
   def plain(self, node: ast.expr | None) -> None:
     """Reads an expression that nothing of a model may come out of."""
@@ -268,133 +267,6 @@ class Base:
       raise self.left(node, f"`{ast.unparse(node)[:60]}` ({WHAT.get(what, 'part of a model')}) goes where it can't be followed",
                       "rewrite this use by hand, or take it out of the training code")  # fmt: skip
 
-  def call_function(self, function: Any, node: ast.Call) -> Result:
-    """The call of a function of the program."""
-    raise NotImplementedError
-
-  def analyse(self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:  # fmt: skip
-    """What is known of a function, and which model here is which one there."""
-    raise NotImplementedError
-
-  def rewrap(self, wrap: Any, analysis: Analysis, value: Value) -> None:
-    """Writes a transform anew."""
-    raise NotImplementedError
-
-  def create(self, node: ast.Call, full: str) -> Result:
-    """`TrainState.create(...)`."""
-    raise NotImplementedError
-
-  def replaced(self, node: ast.Call, state: Train) -> Result:
-    """`state.replace(...)`."""
-    raise NotImplementedError
-
-  def apply_gradients(self, node: ast.Call, state: Train) -> Result:
-    """`state.apply_gradients(...)`."""
-    raise NotImplementedError
-
-  def field(self, node: ast.Attribute, state: Train) -> Result:
-    """What else a training state has."""
-    raise NotImplementedError
-
-  def scan(self, node: ast.Call) -> Result:
-    """`jax.lax.scan`."""
-    raise NotImplementedError
-
-  def changes(self, token: Token, node: ast.AST) -> None:
-    """A call changes variables of a model."""
-    raise NotImplementedError
-
-  def keep(self, this: Self, target: ast.Attribute, value: Value) -> None:
-    """An attribute of `self` holds a value from now on."""
-    raise NotImplementedError
-
-  def keep_made(self, token: Token) -> None:
-    """A model takes the attribute of the module that it is made from."""
-    raise NotImplementedError
-
-  def settle(self, this: Self, node: ast.AST) -> None:
-    """Refuses a method that leaves something old in an attribute."""
-    raise NotImplementedError
-
-  def refresh(self, this: Self) -> None:
-    """What the attributes hold is up to date."""
-    raise NotImplementedError
-
-  def method(self, this: Self, name: str) -> Function:
-    """A method of the class that is being read."""
-    raise NotImplementedError
-
-  def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
-    raise NotImplementedError
-
   def nested_in(self, function: Function) -> bool:
     """Whether a function is defined inside another one."""
     return function.outer.outer is not None and function.bound is None
-
-  def read_plainly(self, function: Function, caller: ast.AST | None = None) -> None:
-    """Reads a function that something else calls."""
-    raise NotImplementedError
-
-  def decorated(self, function: Function) -> Function:
-    """A function with what its decorators make of it."""
-    raise NotImplementedError
-
-  def make_partial(self, token: Token) -> None:
-    """A module that leaves its function before it has variables becomes a partial of its class."""
-    raise NotImplementedError
-
-  def erase(self, statement: ast.stmt, file: File) -> None:
-    """Takes a statement away."""
-    raise NotImplementedError
-
-  def construct(self, node: ast.Call, full: str | None) -> Result | None:
-    """The construction of a module."""
-    raise NotImplementedError
-
-  def apply(self, node: ast.Call, function: Apply) -> Result:
-    """A call of a model through `apply` or `init`."""
-    raise NotImplementedError
-
-  def checkpoint(self, node: ast.Call, full: str | None) -> Result | None:
-    """A function of a checkpoint library."""
-    raise NotImplementedError
-
-  def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
-    """A method of a checkpointer."""
-    raise NotImplementedError
-
-  def apply_function(self, node: ast.Call, maker: ast.Call) -> Result:
-    """`nn.apply(f, module)(variables, ...)`."""
-    raise NotImplementedError
-
-  def same_init(self, one: Token, other: Token) -> bool:
-    """Whether two models of a statement are made alike."""
-    raise NotImplementedError
-
-  def handed_on(self, function: Function) -> Apply | None:
-    """`model.init` where a function does no more than to hand its arguments on to it."""
-    raise NotImplementedError
-
-  def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
-    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
-    raise NotImplementedError
-
-  def optax_function(self, node: ast.Call, full: str) -> Result | None:
-    """A function of Optax that is given a mask or labels."""
-    raise NotImplementedError
-
-  def apply_updates(self, node: ast.Call) -> Result:
-    """`optax.apply_updates(params, updates)`."""
-    raise NotImplementedError
-
-  def anything(self, node: ast.stmt) -> None:
-    """A statement that has no rule."""
-    raise NotImplementedError
-
-  def bind_plain(self, target: ast.expr, value: Value) -> None:
-    """A variable holds something that is no part of a model."""
-    raise NotImplementedError
-
-  def block(self, body: list[ast.stmt]) -> bool:
-    """Reads statements; whether the end is reached."""
-    raise NotImplementedError

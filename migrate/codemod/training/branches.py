@@ -9,6 +9,7 @@ from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import (
   NOTHING,
   PLAIN,
+  Copied,
   Grads,
   Held,
   Live,
@@ -16,6 +17,7 @@ from migrate.codemod.training.values import (
   OptState,
   Part,
   Plain,
+  Stats,
   Token,
   Train,
   Tup,
@@ -24,14 +26,14 @@ from migrate.codemod.training.values import (
   special,
 )
 
-State = tuple[dict[str, Value], dict[Token, int], set[Token]]
+State = tuple[dict[str, Value], dict[Token, int], set[Token], set[Token]]
 
 
 class Branches(Base):
   """One method a kind of statement; each returns whether what follows is reached."""
 
   def _snapshot(self) -> State:
-    return {**self._attributes(), **self.scope.values}, dict(self.epochs), set(self.pending)
+    return {**self._attributes(), **self.scope.values}, dict(self.epochs), set(self.pending), set(self.spread)
 
   def _attributes(self) -> dict[str, Value]:
     """What the attributes of `self` hold, where methods are read."""
@@ -43,7 +45,7 @@ class Branches(Base):
     attributes.clear()
     attributes |= {n: v for n, v in state[0].items() if n.startswith("self.")}
     self.scope.values = {n: v for n, v in state[0].items() if not n.startswith("self.")}
-    self.epochs, self.pending = dict(state[1]), set(state[2])
+    self.epochs, self.pending, self.spread = dict(state[1]), set(state[2]), set(state[3])
 
   def _merge(self, one: State, other: State) -> None:
     """What holds after either of two ways."""
@@ -55,7 +57,9 @@ class Branches(Base):
         continue
       a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
       values[name] = a if a == b else _either(a, b)
-    self._load((values, epochs, one[2] | other[2]))
+    self._load((values, epochs, one[2] | other[2], one[3] | other[3]))
+    for token in one[3] ^ other[3]:  # on several devices on one way alone: nothing is certain of it
+      self.advance(token)
 
   def _if(self, node: ast.If) -> bool:
     self.plain(node.test)
@@ -136,7 +140,7 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
   """A value of one way, in the count of both: what was up to date still is."""
   if isinstance(value, Tup):
     return Tup(tuple(_brought(v, own, epochs) for v in value.items))
-  if isinstance(value, (Train, Part, Variables, OptState, Grads, Live)):
+  if isinstance(value, (Train, Part, Variables, OptState, Grads, Live, Copied, Stats)):
     fresh = value.epoch == own.get(value.token, 0)
     return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
   return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.functions import positional
 from migrate.codemod.training.masks import TREES, Masks
 from migrate.codemod.training.scans import SCAN
 from migrate.codemod.training.values import (
@@ -189,11 +190,28 @@ class Calls(Masks):
         raise self.left(node, f"a {kind} of part of a model", "wrap a function that calls the model")
       self._arguments_plain(node, 1)
       return PLAIN, PLAINLY
+    if kind == "partial":
+      return self._partial(node, value)
     self._arguments_plain(node, 1)
-    if kind == "partial" and len(node.args) > 1:
-      return PLAIN, PLAINLY
     wrap = Wrap(kind, node.func, node, self.file)
     return dataclasses.replace(value, wraps=(*value.wraps, wrap)), PLAINLY
+
+  def _partial(self, node: ast.Call, function: Function) -> Result:
+    """A function of which some arguments are given already; a module may be one of them."""
+    names = positional(function)
+    if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords) or len(node.args) - 1 > len(names):  # fmt: skip
+      self._arguments_plain(node, 1)
+      return PLAIN, PLAINLY
+    given = dict(zip(names, node.args[1:], strict=False)) | {str(k.arg): k.value for k in node.keywords}
+    bound: dict[str, Value] = {}
+    for name, argument in given.items():
+      value, form = self.eval(argument)
+      if not (isinstance(value, (Recipe, Apply)) and value.token.initialised and form is None):
+        self.plain(argument)
+        value = PLAIN
+      bound[name] = value
+    wrap = Wrap("partial", node.func, node, self.file, bound, len(node.args) - 1)
+    return dataclasses.replace(function, wraps=(*function.wraps, wrap)), PLAINLY
 
   # ---- everything else
 
@@ -208,6 +226,9 @@ class Calls(Masks):
     checkpoint = self.checkpoint(node, full)
     if checkpoint is not None:
       return checkpoint
+    spread = self.device_call(node, full)
+    if spread is not None:
+      return spread
     mask = self.named_tree(node, full)
     if mask is not None:
       return mask

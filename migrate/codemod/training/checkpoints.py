@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
+  Copied,
   Live,
   Part,
   Plain,
@@ -69,6 +71,7 @@ class Checkpoints(Base):
       value, form = self.eval(argument)
       if isinstance(value, Train) and form is None:
         found = value
+        self.not_spread(value.token, node)
         if value.token.fields:
           raise self.left(node, f"a checkpoint of a training state with {', '.join(value.token.fields)}", "keep them out of the state, or rewrite the saving by hand", "L2N405")  # fmt: skip
         if value.token in self.pending:
@@ -79,6 +82,10 @@ class Checkpoints(Base):
           self.put_before(argument, f"{name} = {text}")
           text = name
         self.file.replace(argument, text)
+      elif isinstance(value, Copied):
+        if value.token.fields or value.token in self.pending:
+          self.plain(argument)
+        self.file.replace(argument, value.text.format(self.state_text(value.token, argument)))
       elif isinstance(value, Restoring):
         found = value
       elif special(value):

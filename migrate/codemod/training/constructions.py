@@ -7,7 +7,7 @@ from typing import Any
 
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.source import names_in
-from migrate.codemod.training.base import Result
+from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.values import PLAINLY, Recipe, Token
 

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from migrate.codemod.imports_uses import bound_names
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
@@ -16,6 +17,7 @@ from migrate.codemod.training.values import (
   PLAINLY,
   Apply,
   Changed,
+  Copied,
   Function,
   Grads,
   Held,
@@ -130,6 +132,10 @@ class Expressions(Base):
       if node.attr not in ("tx", "replace", "apply_gradients"):
         return Part(token, self.epoch(token), node.attr), None
       raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
+    if isinstance(value, Copied) and node.attr == "step":
+      step = f"{self.optimizer(value.token, node)}.step[...]"
+      self.file.replace(node, f"{value.text.format(step)}{self._as_signed(node)}")
+      return PLAIN, PLAINLY
     if isinstance(value, Recipe) and token is not None:
       if node.attr in ("apply", "init", "__call__", "init_with_output", "lazy_init", "tabulate"):
         return Apply(token, method="apply" if node.attr == "__call__" else node.attr), None

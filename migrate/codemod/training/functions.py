@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from migrate.codemod.imports_uses import bound_names
-from migrate.codemod.training.base import Analysis, Result
+from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.parameters import Parameters
 from migrate.codemod.training.program import Scope
@@ -60,14 +60,16 @@ class Functions(Parameters, Meanings):
 
   def call_function(self, function: Function, node: ast.Call) -> Result:
     """The call of a function of the program."""
+    meant = self.mean_over_devices(function, node)
+    if meant is not None:
+      return meant
     values: list[Value] = []
     forms: list[Form] = []
     for argument in [*node.args, *(k.value for k in node.keywords)]:
       value, form = self.eval(argument.value if isinstance(argument, ast.Starred) else argument)
       values.append(value)
       forms.append(form)
-    bound = [k for w in function.wraps if w.kind == "partial" and w.call is not None for k in w.call.keywords]
-    given = self._bound(function, node, values, bound)
+    given = self._bound(function, node, values)
     if given is None:
       if any(map(special, values)):
         raise self.left(node, f"arguments of {_name(function)} that can't be told apart", "give them one by one")
@@ -78,14 +80,15 @@ class Functions(Parameters, Meanings):
     for argument, default in defaults if held else ():
       if isinstance(default, ast.Constant) and default.value is None:
         given.setdefault(argument.arg, NOTHING)
-    if held and any(w.kind == "pmap" for w in function.wraps):
-      raise self.left(node, f"{_name(function)} is wrapped in jax.pmap", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if held and any(w.kind == "other" for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
     meant = self.note_arguments(function, node)
+    devices = next((w for w in function.wraps if w.kind == "pmap"), None) if held else None
+    spread = self.enter_devices(devices, function, given, node) if devices is not None else self.spread
     analysis, table = self.analyse(function, given, inner, node)
+    self.spread = spread if devices is not None else self.spread
     owner = function.unit.owner(function.node)
     if owner in self.masks:
       self.masks.add(self.here())
@@ -103,32 +106,31 @@ class Functions(Parameters, Meanings):
       self.link(self.here(), owner)
     for wrap in function.wraps:
       self.rewrap(wrap, analysis, value)
+    if devices is not None:
+      self.on_devices(devices, function, analysis, value, node)
     if held:
-      order = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
-      order = order[function.bound is not None :]
-      self._arguments(node, analysis, order, forms, table)
+      by_name = devices is None or not any(w.kind == "partial" for w in function.wraps)
+      self._arguments(node, analysis, positional(function), forms, table, by_name)
     value = self.graded(grad, analysis, value, inner)
     low = lower(value, fresh | {("optimizer", t) for t in optimized})
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
   # ---- arguments
 
-  def _bound(
-    self, function: Function, node: ast.Call, values: list[Value], bound: list[ast.keyword]
-  ) -> dict[str, Value] | None:
+  def _bound(self, function: Function, node: ast.Call, values: list[Value]) -> dict[str, Value] | None:
     arguments = function.node.args
-    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
-    given: dict[str, Value] = {k.arg: PLAIN for k in bound if k.arg}
+    names = positional(function)
+    given: dict[str, Value] = {n: v for w in function.wraps for n, v in w.bound.items()}
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
       return None
     if function.bound is not None:
-      given[names.pop(0)] = function.bound
+      given["self" if not arguments.args else [*arguments.posonlyargs, *arguments.args][0].arg] = function.bound
     for i, value in enumerate(values[: len(node.args)]):
       if i < len(names):
         given[names[i]] = value
       elif special(value):
         return None
-    known = {*names, *(a.arg for a in arguments.kwonlyargs)}
+    known = {*(a.arg for a in ast.walk(arguments) if isinstance(a, ast.arg))}
     for keyword, value in zip(node.keywords, values[len(node.args) :], strict=True):
       if keyword.arg in known:
         given[str(keyword.arg)] = value
@@ -153,6 +155,7 @@ class Functions(Parameters, Meanings):
     order: list[str],
     forms: list[Form],
     table: dict[Token, Token],
+    by_name: bool = True,
   ) -> None:
     """Rewrites the arguments of a call."""
     texts: list[str] = []
@@ -162,7 +165,7 @@ class Functions(Parameters, Meanings):
       emits = analysis.emits.get(name or "")
       if emits is None:
         text = self.file.text(argument)
-        texts.append(f"{keyword}={text}" if keyword else text)
+        texts.append(f"{keyword}={text}" if keyword and by_name else text)
         continue
       for form, inside in zip(emits, analysis.names[name or ""], strict=True):
         token = table.get(form[1], form[1]) if len(form) > 1 else None
@@ -175,7 +178,7 @@ class Functions(Parameters, Meanings):
         else:
           assert token is not None
           text = self.model(token, argument) if form[0] == "model" else self.optimizer(token, argument)
-        texts.append(f"{inside}={text}" if keyword else text)
+        texts.append(f"{inside}={text}" if keyword and by_name else text)
     if analysis.extra and node.keywords:
       raise self.left(node, "arguments by name for a function that is given one more model", "give them by position")
     texts += [self.model(table.get(t, t), node) for t in analysis.extra]
@@ -188,9 +191,11 @@ class Functions(Parameters, Meanings):
   ) -> tuple[Analysis, dict[Token, Token]]:
     """What is known of a function, read now if it was not; and which model here is which one there."""
     order: list[Token] = []
-    signature = tuple(
+    signature: tuple[Any, ...] = tuple(
       (n, sign(v, order)) for n, v in sorted(given.items()) if any(isinstance(x, Held) for x in leaves(v))
     )
+    spread = tuple(i for i, t in enumerate(order) if t in self.spread)
+    signature += (("devices", spread),) if spread else ()
     known = self.analysed.get(function.node)
     if known is not None and known.done and known.signature == signature and any(_inner(given)):
       if _inner(known.given) != _inner(given):
@@ -224,6 +229,8 @@ class Functions(Parameters, Meanings):
           new.fields |= old.fields
           new.streams |= old.streams
       self.pending |= {table.get(t, t) for t in known.pending}
+      self.spread -= {table.get(t, t) for t, on in known.spread.items() if not on}
+      self.spread |= {table.get(t, t) for t, on in known.spread.items() if on}
       for token in known.moves:
         self.changes(table.get(token, token), node)
       for token in known.changed:
@@ -291,6 +298,7 @@ class Functions(Parameters, Meanings):
       analysis.modules = mine - set(analysis.tokens)
       analysis.changed = {t for t in self.epochs if self.epochs[t] != before.get(t, 0)}
       analysis.pending = self.pending - saved[4]
+      analysis.spread = {t: t in self.spread for t in {*analysis.tokens, *analysis.fresh, *analysis.changed}}
       analysis.done = True
       self.scope, self.statement, self.before, self.nested = saved[:4]
       self.frames.pop()
@@ -316,6 +324,12 @@ def _runs(value: Value) -> bool:
 def _inner(given: dict[str, Value]) -> tuple[bool, ...]:
   """Which arguments a function is differentiated by."""
   return tuple(getattr(v, "inner", False) for _, g in sorted(given.items()) for v in leaves(g) if isinstance(v, Held))
+
+
+def positional(function: Function) -> list[str]:
+  """Names of the arguments that a call gives by position: neither `self`, nor what a partial gave already."""
+  names = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
+  return names[(function.bound is not None) + sum(w.first for w in function.wraps) :]
 
 
 def _name(function: Function) -> str:

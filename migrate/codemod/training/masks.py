@@ -6,7 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import PLAINLY, Function, Left, Live, Part, Plain, Token, Tree, Value
 
 PATHS = "flax.traverse_util."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Analysis, Result
+from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.constructions import Constructions
 from migrate.codemod.training.values import (
   NOTHING,
@@ -231,6 +231,7 @@ class Models(Constructions):
     if not isinstance(variables, (Variables, Part)):
       raise self.left(node, "apply with something else than variables", "give {'params': ...}")
     held = variables.token
+    self.not_spread(held, node)
     self._same_module(node, token, held)
     if variables.inner != any(held in s.inner for s in self.scope.chain()):
       raise self.left(node, "parameters from outside a function that is differentiated by them", "use its argument")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Result
+from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.masks import Masks
 from migrate.codemod.training.values import (
   EFFECT,
@@ -64,6 +64,7 @@ class Optimizers(Masks):
     if len(values) == 2 and isinstance(values[0], Part) and isinstance(values[1], OptUpdates):
       token = values[0].token
       if values[1].token is token and values[1].epoch == self.epoch(token):
+        self.not_spread(token, node)
         text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})"
         self.file.replace(node, text)
         return dataclasses.replace(values[0], epoch=self.advance(token)), EFFECT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from migrate.codemod.training.base import Analysis
+from migrate.codemod.training.analysis import Analysis
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   PLAIN,

@@ -9,10 +9,12 @@ from typing import Any
 
 from migrate.codemod.imports_edit import apply_edits, tidy_imports, used_names
 from migrate.codemod.source import dotted
-from migrate.codemod.training.base import Analysis, Known
+from migrate.codemod.training.analysis import Analysis
+from migrate.codemod.training.base import Known
 from migrate.codemod.training.calls import Calls
 from migrate.codemod.training.checkpoints import Checkpoints
 from migrate.codemod.training.closures import Closures
+from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.models import Models
@@ -27,7 +29,7 @@ from migrate.core.report import Finding
 
 
 class Reader(
-  Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls, Closures
+  Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls, Closures, Devices
 ):
   """Everything that is known about training programs."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,

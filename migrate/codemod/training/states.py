@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.training.base import Base, Result
+from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import TRAIN_STATE
 from migrate.codemod.training.values import (
   EFFECT,
@@ -17,6 +18,7 @@ from migrate.codemod.training.values import (
   Held,
   Live,
   Part,
+  Stats,
   Token,
   Train,
   Tree,
@@ -186,6 +188,7 @@ class States(Base):
       raise self.left(node, "apply_gradients without grads=", "give grads by name")
     self._put_fields(node, token, ("grads",))
     value, _ = self.eval(grads)
+    self.not_spread(token, node)
     if not isinstance(value, Grads) or value.token is not token:
       raise self.left(node, "gradients that were not taken by the model's parameters here", "give what jax.grad returned")  # fmt: skip
     if value.epoch != self.epoch(token):
@@ -196,6 +199,11 @@ class States(Base):
 
   def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
     """Whether a keyword puts what a call changed into the state."""
+    if isinstance(value, Stats) and value.token is token and value.collection == keyword.arg and self.current(value):
+      model = self.model(value.token, keyword.value)
+      self.put_before(keyword.value, f"{self.nnx()}.update({model}, {value.text})")
+      self.pending.discard(value.token)
+      return True
     if isinstance(value, Changed) and value.token is token and value.collection in (keyword.arg, ""):
       self.pending.discard(value.token)
       return True

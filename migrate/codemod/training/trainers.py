@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from migrate.codemod.training.base import Analysis, Base
+from migrate.codemod.training.analysis import Analysis
+from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import TRAIN_STATE, File, Scope
 from migrate.codemod.training.values import (
   Function,

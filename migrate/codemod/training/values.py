@@ -185,6 +185,21 @@ class Others(Held):
 
 
 @dataclasses.dataclass(frozen=True)
+class Stats(Held):
+  """New statistics that are computed from a model's own: `text` gives them."""
+
+  collection: str = ""
+  text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Copied(Held):
+  """A training state as a function of all its arrays gives it: what is written into a checkpoint. `text` has `{}` for it."""
+
+  text: str = "{}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Restoring(Held):
   """Arguments of a checkpoint library that name what is to be restored; `whole` as for a Train."""
 
@@ -227,12 +242,19 @@ class Function(Value):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Wrap:
-  """A transform around a function: `kind` is jit, grad, value_and_grad or partial."""
+  """A transform around a function: `kind` is jit, grad, value_and_grad, pmap or partial.
+
+  Attributes:
+    bound: what a partial gives -> its value, by the name of the argument.
+    first: how many of them it gives by position.
+  """
 
   kind: str
   node: ast.expr
   call: ast.Call | None
   owner: Any
+  bound: Mapping[str, Value] = dataclasses.field(default_factory=dict)
+  first: int = 0
 
 
 class Left(Exception):
@@ -317,7 +339,7 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
     return [("optimizer", value.token)] if fresh & {value.token, ("optimizer", value.token)} else []
   if isinstance(value, (Recipe, Variables, Part, Changed, Apply)):
     return [("model", value.token)] if value.token in fresh else []
-  if isinstance(value, (OptUpdates, Restoring)):
+  if isinstance(value, (OptUpdates, Restoring, Stats, Copied)):
     return []
   return [PLAINLY]
 

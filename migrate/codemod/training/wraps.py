@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from migrate.codemod.training.base import Analysis, Base
-from migrate.codemod.training.values import PLAIN, PLAINLY, Grads, Token, Tup, Value, Wrap, lower
+from migrate.codemod.training.analysis import Analysis
+from migrate.codemod.training.base import Base
+from migrate.codemod.training.values import PLAIN, PLAINLY, Grads, Token, Tup, Value, Wrap, lower, special
 
 
 class Wraps(Base):
@@ -15,10 +16,13 @@ class Wraps(Base):
   def rewrap(self, wrap: Wrap, analysis: Analysis, value: Value) -> None:
     """Writes a transform anew, for a function that is given a model now."""
     file = wrap.owner
+    if wrap.kind == "partial":
+      self._bound_models(wrap, analysis)
+      return
     if wrap.kind == "jit":
       self._check_jit(wrap, analysis)
       file.replace(wrap.node, "nnx.jit")
-    elif wrap.kind in ("grad", "value_and_grad"):
+    elif wrap.kind in ("grad", "value_and_grad", "pmap"):
       file.replace(wrap.node, f"nnx.{wrap.kind}")
     else:
       return
@@ -27,11 +31,30 @@ class Wraps(Base):
     if wrap.call is None:
       return
     for keyword in wrap.call.keywords:
-      if keyword.arg in ("static_argnums", "donate_argnums", "argnums"):
+      if keyword.arg in ("static_argnums", "donate_argnums", "argnums", "static_broadcasted_argnums"):
         self._positions(file, wrap.call, keyword, analysis)
     aux = keyword_value(wrap.call, "has_aux")
     if aux is not None and not (isinstance(value, Tup) and len(lower(value, set())[:1]) and _tuple_form(value)):
       self._without(file, wrap.call, "has_aux")
+
+  def _bound_models(self, wrap: Wrap, analysis: Analysis) -> None:
+    """A module that a partial gives goes, where the function is given the model with its training state."""
+    call = wrap.call
+    for name in [n for n, v in wrap.bound.items() if special(v)] if call is not None else []:
+      assert call is not None
+      if analysis.emits.get(name) != []:
+        raise self.left(call, f"a partial that gives the model as `{name}`", "give the model where the function is called")  # fmt: skip
+      node = next((k for k in call.keywords if k.arg == name), None) or call.args[list(wrap.bound).index(name) + 1]
+      wrap.owner.replace_span(call, *self._with_comma(wrap.owner, call, node), "")
+      self.link(self.here(), wrap.owner.owner(call))
+    if any(map(special, wrap.bound.values())) and all(map(special, wrap.bound.values())) and call is not None:
+      wrap.owner.replace(call, wrap.owner.text(call.args[0]))
+
+  def _with_comma(self, file: Any, call: ast.Call, node: ast.AST) -> tuple[int, int]:
+    """The span of an argument, from the end of the one before it."""
+    arguments = [*call.args, *call.keywords]
+    before = arguments[[a is node for a in arguments].index(True) - 1]
+    return file.source.span(before)[1], file.source.span(node)[1]
 
   def _check_jit(self, wrap: Wrap, analysis: Analysis) -> None:
     for keyword in wrap.call.keywords if wrap.call is not None else ():
@@ -56,7 +79,11 @@ class Wraps(Base):
       name = names[number] if number < len(names) else None
       if name is None:
         raise self.left(call, f"`{keyword.arg}` beyond the arguments", "write the numbers out")
-      if keyword.arg == "static_argnums" and name in analysis.emits and analysis.emits[name] != [PLAINLY]:
+      if (
+        keyword.arg in ("static_argnums", "static_broadcasted_argnums")
+        and name in analysis.emits
+        and analysis.emits[name] != [PLAINLY]
+      ):
         continue  # a Linen module is static, an NNX module is not; what makes one is
       found += analysis.places[name]
     found = list(dict.fromkeys(found))

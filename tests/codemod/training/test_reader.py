@@ -154,7 +154,7 @@ def test_functions_in_another_file():
     (("  return state, loss\n", "  old.append(state.params)\n  return state, loss\n"), "can't be followed"),
     (("    state, loss = step(state, batch)", "    new, loss = step(state, batch)"), "used after it was updated"),
     (("  state = state.replace(batch_stats=updates[\"batch_stats\"])\n", ""), "thrown away"),
-    (("@jax.jit\ndef step", "@jax.pmap\ndef step"), "wrapped in jax.pmap"),
+    (("@jax.jit\ndef step", "@jax.pmap\ndef step"), "mapped over 0 and not replicated"),
     (("return jnp.mean(y**2), updates", "return jnp.mean(y**2) + state.params['a'].sum(), updates"), "single parameter"),
     (('mutable=["batch_stats"]', 'mutable=["batch_stats", "intermediates"]'), "intermediates"),
     (("state.apply_gradients(grads=grads)", "state.apply_gradients(grads=clip(grads))"), "gradients"),

@@ -1,0 +1,165 @@
+"""What the rules of training programs ask of one another: each is written in the file of its own job."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from migrate.codemod.training.analysis import Analysis, Result
+from migrate.codemod.training.program import File
+from migrate.codemod.training.values import Apply, Function, Self, Token, Train, Value, Wrap
+
+
+class Declared:
+  """Methods by name, written in subclasses."""
+
+  def eval(self, node: ast.expr) -> Result:
+    """What an expression stands for, and what its new text is at run time."""
+    raise NotImplementedError
+
+  def call_function(self, function: Any, node: ast.Call) -> Result:
+    """The call of a function of the program."""
+    raise NotImplementedError
+
+  def analyse(self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:  # fmt: skip
+    """What is known of a function, and which model here is which one there."""
+    raise NotImplementedError
+
+  def rewrap(self, wrap: Any, analysis: Analysis, value: Value) -> None:
+    """Writes a transform anew."""
+    raise NotImplementedError
+
+  def create(self, node: ast.Call, full: str) -> Result:
+    """`TrainState.create(...)`."""
+    raise NotImplementedError
+
+  def replaced(self, node: ast.Call, state: Train) -> Result:
+    """`state.replace(...)`."""
+    raise NotImplementedError
+
+  def apply_gradients(self, node: ast.Call, state: Train) -> Result:
+    """`state.apply_gradients(...)`."""
+    raise NotImplementedError
+
+  def field(self, node: ast.Attribute, state: Train) -> Result:
+    """What else a training state has."""
+    raise NotImplementedError
+
+  def scan(self, node: ast.Call) -> Result:
+    """`jax.lax.scan`."""
+    raise NotImplementedError
+
+  def device_call(self, node: ast.Call, full: str | None) -> Result | None:
+    """A function that copies a training state to the devices or back."""
+    raise NotImplementedError
+
+  def not_spread(self, token: Token, node: ast.AST) -> None:
+    """Refuses what does not mean the same for a model on several devices."""
+    raise NotImplementedError
+
+  def changes(self, token: Token, node: ast.AST) -> None:
+    """A call changes variables of a model."""
+    raise NotImplementedError
+
+  def keep(self, this: Self, target: ast.Attribute, value: Value) -> None:
+    """An attribute of `self` holds a value from now on."""
+    raise NotImplementedError
+
+  def keep_made(self, token: Token) -> None:
+    """A model takes the attribute of the module that it is made from."""
+    raise NotImplementedError
+
+  def settle(self, this: Self, node: ast.AST) -> None:
+    """Refuses a method that leaves something old in an attribute."""
+    raise NotImplementedError
+
+  def refresh(self, this: Self) -> None:
+    """What the attributes hold is up to date."""
+    raise NotImplementedError
+
+  def method(self, this: Self, name: str) -> Function:
+    """A method of the class that is being read."""
+    raise NotImplementedError
+
+  def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
+    raise NotImplementedError
+
+  def read_plainly(self, function: Function, caller: ast.AST | None = None) -> None:
+    """Reads a function that something else calls."""
+    raise NotImplementedError
+
+  def decorated(self, function: Function) -> Function:
+    """A function with what its decorators make of it."""
+    raise NotImplementedError
+
+  def make_partial(self, token: Token) -> None:
+    """A module that leaves its function before it has variables becomes a partial of its class."""
+    raise NotImplementedError
+
+  def erase(self, statement: ast.stmt, file: File) -> None:
+    """Takes a statement away."""
+    raise NotImplementedError
+
+  def construct(self, node: ast.Call, full: str | None) -> Result | None:
+    """The construction of a module."""
+    raise NotImplementedError
+
+  def apply(self, node: ast.Call, function: Apply) -> Result:
+    """A call of a model through `apply` or `init`."""
+    raise NotImplementedError
+
+  def checkpoint(self, node: ast.Call, full: str | None) -> Result | None:
+    """A function of a checkpoint library."""
+    raise NotImplementedError
+
+  def checkpoint_method(self, node: ast.Call, func: ast.Attribute, base: Value) -> Result | None:
+    """A method of a checkpointer."""
+    raise NotImplementedError
+
+  def apply_function(self, node: ast.Call, maker: ast.Call) -> Result:
+    """`nn.apply(f, module)(variables, ...)`."""
+    raise NotImplementedError
+
+  def same_init(self, one: Token, other: Token) -> bool:
+    """Whether two models of a statement are made alike."""
+    raise NotImplementedError
+
+  def handed_on(self, function: Function) -> Apply | None:
+    """`model.init` where a function does no more than to hand its arguments on to it."""
+    raise NotImplementedError
+
+  def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
+    """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
+    raise NotImplementedError
+
+  def optax_function(self, node: ast.Call, full: str) -> Result | None:
+    """A function of Optax that is given a mask or labels."""
+    raise NotImplementedError
+
+  def apply_updates(self, node: ast.Call) -> Result:
+    """`optax.apply_updates(params, updates)`."""
+    raise NotImplementedError
+
+  def anything(self, node: ast.stmt) -> None:
+    """A statement that has no rule."""
+    raise NotImplementedError
+
+  def bind_plain(self, target: ast.expr, value: Value) -> None:
+    """A variable holds something that is no part of a model."""
+    raise NotImplementedError
+
+  def block(self, body: list[ast.stmt]) -> bool:
+    """Reads statements; whether the end is reached."""
+    raise NotImplementedError
+
+  def mean_over_devices(self, function: Function, node: ast.Call) -> Result | None:
+    """Statistics of which all devices get the mean."""
+    raise NotImplementedError
+
+  def enter_devices(self, wrap: Wrap, function: Function, given: dict[str, Value], node: ast.Call) -> set[Token]:
+    """Checks how models are given to a pmapped function. Returns which are on several devices."""
+    raise NotImplementedError
+
+  def on_devices(self, wrap: Wrap, function: Function, analysis: Analysis, value: Value, node: ast.Call) -> None:
+    """Writes axes and arguments of a pmapped function for what it is given now."""
+    raise NotImplementedError
