@@ -13,6 +13,7 @@ from migrate.codemod.closures import lambda_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.project import all_modules, has_array
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.settled import settled_local
 from migrate.codemod.source import names_in
 from migrate.codemod.unread_arrays import spelled
 
@@ -106,6 +107,8 @@ class Assignments:
     name = target.id
     events = self.events(value)
     if isinstance(value, ast.Lambda) and self.assigned[name] == 1 and self._local_factory(name, value):
+      return ""
+    if settled_local(self, name, value):
       return ""
     closure = lambda_closure(self, node, name, value) if isinstance(value, ast.Lambda) else None
     if closure is not None:

@@ -109,7 +109,7 @@ class Builder:
     if local is not None and local.instances:
       return self.writer.call(function, (), {**given, **kwargs, "rngs": Source("rngs")})
     kwargs |= self._fields(value, set(result.residues))
-    for field in result.stacked_fields & set(kwargs):
+    for field in result.maker_fields & set(kwargs):
       kwargs[field] = kwargs[field].with_expression(f"lambda rngs: {kwargs[field].expression}")
     return self.writer.call(function, (), {**kwargs, "rngs": Source("rngs")})
 

@@ -121,7 +121,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   }
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,
-                     list(unit.flags.values()), frozenset(unit.stacked_fields))  # fmt: skip
+                     list(unit.flags.values()), frozenset(unit.maker_fields))  # fmt: skip
 
 
 def _renamed(text: str, rename: dict[str, str]) -> str:

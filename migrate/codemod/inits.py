@@ -30,7 +30,7 @@ def init_text(
   unit: Unit, setup: list[str], init: list[str], sizes: list[SizeArg], inherited: list[SizeArg], indent: str
 ) -> str:
   fields = [f for f in all_fields(unit) if f.name not in unit.call_fields]
-  if unit.stacked_fields and unit.names.resolve("Callable") is None:
+  if unit.maker_fields and unit.names.resolve("Callable") is None:
     unit.need_import("from collections.abc import Callable")
   own = {f.name for f in unit.info.fields}
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
@@ -49,7 +49,7 @@ def init_text(
   for field in fields:
     home = next((i for i in unit.project.classes.values() if field in i.fields), unit.info)
     with unit.reading(home):
-      annotation = unit.text(field.node.annotation) if field.name not in unit.stacked_fields else _MAKES_MODULE
+      annotation = unit.text(field.node.annotation) if field.name not in unit.maker_fields else _MAKES_MODULE
       default = _default(unit, field)
       layer = _default_layer(unit, field)
       if layer is not None:
@@ -108,7 +108,7 @@ def init_text(
     room = 100 - len(indent + unit.step)
     lines += layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
   else:
-    lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in unit.stacked_fields])
+    lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in unit.maker_fields])
   return text + _init_body(unit, lines, setup, init, indent)
 
 

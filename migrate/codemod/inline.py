@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.settled import makes_first_values
 from migrate.codemod.source import Source, defaults_of, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.written_out import write_out, written_out
@@ -114,6 +115,8 @@ class Inlining:
       )
       return f"CLOSURE__{node.name}_{node.lineno}__\n"
     forget_closure(self, node.name, node)
+    if makes_first_values(self, node) and self._moves(node):
+      return ""
     saved, before = dict(self.env), self.parameters
     names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -125,11 +128,19 @@ class Inlining:
     finally:
       self.env, self.parameters = saved, before
     self.env[node.name] = Local("dynamic", node)
-    static = self._static_function(node, names | stored)
-    if static is not None:
-      self.block.append(Stmt(lambda: static, frozenset({node.name})))
-      self.env[node.name] = Local("static", None)
+    self._moves(node)
     return text
+
+  def _moves(self: Unit, node: ast.FunctionDef) -> bool:
+    """Whether a function can stand in `__init__` too, and now does."""
+    own = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    own |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    static = self._static_function(node, own)
+    if static is None:
+      return False
+    self.block.append(Stmt(lambda: static, frozenset({node.name})))
+    self.env[node.name] = Local("static", None)
+    return True
 
   def _local_factory(self: Unit, name: str, node: ast.FunctionDef | ast.Lambda) -> bool:
     """A function of the method that makes layers uncalled moves to `__init__`."""
@@ -183,10 +194,13 @@ class Inlining:
   def _static_function(self: Unit, node: ast.FunctionDef, own: set[str]) -> str | None:
     if node.decorator_list:
       return None
+    self.first_value = makes_first_values(self, node)
     try:
       return self.static(node, frozenset(own | {node.name}))
     except NotStatic:
       return None
+    finally:
+      self.first_value = False
 
   def run_helper(self: Unit, node: ast.Call, helper: Helper, outer_call: ast.Call | None = None) -> str:
     """A call of a layer-making function: its layers are made in `__init__` here, the call hands them over.

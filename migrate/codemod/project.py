@@ -111,8 +111,10 @@ class Project:
           bucket = self._events.setdefault((activation.file, position), [])
           bucket.extend(Event(activation, o, v) for o, v in zip(orders, values, strict=True))
       for call in fact.calls:
-        if call.origin is not None:
-          self.calls_by_origin.setdefault(origin_key(call.origin), []).append(call)
+        origin = call.origin
+        while origin is not None:
+          self.calls_by_origin.setdefault(origin_key(origin), []).append(call)
+          origin = origin.copied
         self.calls_by_path.setdefault((id(fact), call.path), []).append(call)
     self._fact_of = {id(a): f for f in facts for a in f.activations}
     self.classes: dict[type, ClassInfo] = {}

@@ -46,7 +46,7 @@ class ClassResult:
     functions: top-level functions that make layers for it, of any file.
     compact_sites: whether compact methods make layers, which a subclass's own would not.
     flags: attributes that say whether a collection may change.
-    stacked_fields: fields that take a function that makes a module of `nnx.Rngs`.
+    maker_fields: fields that take a function that makes a module of `nnx.Rngs`.
   """
 
   info: ClassInfo
@@ -61,4 +61,4 @@ class ClassResult:
   compact_sites: bool = False
   functions: list[FunctionResult] = dataclasses.field(default_factory=list)
   flags: list[Flag] = dataclasses.field(default_factory=list)
-  stacked_fields: frozenset[str] = frozenset()
+  maker_fields: frozenset[str] = frozenset()

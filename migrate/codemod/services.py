@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
@@ -13,8 +13,9 @@ from flax import linen as nn
 from migrate.codemod.borrowed import borrowed_parameter
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Stmt
+from migrate.codemod.settled import SOWN
 from migrate.codemod.source import dotted
-from migrate.codemod.static import SOWN, NotStatic
+from migrate.codemod.static import NotStatic
 from migrate.codemod.stock_subclasses import stock_parameter
 from migrate.codemod.variables import Flag
 from migrate.core.report import Finding, MigrateError
@@ -34,12 +35,16 @@ class Services:
 
   def _self_make_rng(self: Unit, node: ast.Call) -> str:
     self.needs_rngs = True
+    return self.drawn(node, f"{self.self_name}.rngs", self.text)
+
+  def drawn(self: Unit, node: ast.Call, rngs: str, write: Callable[[ast.AST], str]) -> str:
+    """The key that `self.make_rng` draws, from the streams `rngs`; `write` renders a computed name of a stream."""
     stream = node.args[0] if node.args else next((k.value for k in node.keywords), None)
     if stream is None:
-      return "self.rngs.params()"
+      return f"{rngs}.params()"
     if isinstance(stream, ast.Constant) and str(stream.value).isidentifier():
-      return f"self.rngs.{stream.value}()"
-    return f"self.rngs[{self.text(stream)}]()"
+      return f"{rngs}.{stream.value}()"
+    return f"{rngs}[{write(stream)}]()"
 
   def _self_has_rng(self: Unit, node: ast.Call) -> str:
     self.needs_rngs = True
@@ -163,7 +168,7 @@ class Services:
     if constant is not None:
       self.variable_attrs[str(constant)] = attr
     reference = self.reference(attr)
-    self.variable_attr = attr
+    self.variable_attr, self.first_value = attr, True
     try:
       pieces = [self.value_at_init(a, node) for a in arguments] + [
         f"{k}={self.value_at_init(v, node)}" for k, v in named.items()
@@ -176,7 +181,7 @@ class Services:
       self.leave(node, f"`{attr}`, whose initial value only a call knows")
       return self.compose(node, self.text)
     finally:
-      self.variable_attr = ""
+      self.variable_attr, self.first_value = "", False
     if collection != "params" and self._starts_as_number(node):
       self.need_import("import jax.numpy as jnp")
       number, made = made, lambda: f"jnp.asarray({number()})"

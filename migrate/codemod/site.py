@@ -95,6 +95,8 @@ class Site:
     home: the file and the names of the file that has the expression.
     stack: where a lifted function maps over it, how many are made side by side and the axes of their Variables.
     statement: of `__init__`, that makes the layer.
+    template: the field that makes it, where a copy of the field's module is made.
+    handed_on: fields of its class that get a function of this class's.
   """
 
   attr: str
@@ -120,6 +122,8 @@ class Site:
   home: tuple[Source, Names] | None = None
   stack: tuple[str, str] | None = None
   statement: Any = None
+  template: str = ""
+  handed_on: set[str] = dataclasses.field(default_factory=set)
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

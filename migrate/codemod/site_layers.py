@@ -48,12 +48,13 @@ class SiteLayers:
     written = (site.home[0] if site.home else self.source).code(site.node)
     sizes = [(n.parameter, alone(site.texts[n.parameter], written)) for n in site.needs]
     rngs = self.rngs_argument
+    if site.template:
+      return f"{site.template}({rngs})"
     if site.factory is not None:
       return layout_call(self.callee(site), self.write_factory(site), indent, width)
     if site.record is None:
       function = self.callee(site)
-      found = self.results.get(type(site.made[0][2])) if site.made else None
-      stacked = found.stacked_fields if found is not None else frozenset()
+      makers = self.fields_of_makers(site) - site.handed_on
       optional = self._optional_sizes(site) | {AXIS_SIZE}
       by_name = site.maker is not None and self.partial_positional(site.node.func) > 0
       arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
@@ -64,7 +65,7 @@ class SiteLayers:
       for i, (field, text) in enumerate(site.arguments.items()):
         origins[len(arguments)] = field
         text = alone(text, written)
-        if field in stacked:
+        if field in makers:
           text = f"lambda rngs: {text}"
         if field == "**":
           arguments.append(f"**{text}")

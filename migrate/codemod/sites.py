@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.carries import made_for_carry
+from migrate.codemod.copies import handed_on, make_by_template, template_of
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt
@@ -82,6 +83,7 @@ class Sites:
     if factory is not None:
       return self.factory_site(node, attr, factory)
     made = self.made_at(node)
+    template = template_of(self, node)
     maker = self.maker_of(node)
     if maker is not None:
       known = {n for n, v in self.env.items() if v.kind in ("static", "arrays")}
@@ -121,6 +123,9 @@ class Sites:
             site.needs.append(
               Need(size.name, values, size.parameter, size.axis if size.parameter else None, size.method)
             )
+    if template:
+      make_by_template(self, site, template)
+      return site
     stacked = stack_need(self, node, made)
     if stacked is not None:
       site.needs.append(stacked)
@@ -207,6 +212,8 @@ class Sites:
 
   def prepare(self: Unit, site: Site, bound: frozenset[str] = frozenset()) -> None:
     """Renders the arguments that the Linen call gives; what only the call knows becomes its residue."""
+    if site.template:
+      return
     if site.factory is not None:
       self.prepare_factory(site, bound)
       return
@@ -226,6 +233,9 @@ class Sites:
         if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
           text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
         site.arguments[field] = text
+        if field in self.fields_of_makers(site) and (function_text := handed_on(self, site, field, value)):
+          site.arguments[field] = function_text
+          site.handed_on.add(field)
         inner = self.residue_of(value)
         if inner:
           self.pass_residue(site, field, inner)
@@ -252,6 +262,11 @@ class Sites:
           site.arguments[field] = self.hoist(site, field, [])
           continue
         raise
+
+  def fields_of_makers(self: Unit, site: Site) -> frozenset[str]:
+    """Fields of the class that is made that take a function that makes a module."""
+    found = self.results.get(self.project.plain(type(site.made[0][2]))) if site.made and site.record is None else None
+    return found.maker_fields if found is not None else frozenset()
 
   def _moved_to_call(self: Unit, site: Site) -> dict[str, str]:
     """What the function that makes the layer leaves to the layer's call, in terms of its arguments here."""

@@ -72,7 +72,7 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
   length = unit.try_static(own) if own is not None else None
   field = _field_of(unit, call.args[0])
   if field:
-    return _stacked_field(unit, node, field, length, _axes_text(axes))
+    return _maker_field(unit, node, field, length, _axes_text(axes))
   site = _site_of(unit, call.args[0])
   if site is None or site.stack is not None or not site.made:
     return None
@@ -90,12 +90,12 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
   return text
 
 
-def _stacked_field(unit: Unit, node: ast.Call, field: str, length: str | None, text: str | None) -> str | None:
+def _maker_field(unit: Unit, node: ast.Call, field: str, length: str | None, text: str | None) -> str | None:
   """As `stacked_module`, for a module that the class is given: it takes a function that makes one instead."""
   if length is None or text is None:
     return None
-  if field not in unit.stacked_fields:
-    unit.stacked_fields.add(field)
+  if field not in unit.maker_fields:
+    unit.maker_fields.add(field)
     rest = f", {text}" if text != "0" else ""
     made = f"self.{field} = {unit.template('template:stack.stack')}({field}, {length}, rngs{rest})"
     unit.block.append(Stmt(lambda: made, keep=True))

@@ -12,6 +12,7 @@ from migrate.codemod.contextual import needs_context
 from migrate.codemod.names import lookup
 from migrate.codemod.scope import Dims
 from migrate.codemod.scopes import bound_answer
+from migrate.codemod.settled import true_at_first
 from migrate.codemod.source import children, dotted
 from migrate.codemod.transforms import ONE_WAY
 from migrate.core.report import Finding
@@ -95,8 +96,12 @@ class Statics:
         if isinstance(inner, ast.Name):
           self._static_name(inner, bound)
       return source.code(node)
-    if isinstance(node, ast.IfExp) and (first := self.true_at_first(node.test)) is not None:
-      return self.static(node.body if first else node.orelse, bound)
+    if isinstance(node, ast.IfExp) and (first := true_at_first(self, node.test)) is not None:
+      before, self.first_value = self.first_value, True
+      try:
+        return self.static(node.body if first else node.orelse, bound)
+      finally:
+        self.first_value = before
     if isinstance(node, ast.Attribute):
       return self._static_attribute(node, bound)
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
@@ -104,6 +109,11 @@ class Statics:
       if base is not None:
         return self.compose(node, lambda c: self.static(c, bound), self.outdent)
       dims = self.dims(node.value.value)
+      if dims is not None and (several := _axes(node.slice, len(dims))) is not None:
+        sizes = [self.pick(dims[i], bound) for i in several]
+        if all(s is not None for s in sizes):
+          return f"({', '.join(str(s) for s in sizes)}{',' if len(sizes) == 1 else ''})"
+        raise NotStatic(source.code(node))
       index = _integer(node.slice)
       index = self._axis_seen(node.slice, len(dims)) if index is None and dims else index
       if dims is not None and index is not None and -len(dims) <= index < len(dims):
@@ -152,26 +162,6 @@ class Statics:
     seen = {e.value for e in self.events(node)}
     return -1 if seen and all(type(v) is int and v in (-1, rank - 1) for v in seen) else None
 
-  def true_at_first(self: Unit, test: ast.AST) -> bool | None:
-    """The answer to whether the module is being initialised, as at construction; None for another question.
-
-    `0 if self.is_mutable_collection("params") else ScanIn(0)` tells initialisation by its parameters; what `init` makes
-    is mutable then too.
-    """
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-      inner = self.true_at_first(test.operand)
-      return None if inner is None else not inner
-    if isinstance(test, ast.Name):
-      local = self.env.get(test.id)
-      return self.true_at_first(local.node) if local is not None and isinstance(local.node, ast.Call) else None
-    if not isinstance(test, ast.Call):
-      return None
-    function = dotted(test.func)
-    if function == f"{self.self_name}.is_mutable_collection" and len(test.args) == 1:
-      collection = test.args[0].value if isinstance(test.args[0], ast.Constant) else None
-      return True if isinstance(collection, str) and collection not in SOWN else None
-    return True if function == f"{self.self_name}.is_initializing" else None
-
   def _static_base(self: Unit, node: ast.Attribute, bound: frozenset[str]) -> str | None:
     try:
       return self.static(node.value, bound)
@@ -201,6 +191,8 @@ class Statics:
         return "self." + text.removeprefix(f"{self.self_name}.") if text.startswith(f"{self.self_name}.") else text
       if local.kind == "array" and name in self.static_arrays:
         return name
+      if self.first_value and isinstance(local.node, ast.IfExp) and true_at_first(self, local.node.test) is not None:
+        return self.static(local.node, bound)
       raise NotStatic(name)
     if name == self.self_name:
       return "self"
@@ -288,8 +280,10 @@ class Statics:
     function = dotted(node.func)
     if function in (f"{self.self_name}.is_initializing",):
       return "True"
-    if self.true_at_first(node):
+    if true_at_first(self, node):
       return "True"
+    if self.first_value and function == f"{self.self_name}.make_rng":
+      return self.drawn(node, self.rngs_argument, lambda c: self.static(c, bound))
     if self.in_setup and function in (f"{self.self_name}.param", f"{self.self_name}.variable"):
       return self.setup_variable(node)
     if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
@@ -323,7 +317,6 @@ def _fixed(node: ast.AST, fixed: Mapping[ast.expr, str]) -> str | None:
   return fixed.get(node) if isinstance(node, ast.expr) else None
 
 
-SOWN = ("intermediates", "perturbations")  # collections that `init` leaves out
 # what a Linen module offers that has no meaning before a call
 _SCOPE = {
   "param", "variable", "make_rng", "has_variable", "get_variable", "put_variable", "variables", "scope", "sow", "perturb",
@@ -337,6 +330,16 @@ def _integer(node: ast.AST) -> int | None:
   except (ValueError, TypeError, SyntaxError):
     return None
   return value if type(value) is int else None
+
+
+def _axes(node: ast.AST, rank: int) -> range | None:
+  """The axes that a slice with written bounds takes of a shape; None for any other index."""
+  if not isinstance(node, ast.Slice):
+    return None
+  bounds = [None if b is None else _integer(b) for b in (node.lower, node.upper, node.step)]
+  if any(b is not None and bound is None for b, bound in zip((node.lower, node.upper, node.step), bounds, strict=True)):
+    return None
+  return range(rank)[slice(*bounds)]
 
 
 def _atom(text: str) -> str:

@@ -55,7 +55,7 @@ class Trial:
     """Everything that a trial run of a loop's body may change."""
     names = ("env", "_dims", "block", "used", "sites", "hoists", "readable", "variable_attrs", "variable_nodes", "tokens",
              "attribute_residue", "helpers", "method_iterators", "templates", "imports", "outputs", "dead_lists", "static_arrays", "pipelines",
-             "carried", "comprehension_texts")  # fmt: skip
+             "carried", "comprehension_texts", "maker_fields")  # fmt: skip
     state = {n: type(getattr(self, n))(getattr(self, n)) for n in names}
     for n in ("findings", "inner_sites", "produced", "variable_sites", "loops", "conditions"):
       state[n] = list(getattr(self, n))

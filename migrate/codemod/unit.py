@@ -126,7 +126,7 @@ class Unit(
     self.variable_sites: list[VariableSite] = []
     self.flags: dict[str, Flag] = {}
     self.accessors: set[str] = set()
-    self.stacked_fields: set[str] = set()  # fields that take a function that makes a module, one for every step
+    self.maker_fields: set[str] = set()  # fields that take a function that makes a module, one for every step
     self.method_guards: dict[str, set[str]] = {}  # methods -> conditions on fields under which others call them
     self.array_attributes: set[str] = set()
     self.host_attributes = host_attributes(self)
@@ -155,6 +155,7 @@ class Unit(
     self.pipeline = ""
     self.method = ""
     self.rngs_argument = "rngs"
+    self.first_value = False  # whether what is written is the first value of a variable
     self.collections: dict[str, str] = {}
     self.instances: set[InstanceKey] = {
       (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"

@@ -129,9 +129,9 @@ RULES = (
   ),
   RulePage(
     "L2N119", "a field takes a function that makes a module", "note",
-    "The class gives a module that it is handed to `nn.vmap` or `nn.scan`, which make it once for every step, each with "
-    "parameters of its own. An NNX module is made when it is handed over, so the field takes a function of `nnx.Rngs` "
-    "that makes one, and the class stacks as many as there are steps.",
+    "The class copies a module that it is handed (`self.block.copy()`), or gives it to `nn.vmap` or `nn.scan`, which make it "
+    "once for every step: each has parameters of its own. An NNX module is made when it is handed over, so the field takes a "
+    "function of `nnx.Rngs` that makes one, and the class makes as many as it needs.",
     "Where you make the class yourself, give it a function: `Mixture(lambda rngs: Expert(5, 8, rngs=rngs), ...)`.",
   ),
   RulePage(

@@ -65,11 +65,12 @@ class Activation:
 
 @dataclasses.dataclass(eq=False)
 class Origin:
-  """The call expression that made a module."""
+  """The call expression that made a module; of a copy that the project's code makes, also what made the original."""
 
   activation: Activation
   position: Position
   index: int
+  copied: Origin | None = None
 
 
 @dataclasses.dataclass(eq=False)

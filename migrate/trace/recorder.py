@@ -20,6 +20,7 @@ from migrate.trace.instrument import Position
 
 _ORIGIN = "_linen2nnx_origin"
 _ROOT = "_linen2nnx_root"
+_COPIED = "_linen2nnx_copied"
 
 
 def root_of(module: Any) -> Any:
@@ -72,7 +73,8 @@ class Recorder:
     activation.orders.setdefault(key, []).append(self.tick())
     if isinstance(value, nn.Module):
       if made and _ORIGIN not in value.__dict__:
-        object.__setattr__(value, _ORIGIN, Origin(activation, key, len(values)))
+        copied = value.__dict__.get(_COPIED)
+        object.__setattr__(value, _ORIGIN, Origin(activation, key, len(values), copied))
         self.created.setdefault((activation.file, key), []).append((activation, len(values), value))
       values.append(value)
     else:
@@ -157,6 +159,12 @@ class Recorder:
     record.output = summary(output)
     return output
 
+  def _asked(self, caller: types.FrameType | None) -> bool:
+    """Whether the project's code itself calls `clone` or `copy`; Linen does so at every turn."""
+    if caller is not None and caller.f_code is nn.Module.copy.__code__:
+      caller = caller.f_back
+    return caller is not None and caller.f_code.co_filename in self.files
+
   @contextlib.contextmanager
   def listening(self) -> Iterator[None]:
     """While active, method calls are recorded and clones remember their origin."""
@@ -166,7 +174,9 @@ class Recorder:
       copy = clone(module, *args, **kwargs)
       object.__setattr__(copy, _ROOT, module.__dict__.get(_ROOT, module))
       origin = origin_of(module)
-      if origin is not None and _ORIGIN not in copy.__dict__:
+      if self._asked(sys._getframe(1)):
+        object.__setattr__(copy, _COPIED, origin)  # a construction of its own
+      elif origin is not None and _ORIGIN not in copy.__dict__:
         object.__setattr__(copy, _ORIGIN, origin)
       self._keep.append(module)
       return copy

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from flax import errors
 
 from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
@@ -191,8 +193,19 @@ def _run(name: str, what: str, run: Any) -> Any:
       name,
       f"{what} raised {type(error).__name__}: {' '.join(text[:3])[:400]}",
       "a model that runs under jax.eval_shape",
-      "run module.init and module.apply with these arguments by themselves, and mend the example",
+      _advice(error, what == "init"),
     ) from error
+
+
+def _advice(error: Exception, init: bool) -> str:
+  """What mends an example whose model Linen refuses to run."""
+  quoted = re.findall(r'"([^"]+)"', str(error))
+  if isinstance(error, errors.InvalidRngError) and quoted:
+    field = "init_rngs" if init else "rngs"
+    return f'name the random streams: Example(..., {field}=(..., "{quoted[-1]}"))'
+  if isinstance(error, errors.ModifyScopeVariableError) and quoted:
+    return f'name the collections that the call changes: Example(..., mutable=["{quoted[-1]}"])'
+  return "run module.init and module.apply with these arguments by themselves, and mend the example"
 
 
 def _check_source(example: Example, name: str) -> None:

@@ -61,3 +61,35 @@ def test_the_opposite_of_a_test():
   assert negated("self.a") == "not self.a"
   assert negated("self.a and self.b") == "not (self.a and self.b)"
   assert negated("self.a or self.b") == "not (self.a or self.b)"
+
+
+def test_answers_of_initialization_go_out_of_conditions_and_locals(tmp_path):
+  source = """
+    class Model(nn.Module):
+      momentum: float = 0.5
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        known = self.has_variable("stats", "mean")
+        mean = self.variable("stats", "mean", jnp.zeros, x.shape[-1:])
+        first = self.is_initializing()
+        if train and not self.is_initializing():
+          mean.value = self.momentum * mean.value + x.mean(0)
+        if (train or x.ndim > 5) and not first:
+          x = x * 2
+        if train and (known or x.ndim > 7):
+          x = x + 1
+        if first or not train:
+          x = x - mean.value
+        if first and train:
+          x = x + 100
+        return nn.Dense(3)(x)
+    """
+  example = 'Example(Model(), (x(2, 6),), calls=[Call((x(2, 6),), {"train": True}, mutable=["stats"])])'
+  ported = port_and_check(tmp_path, source, example, held_out=["Example(Model(), (x(3, 5),))"])
+  lines = [line.strip() for line in ported.text.splitlines()]
+  assert lines.count("if train:") == 2
+  assert "if (train or x.ndim > 5):" in lines or "if train or x.ndim > 5:" in lines
+  assert "if not train:" in lines
+  assert not any("100" in line or "known" in line or "first" in line for line in lines)
+  assert "self.mean = Stats(jnp.zeros((in_features,)))" in lines

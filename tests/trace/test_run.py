@@ -114,3 +114,25 @@ def test_keyword_arguments_stay_python_values():
       return nn.Dense(3)(x) if train is True else x
 
   assert "Dense_0" in abstract_init(Example(Strict(), (x(2, 5),), {"train": True}))["params"]
+
+
+class Draws(nn.Module):
+  """Draws from a stream, and keeps a sum."""
+
+  @nn.compact
+  def __call__(self, x):
+    total = self.variable("sums", "total", jnp.zeros, ())
+    if not self.is_initializing():
+      x = x + jax.random.normal(self.make_rng("noise"), x.shape)
+      total.value = total.value + x.sum()
+    return nn.Dense(2)(x)
+
+
+def test_a_missing_stream_or_collection_says_how_to_name_it():
+  x = jnp.ones((2, 3))
+  with pytest.raises(MigrateError, match=r'rngs=\(\.\.\., "noise"\)'):
+    trace(Example(Draws(), (x,)))
+  with pytest.raises(MigrateError, match=r'mutable=\["sums"\]'):
+    trace(Example(Draws(), (x,), rngs=("noise",)))
+  with pytest.raises(MigrateError, match=r'init_rngs=\(\.\.\., "params"\)'):
+    trace(Example(Draws(), (x,), init_rngs=()))
