@@ -48,7 +48,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("layers, classes, partials and callables as fields", "given sizes where they are called", f"{C}test_partials.py::test_partial_fields_of_layers"),
     ("modules that are shared or passed in", "rewritten", f"{C}test_sites.py::test_layer_passed_to_a_function"),
     ("`bind`, `init` and `apply` of a module inside another", LEFT, "L2N101"),
-    ("`clone` and `copy` of a module that a field holds", "the field takes a function that makes one", "test_copies.py"),
+    ("`clone` and `copy` of a module that a field holds", "the field takes a function that makes one", f"{C}test_copies.py::test_copies_of_a_field"),
     ("modules that only `init` builds", "made in `__init__`, parameters carried", f"{C}test_ledger.py::test_layers_that_only_init_runs_keep_their_parameters"),
     ("module classes inside others", "rewritten in their place", f"{C}test_classes.py::test_module_class_inside_another"),
     ("functions of any file that make and call layers", "take their layers from the caller", f"{C}test_abroad.py::test_function_of_another_file_called_in_a_loop"),
@@ -101,7 +101,8 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`nn.while_loop`", "`jax.lax.while_loop`, or `nnx.while_loop` where variables change", f"{C}test_lifted_calls.py::test_loop_that_changes_the_module"),
     ("`nn.grad`, `nn.value_and_grad`, `nn.vjp`, `nn.jvp`", "JAX's own over the operands; `nnx.vjp` over the variables too", f"{C}test_lifted_calls.py::test_derivatives"),
     ("`nn.value_and_grad` with `has_aux`, `nn.custom_vjp`, `nn.map_variables` of a function", LEFT, "L2N100"),
-    ("`nn.map_variables`, `nn.remat_scan` of a class", LEFT, "L2N102"),
+    ("`nn.remat_scan` of a class", "`nnx.scan` over `nnx.remat`, ours", f"{C}test_transforms.py::test_remat_scan_of_a_class"),
+    ("`nn.map_variables` of a class", "a class of ours that computes with what the function makes of the parameters", f"{C}test_transforms.py::test_map_variables_of_a_class"),
   ),
   "Training code": (
     ("`init`, `apply`, variables spelled out, `mutable=`, `method=`", "construction and calls", f"{T}test_reader.py::test_state_with_statistics_becomes_model_and_optimizer"),

@@ -1,7 +1,7 @@
 """Rematerialisation of a class or a function, as `nn.remat` gives it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,16 +14,18 @@ def remat(
   prevent_cse: bool = True,
   static_argnums: Any = (),
   policy: Callable[..., Any] | None = None,
+  methods: Sequence[str] | None = None,
   **_: Any,
 ) -> Any:
-  """A subclass whose `__call__` is rematerialised, or the function rematerialised.
+  """A subclass whose `methods` (`__call__`) are rematerialised, or the function rematerialised.
 
   Arguments that are no arrays (flags, None) are taken as they are, so `static_argnums` need not name them.
   """
   del static_argnums
   if isinstance(target, type):
-    call = remat(target.__call__, prevent_cse=prevent_cse, policy=policy)
-    return type(target.__name__, (target,), {"__call__": call, "__module__": target.__module__})
+    names = ("__call__",) if methods is None else methods
+    lifted = {n: remat(getattr(target, n), prevent_cse=prevent_cse, policy=policy) for n in names}
+    return type(target.__name__, (target,), {**lifted, "__module__": target.__module__})
 
   @functools.wraps(target)
   def run(module: Any, *args: Any, **kwargs: Any) -> Any:

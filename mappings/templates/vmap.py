@@ -23,6 +23,7 @@ def vmap(
   in_axes: Any = 0,
   out_axes: Any = 0,
   axis_size: int | None = None,
+  methods: Any = None,
   **_: Any,
 ) -> type:
   """A class whose instances hold `axis_size` modules of `target`, stacked, and call them all at once.
@@ -34,7 +35,12 @@ def vmap(
     in_axes: as `jax.vmap`, over the positional call arguments.
     out_axes: as `jax.vmap`.
     axis_size: how many.
+    methods: names of the methods that the class has, or a dict from names to arguments of `vmap`; None for `__call__`.
   """
+  names = methods if methods is not None else ("__call__",)
+  own = methods if isinstance(methods, Mapping) else {}
+  for given in list(own.values())[:1]:  # the variables are stacked in one way
+    variable_axes, axis_size = given.get("variable_axes", variable_axes), given.get("axis_size", axis_size)
   axes = nnx.StateAxes({**{_TYPES[c]: a for c, a in variable_axes.items() if c in _TYPES}, nnx.RngState: 0, ...: 0})
 
   class Stacked(nnx.Module):
@@ -55,19 +61,26 @@ def vmap(
       self.axes = axes
       self.stacked = stack(make, axis_size, rngs, axes)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-      each = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+  def lifted(name: str) -> Callable[..., Any]:
+    given_in, given_out = own.get(name, {}).get("in_axes", in_axes), own.get(name, {}).get("out_axes", out_axes)
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+      each = given_in if isinstance(given_in, tuple) else (given_in,) * len(args)
       traced = [i for i, a in enumerate(args) if len(jax.tree.leaves(a)) and hasattr(jax.tree.leaves(a)[0], "shape")]
 
       def call(module: Any, *given: Any) -> Any:
         filled = list(args)
         for i, value in zip(traced, given):
           filled[i] = value
-        return module(*filled, **kwargs)
+        return getattr(module, name)(*filled, **kwargs)
 
       axes_in = (self.axes, *[each[i] for i in traced])
-      run = nnx.vmap(call, in_axes=axes_in, out_axes=out_axes, axis_size=self.axis_size)
-      return run(self.stacked, *[args[i] for i in traced])
+      stacked = nnx.vmap(call, in_axes=axes_in, out_axes=given_out, axis_size=self.axis_size)
+      return stacked(self.stacked, *[args[i] for i in traced])
 
+    return run
+
+  for name in names:
+    setattr(Stacked, name, lifted(name))
   Stacked.__name__ = f"Vmap{getattr(target, 'func', target).__name__}"
   return Stacked

@@ -13,7 +13,7 @@ MAPPING = TransformMapping(
     *ignore("variables", "rngs", because="NNX lifts the whole module: its variables and random streams go along"),
     *refuse("concrete", because="JAX has removed it", allow=("False",)),
     *same("prevent_cse", "static_argnums", "policy"),
-    *refuse("methods", because="NNX lifts functions, so each method is lifted where it is called", allow=("None",)),
+    *ignore("methods", because="our class lifts each of them"),
   ),
   positional=("target", "variables", "rngs", "concrete", "prevent_cse", "static_argnums", "policy", "methods"),
   source="flax 0.12.8 linen/transforms.py, nnx/transforms",

@@ -1,6 +1,6 @@
 """`nn.vmap` to layers made by `nnx.vmap` and run by `nnx.vmap`."""
 
-from migrate.core.declare import TransformMapping, convert, ignore, refuse, same
+from migrate.core.declare import TransformMapping, convert, ignore, same
 
 MAPPING = TransformMapping(
   linen="flax.linen.vmap",
@@ -16,8 +16,8 @@ MAPPING = TransformMapping(
     *ignore("split_rngs", because="the constructor splits the streams, and each layer keeps its own"),
     *convert("in_axes", "in_axes", "{value}", because="comes after the module"),
     *same("out_axes", "axis_size", "axis_name", "spmd_axis_name"),
+    *ignore("methods", because="our class lifts each of them"),
     *convert("metadata_params", "transform_metadata", "{value}", because="nn.PARTITION_NAME is nnx.PARTITION_NAME"),
-    *refuse("methods", because="NNX lifts functions, so each method is lifted where it is called", allow=("None",)),
   ),
   positional=("target", "variable_axes", "split_rngs", "in_axes", "out_axes", "axis_size", "axis_name",
               "spmd_axis_name", "metadata_params", "methods"),

@@ -96,7 +96,7 @@ class _Watch:
     if not self._inside and path is not None and path not in self._seen and not transform:
       self._seen.add(path)
       self.visits.append(Visit(path, name, None, type(module), module))
-    closes = stock and name not in self.containers and not name.startswith(("Vmap", "Scan"))
+    closes = stock and name not in self.containers and not transform
     self._inside += closes
     try:
       return method(module, *args, **kwargs)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 _LOOPS = {f"flax.linen.{home}{name}": name for home in ("", "transforms.") for name in ("scan", "vmap")}
+_OF_CLASSES = {f"flax.linen.{home}{name}" for home in ("", "transforms.") for name in ("map_variables", "remat_scan")}
+_TWO_WAYS = ("trans_out_fn", "mutable", "methods", "variable_broadcast", "variable_carry", "variable_axes")
 _KINDS = {
   "params": "nnx.Param",
   "batch_stats": "nnx.BatchStat",
@@ -72,6 +74,10 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
 def lifted_function(unit: Unit, node: ast.Call) -> str | None:
   """`nn.scan(body, variable_broadcast="params", ...)` of a function for NNX; None for any other call."""
   full = unit.resolve(node.func)
+  refused = beyond_template(unit, node, full)
+  if refused:
+    unit.leave(node, refused)
+    return unit.source.code(node)
   if full not in _LOOPS or len(node.args) != 1:
     return None
   parameters = _parameters(unit, node.args[0])
@@ -87,6 +93,22 @@ def lifted_function(unit: Unit, node: ast.Call) -> str | None:
   statement = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.stmt)), None)
   indent = unit.source.indent(statement) if statement is not None else ""
   return layout_call(f"nnx.{_LOOPS[full]}", [unit.text(node.args[0]), *written], indent, 90)
+
+
+def beyond_template(unit: Unit, node: ast.Call, full: str | None) -> str:
+  """What our class for `nn.map_variables` or `nn.remat_scan` does not cover; empty where it covers the call."""
+  if full not in _OF_CLASSES:
+    return ""
+  if node.args and _is_function(unit, node.args[0]):
+    return f"{full} of a function"
+  told = [k.arg for k in node.keywords if k.arg in _TWO_WAYS and not _is_off(k.value)]
+  if told or len(node.args) > 3:
+    return f"{full} with {told[0] if told else 'more than three positional arguments'}"
+  return ""
+
+
+def _is_off(value: ast.expr) -> bool:
+  return isinstance(value, ast.Constant) and value.value in (None, False)
 
 
 def _is_function(unit: Unit, node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from migrate.codemod.contextual import needs_context
+from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
 from migrate.codemod.scope import Dims
 from migrate.codemod.scopes import bound_answer
@@ -302,6 +303,9 @@ class Statics:
       return f"({first} if {first} is not None else {second})"
     if self.resolve(node.func) == "functools.partial":
       return self.static_partial(node, bound)
+    refused = beyond_template(self, node, self.resolve(node.func))
+    if refused:
+      raise self.refusal(node, refused, "a construct with a rewriting", "rewrite it by hand")
     if needs_context(self, node):
       raise NotStatic(self.source.code(node))
     given = self.given_partial(node)

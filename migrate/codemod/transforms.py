@@ -21,6 +21,10 @@ TRANSFORMS = {
   "flax.linen.with_partitioning": "template:sharding.with_logical_partitioning",
   "flax.linen.scan": "template:scan.scan",
   "flax.linen.transforms.scan": "template:scan.scan",
+  "flax.linen.remat_scan": "template:remat_scan.remat_scan",
+  "flax.linen.transforms.remat_scan": "template:remat_scan.remat_scan",
+  "flax.linen.map_variables": "template:map_variables.map_variables",
+  "flax.linen.transforms.map_variables": "template:map_variables.map_variables",
 }
 
 

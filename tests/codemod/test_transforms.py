@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemod.support import port_and_check
+from tests.codemod.support import port_and_check, rewrite
 
 
 def test_remat_of_a_class(tmp_path):
@@ -137,3 +137,116 @@ def test_branches_of_a_switch(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(4, 5), x(dtype=jnp.int32)")
   assert ported.text.count("branches = [") == 1
+
+
+def test_vmap_with_methods(tmp_path):
+  source = """
+    class Critic(nn.Module):
+      features: int
+
+      def setup(self):
+        self.dense, self.out = nn.Dense(self.features), nn.Dense(1)
+
+      def __call__(self, x):
+        return self.out(self.embed(x))
+
+      def embed(self, x):
+        return nn.relu(self.dense(x))
+
+    class Model(nn.Module):
+      number: int = 3
+
+      def setup(self):
+        critics = nn.vmap(
+          Critic,
+          variable_axes={"params": 0},
+          split_rngs={"params": True},
+          in_axes=None,
+          out_axes=0,
+          axis_size=self.number,
+          methods=["__call__", "embed"],
+        )
+        self.critics = critics(4)
+
+      def __call__(self, x):
+        return self.critics(x), self.critics.embed(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(2), x(3, 4)"])
+
+
+BLOCK = """
+class Block(nn.Module):
+  features: int
+
+  @nn.compact
+  def __call__(self, x):
+    return x + nn.Dense(self.features)(nn.LayerNorm()(x))
+
+"""
+
+
+def test_remat_scan_of_a_class(tmp_path):
+  source = (
+    BLOCK
+    + """
+class Model(nn.Module):
+  depth: int = 2
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.remat_scan(Block, lengths=(self.depth, 3))(x.shape[-1], name="layers")(x)
+    blocks = nn.remat_scan(Block, lengths=(2,), policy=jax.checkpoint_policies.nothing_saveable)
+    return blocks(x.shape[-1])(x)
+"""
+  )
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 4)"])
+  assert "remat_scan(Block, lengths=(self.depth, 3))(in_features, in_features, rngs=rngs)" in ported.text
+
+
+def test_map_variables_of_a_class(tmp_path):
+  source = """
+    def standardize(variables):
+      if not variables["params"]:
+        return variables
+      kernel = variables["params"]["kernel"]
+      return {"params": {**variables["params"], "kernel": (kernel - kernel.mean(0)) / (kernel.std(0) + 1e-5)}}
+
+    class Model(nn.Module):
+      features: int = 4
+
+      @nn.compact
+      def __call__(self, x):
+        Standard = nn.map_variables(nn.Dense, "params", trans_in_fn=standardize, init=True)
+        x = nn.relu(Standard(self.features, name="first")(x))
+        return nn.map_variables(nn.Dense, "params", lambda v: jax.tree.map(jnp.sign, v), init=True)(2)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 4)"])
+  assert "Standard = map_variables(nnx.Linear, " in ported.text
+  assert "self.first = Standard(in_features, self.features, rngs=rngs)" in ported.text
+
+
+def test_map_variables_that_goes_both_ways_is_left(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.map_variables(nn.Dense, "params", lambda v: v, lambda v: v, init=True)(2)(x)
+    """
+  other = source.replace("lambda v: v, lambda v: v, init", "lambda v: v, trans_out_fn=lambda v: v, init")
+  for text in (source, other):
+    ported = rewrite(tmp_path, text, "Model(), x(2, 5)")
+    assert any("map_variables with" in str(f) and f.severity == "error" for f in ported.findings)
+
+
+def test_map_variables_of_a_function_is_left(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        def body(module, x):
+          return nn.Dense(2)(x)
+
+        return nn.map_variables(body, "params", lambda v: v, init=True)(self, x)
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  assert any("map_variables of a function" in str(f) and f.severity == "error" for f in ported.findings)

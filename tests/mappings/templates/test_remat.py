@@ -57,6 +57,29 @@ def test_class_keeps_its_name_and_type():
   assert ours.__module__ == Block.__module__
 
 
+def test_methods_that_are_named_are_rematerialised():
+  class Pair(nnx.Module):
+    def __init__(self, *, rngs: nnx.Rngs):
+      self.dense = nnx.Linear(3, 3, rngs=rngs)
+
+    def __call__(self, x):
+      return self.dense(x)
+
+    def encode(self, x):
+      return jnp.sin(self.dense(x))
+
+  plain, ours = Pair(rngs=nnx.Rngs(0)), remat(Pair, methods=["encode"])(rngs=nnx.Rngs(0))
+  np.testing.assert_array_equal(ours.encode(X), plain.encode(X))
+
+  def jaxpr(name):
+    graph, state = nnx.split(ours)
+    return str(jax.make_jaxpr(lambda s: getattr(nnx.merge(graph, s), name)(X))(state))
+
+  assert "checkpoint" in jaxpr("encode") or "remat" in jaxpr("encode")
+  assert "checkpoint" not in jaxpr("__call__")
+  assert "remat" not in jaxpr("__call__")
+
+
 def test_residuals_are_recomputed():
   plain, ours = blocks()
 

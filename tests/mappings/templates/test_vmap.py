@@ -106,3 +106,50 @@ def test_partial_of_a_class():
   cls = vmap(functools.partial(Wide, width=5), in_axes=0)
   assert cls.__name__ == "VmapWide"
   assert cls(rngs=nnx.Rngs(0))(X).shape == (2, 5)
+
+
+class LinenCritic(nn.Module):
+  def setup(self):
+    self.dense, self.out = nn.Dense(2), nn.Dense(1)
+
+  def __call__(self, x):
+    return self.out(self.features(x))
+
+  def features(self, x):
+    return nn.relu(self.dense(x))
+
+
+class Critic(nnx.Module):
+  def __init__(self, *, rngs: nnx.Rngs):
+    self.dense, self.out = nnx.Linear(3, 2, rngs=rngs), nnx.Linear(2, 1, rngs=rngs)
+
+  def __call__(self, x):
+    return self.out(self.features(x))
+
+  def features(self, x):
+    return nnx.relu(self.dense(x))
+
+
+GIVEN = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}, "in_axes": None, "axis_size": 4}
+
+
+@pytest.mark.parametrize(
+  "given",
+  [
+    {"methods": ["__call__", "features"], **GIVEN},
+    {"methods": {"__call__": GIVEN, "features": {**GIVEN, "out_axes": 1}}},
+  ],
+)
+def test_methods_that_are_lifted(given):
+  linen = nn.vmap(LinenCritic, **given)()
+  params = linen.init(jax.random.key(0), X)["params"]
+  model = vmap(Critic, **given)(rngs=nnx.Rngs(1))
+  state = nnx.state(model, nnx.Param)
+  nnx.replace_by_pure_dict(state, {"stacked": params})
+  nnx.update(model, state)
+  np.testing.assert_array_equal(model(X), linen.apply({"params": params}, X))
+  np.testing.assert_array_equal(model.features(X), linen.apply({"params": params}, X, method="features"))
+
+
+def test_without_methods_only_the_call_is_lifted():
+  assert not hasattr(vmap(Critic, variable_axes={"params": 0}, axis_size=2)(rngs=nnx.Rngs(1)), "features")
