@@ -47,7 +47,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("loops over the inputs", "rewritten", f"{C}test_rounds.py::test_loop_over_the_inputs_makes_one_layer_each"),
     ("layers, classes, partials and callables as fields", "given sizes where they are called", f"{C}test_partials.py::test_partial_fields_of_layers"),
     ("modules that are shared or passed in", "rewritten", f"{C}test_sites.py::test_layer_passed_to_a_function"),
-    ("`bind`, `init` and `apply` of a module inside another", LEFT, "L2N101"),
+    ("`bind` and `init` of a module inside another", LEFT, "L2N100"),
     ("`clone` and `copy` of a module that a field holds", "the field takes a function that makes one", f"{C}test_copies.py::test_copies_of_a_field"),
     ("modules that only `init` builds", "made in `__init__`, parameters carried", f"{C}test_ledger.py::test_layers_that_only_init_runs_keep_their_parameters"),
     ("module classes inside others", "rewritten in their place", f"{C}test_classes.py::test_module_class_inside_another"),

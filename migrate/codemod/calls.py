@@ -26,6 +26,7 @@ from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
 from migrate.codemod.transforms import ONE_WAY
+from migrate.codemod.unbound import tell_unbound
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 
@@ -106,12 +107,11 @@ class Calls:
     if own and node.attr in self.array_attributes | self.host_attributes and isinstance(node.ctx, ast.Load):
       return f"self.{node.attr}[...]" if self._holds_array(node) else self.tree_value(f"self.{node.attr}", node)
     if not own and isinstance(node.ctx, ast.Load):
-      lost = self.lost_attribute(node)
-      if lost is not None:
+      if (lost := self.lost_attribute(node)) is not None:
         return lost
-      renamed = self.layer_attribute(node)
-      if renamed is not None:
+      if (renamed := self.layer_attribute(node)) is not None:
         return f"{self.text(node.value)}.{renamed}"
+    tell_unbound(self, node)
     full = dotted(node)
     if full is not None:
       root = full.partition(".")[0]

@@ -273,4 +273,5 @@ def test_mutable_parameters_mean_initialization(tmp_path):
         return x - mean.value
     """
   ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 5),), mutable=['batch_stats'])")
-  assert "starting = False" in ported.text
+  assert "    if train:\n" in ported.text
+  assert "starting" not in ported.text
