@@ -169,9 +169,8 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    written = normalized(self, node) or free_carry(self, node)
-    written = written or lifted_function(self, node) or lifted_call(self, node)
-    if written is not None:
+    written = normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
+    if written is not None or (written := lifted_call(self, node)) is not None:
       return written
     helper = self.helper_called(node)
     if helper is not None:
@@ -184,8 +183,8 @@ class Calls:
       return self.call_site(node, site)
     inner = self.helper_called(node.func) if isinstance(node.func, ast.Call) else None
     if inner is not None and isinstance(node.func, ast.Call):
-      arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
-      del arguments  # names are settled left to right, as in `call_site`
+      for argument in [*node.args, *node.keywords]:
+        self.argument_text(argument)  # names are settled left to right, as in `call_site`
       return self._respell(node, self.run_helper(node.func, inner, node))
     site = self.site_of(node.func)
     if site is not None:
