@@ -50,6 +50,7 @@ class Base(Declared):
     self.created: dict[Scope, set[Token]] = {}
     self.optimized_in: dict[Scope, set[Token]] = {}  # where a model that may come from outside gets its optimizer
     self.made_in: dict[ast.Call, tuple[Scope, ast.stmt | None]] = {}
+    self.class_made: dict[ast.Call, ModelClass] = {}
     self.partial: set[ast.Call] = set()
     self.inits: dict[ast.Call, Token] = {}  # call of init -> the model that it makes
     self.arguments: dict[Any, Any] = {}  # argument of a function -> what its calls give

@@ -9,7 +9,7 @@ from migrate.codemod.remarks import layout_call
 from migrate.codemod.source import names_in
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.meanings import Meanings
-from migrate.codemod.training.values import PLAINLY, Recipe, Token
+from migrate.codemod.training.values import PLAINLY, Plain, Recipe, Token
 
 # calls that give another thing each time: iterators, environments, queues
 _MOVES_ON = {"next", "__next__", "get_next", "sample", "reset", "step", "pop", "popleft", "get", "read"}
@@ -20,6 +20,9 @@ class Constructions(Meanings):
 
   def construct(self, node: ast.Call, full: str | None) -> Result | None:
     """The construction of a module that is NNX once everything is rewritten."""
+    if full is None and isinstance(node.func, ast.Name):  # an argument or a variable that holds the class
+      held = self.scope.find(node.func.id)
+      full = held.full if isinstance(held, Plain) else None
     cls = self.classes.get(full or "")
     if cls is None or any(k.arg == "rngs" for k in node.keywords):
       return None
@@ -28,6 +31,7 @@ class Constructions(Meanings):
     token = Token(cls, node, self.here(), streams=set(self.known.streams.get(self.place(self.file, node), ())))
     token.meaning = self.construction_meaning(node)
     self.made_in[node] = (self.scope, self.statement)
+    self.class_made[node] = cls
     self.touched.add(token.owner)
     return Recipe(token), PLAINLY
 
@@ -127,5 +131,4 @@ class Constructions(Meanings):
 
   def classes_of(self, made: ast.Call) -> Any:
     """The class that a construction makes."""
-    scope, _ = self.made_in[made]
-    return self.classes[str(self.program.full(scope, made.func))]
+    return self.class_made[made]

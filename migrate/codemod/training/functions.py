@@ -212,6 +212,8 @@ class Functions(Parameters, Meanings):
         told = known.given.get(name, value)
         if value != told and any(isinstance(v, Plain) and v.full in ("dict", "None") for v in (value, told)) and not special(value):  # fmt: skip
           raise self.left(node, f"{_name(function)} is given other keys, or None, in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip
+        if not self._same_class(value, told):
+          raise self.left(node, f"{_name(function)} is given another class in `{name}` elsewhere", "write two functions, or make the module outside", "L2N402")  # fmt: skip
       top = function.unit.owner(function.node) is function.node
       table = dict(zip(known.tokens, order, strict=True))
       for token in known.modules:
@@ -242,6 +244,14 @@ class Functions(Parameters, Meanings):
     self.analysed[function.node] = analysis
     self._read(function, analysis, inner)
     return analysis, {}
+
+  def _same_class(self, one: Value, other: Value) -> bool:
+    """Whether what is written for one class holds for another, where classes are given to a function."""
+    names = [v.full if isinstance(v, Plain) else "" for v in (one, other)]
+    found = [self.classes.get(n) for n in names]
+    if found == [None, None] or names[0] == names[1]:
+      return True
+    return None not in found and len({repr(dataclasses.replace(c, full="", paths=None)) for c in found if c is not None}) == 1  # fmt: skip
 
   def _made_there(self, old: Token, new: Token, node: ast.AST) -> None:
     """A function that makes a model of the module that it is given makes one of another module, too."""

@@ -38,9 +38,12 @@ class Optimizers(Masks):
 
   def optax_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
     """`tx.init(params)` and `tx.update(grads, opt_state, params)`."""
-    if func.attr not in ("init", "update") or not node.args or node.keywords:
+    named = {str(k.arg): k.value for k in node.keywords}
+    order = ("updates", "state", "params")[len(node.args) :] if func.attr == "update" else ()
+    if func.attr not in ("init", "update") or not node.args or set(named) - set(order):
       return None
-    values = [self.eval(a)[0] for a in node.args]
+    given = [*node.args, *(named[n] for n in order if n in named)]
+    values = [self.eval(a)[0] for a in given]
     first = values[0]
     if func.attr == "init" and isinstance(first, Part) and len(values) == 1 and first.collection == "params":
       model = self.model(first.token, node)
