@@ -116,6 +116,8 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`jax.grad`, `value_and_grad`, `jit` and their arguments", "`nnx.grad`, `nnx.jit`", f"{T}test_patterns.py::test_gradients_and_update_in_functions_of_their_own"),
     ("Optax by hand, `optax.apply_updates`", "`nnx.Optimizer`", f"{T}test_reader.py::test_optimizer_by_hand"),
     ("`jax.lax.scan` over steps", "`nnx.scan`", f"{T}test_losses.py::test_scan_over_steps"),
+    ("`jax.lax.cond` over a state", "`nnx.cond`", f"{T}test_conds.py::test_branches_that_change_the_state"),
+    ("trainings under `jax.vmap`, states in the dict that they return", "the same, over models made inside", f"{T}test_conds.py::test_trainings_side_by_side"),
     ("averages of parameters, and calls with them", "`jax.tree.map` over `nnx.state`, `nnx.merge`", f"{T}test_states.py::test_average_of_parameters_beside_the_state"),
     ("two models in one step", "rewritten", f"{T}test_patterns.py::test_two_models_in_one_step"),
     ("masks and labels that are functions", "wrapped", f"{T}test_reader.py::test_masks_over_parameters_are_wrapped"),

@@ -26,6 +26,7 @@ from migrate.codemod.training.values import (
   Tup,
   Value,
   Variables,
+  hides,
   special,
   tokens,
 )
@@ -72,7 +73,9 @@ class Base(Declared):
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
+    self.branches: set[ast.AST] = set()  # functions that are branches of a cond
     self.defined: list[Function] = []  # functions inside others, as they were met
+    self.read_in: dict[Any, Any] = {}  # function -> the scope of its reading
     self.frames: list[Scope] = []  # the functions that are being read, callers first
     self.traced: set[ast.AST] = set()  # functions whose bodies something else than the program traces
 
@@ -199,7 +202,9 @@ class Base(Declared):
     holders += [target.id] if isinstance(target, ast.Name) and scope is self.scope else []
     wished = recipes if alone else []
     derived = [w for h in holders for w in derived_names(h, what)]
-    wished += [what] if not holders else sorted(derived, key=lambda w: w == what)
+    others = {t for s in scope.chain() for t in (*s.given, *self.created.get(s, ()))} - {token}
+    wished += [what] if not holders or (what == "optimizer" and alone and not others) else []
+    wished += sorted(derived, key=lambda w: w == what)
     short = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}[what]
     wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
     taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}
@@ -261,6 +266,8 @@ class Base(Declared):
     value, _ = self.eval(node)
     if isinstance(value, Function) and (isinstance(node, ast.Lambda) or self.nested_in(value)):
       self.read_plainly(value, node)
+    if hides(value):
+      raise self.left(node, f"`{ast.unparse(node)[:60]}`, a dict with a model in it, goes where it can't be followed", "return the model by itself")  # fmt: skip
     if special(value) and self.devices:
       raise self.left(node, f"`{ast.unparse(node)[:60]}` is given to `{self.devices}`", "train with jax.jit and a batch that is sharded over a mesh, then run the codemod", "L2N416")  # fmt: skip
     if special(value):

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 
 from migrate.codemod.training.analysis import Result
+from migrate.codemod.training.conds import COND
 from migrate.codemod.training.functions import positional
 from migrate.codemod.training.masks import TREES, Masks
 from migrate.codemod.training.scans import SCAN
@@ -28,12 +29,14 @@ from migrate.codemod.training.values import (
   Value,
   Variables,
   Wrap,
+  hides,
   special,
 )
 
 FREEZE = {"flax.core.freeze", "flax.core.unfreeze", "flax.core.frozen_dict.freeze", "flax.core.frozen_dict.unfreeze",
           "flax.core.FrozenDict", "flax.core.frozen_dict.FrozenDict"}  # fmt: skip
 ENTRIES = {"absl.app.run"}  # they call the program's main function, and nobody reads what it returns
+WAITS = {"jax.block_until_ready"}
 APPLY = "flax.linen.apply"
 EXAMPLES = {"migrate.Example", "migrate.example.Example"}
 TRANSFORMS = {
@@ -42,6 +45,7 @@ TRANSFORMS = {
   "jax.value_and_grad": "value_and_grad",
   "functools.partial": "partial",
   "jax.pmap": "pmap",
+  "jax.vmap": "vmap",
 }
 DEVICES = {
   f"{module}.{name}"
@@ -87,6 +91,9 @@ class Calls(Masks):
       return self.apply_function(node, node.func)
     if full == SCAN:
       return self.scan(node)
+    found = self.cond(node) if full == COND else None
+    if found is not None:
+      return found
     if full == "optax.apply_updates":
       return self.apply_updates(node)
     if (full or "").startswith("optax."):
@@ -242,6 +249,8 @@ class Calls(Masks):
         if (full or "").partition(".")[0] not in ("jax", "optax", "jnp") and full is not None:
           raise self.left(node, f"gradients given to `{ast.unparse(node.func)}`", "give it nnx.to_pure_dict(grads)")
         grads = value
+      elif hides(value) and full not in WAITS:
+        self.plain(argument)
       elif isinstance(value, Function):
         self.read_plainly(value, None if full in ENTRIES else argument)
       elif isinstance(value, Tree) or (isinstance(value, Live) and value.tree):

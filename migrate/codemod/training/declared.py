@@ -45,6 +45,10 @@ class Declared:
     """What else a training state has."""
     raise NotImplementedError
 
+  def cond(self, node: ast.Call) -> Result | None:
+    """`jax.lax.cond`."""
+    raise NotImplementedError
+
   def scan(self, node: ast.Call) -> Result:
     """`jax.lax.scan`."""
     raise NotImplementedError

@@ -18,6 +18,7 @@ from migrate.codemod.training.values import (
   Apply,
   Changed,
   Copied,
+  Dict,
   Function,
   Grads,
   Held,
@@ -34,6 +35,7 @@ from migrate.codemod.training.values import (
   Tup,
   Value,
   Variables,
+  hides,
   lower,
   made,
   special,
@@ -165,6 +167,10 @@ class Expressions(Base):
       return dataclasses.replace(value, whole=False), form
     if isinstance(value, Changed) and isinstance(key, str) and not value.collection:
       return dataclasses.replace(value, collection=key), None
+    if isinstance(value, Dict) and isinstance(key, str) and key in value.items and not special(value.items[key]):
+      return value.items[key], PLAINLY
+    if hides(value):
+      raise self.left(node, f"`{ast.unparse(node)[:60]}`: a training state out of a dict", "return it by itself")
     if isinstance(value, Tup) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
       return self._item(node, value, key % len(value.items))
     if special(value) or isinstance(value, (Grads, Tree)) or (isinstance(value, Live) and value.tree):
@@ -215,6 +221,9 @@ class Expressions(Base):
 
   def _dict(self, node: ast.Dict) -> Result:
     found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
+    returned = self._returned_dict(node, found)
+    if returned is not None:
+      return returned, PLAINLY
     held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
     trees = [v for _, v, _ in found if isinstance(v, Tree) or (isinstance(v, Live) and v.tree)]
     if trees:
@@ -249,6 +258,27 @@ class Expressions(Base):
     if changed and first.token in self.pending:
       self.pending.discard(first.token)
     return Variables(first.token, self.epoch(first.token), inner, frozenset(parts)), None
+
+  def _returned_dict(self, node: ast.Dict, found: list[tuple[ast.expr | None, Value, object]]) -> Value | None:
+    """`return {"state": (state, rng), "losses": losses}` of a function that makes the state: model and optimizer in its place."""
+    keys = [k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
+    parts = [v for _, v, _ in found if special(v)]
+    whole = all(isinstance(v, Train) or (isinstance(v, Tup) and isinstance(v.items[0], Train)) for v in parts)
+    if not parts or not whole or len(keys) != len(node.keys) or not isinstance(self.statement, ast.Return):
+      return None
+    if self.statement.value is not node or any(t not in self.created.get(self.scope, ()) for v in parts for t in tokens(v)):  # fmt: skip
+      return None
+    for inner, (_, value, _) in zip(node.values, found, strict=True):
+      if special(value):
+        rest = lower(value, set())
+        if isinstance(value, Tup) and any(map(special, value.items[1:])):
+          return None
+        token = tokens(value)[0]
+        more = self.file.text(inner)
+        starred = isinstance(value, Tup) and sum(not special(v) for v in value.items) > 1
+        texts = [self.model(token, node), self.optimizer(token, node), *([f"*{more}" if starred else more] if rest else [])]  # fmt: skip
+        self.file.replace(inner, f"({', '.join(texts)})")
+    return Dict(dict(zip(keys, (v for _, v, _ in found), strict=True)))
 
   def _others(self, node: ast.Dict, trees: Sequence[Held], found: list[tuple[ast.expr | None, Value]]) -> Result:
     """The variables of a model, but for its parameters, which are a tree beside it."""

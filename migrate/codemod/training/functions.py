@@ -27,6 +27,7 @@ from migrate.codemod.training.values import (
   Token,
   Value,
   Wrap,
+  hides,
   leaves,
   lower,
   sign,
@@ -54,7 +55,7 @@ class Functions(Parameters, Meanings):
       if call is not None and self.program.full(function.outer, name) == PARTIAL and call.args:
         name = call.args[0]
       full = self.program.full(function.outer, name)
-      kind = GRADS.get(full or "", {"jax.jit": "jit", "jax.pmap": "pmap"}.get(full or "", "other"))
+      kind = GRADS.get(full or "", {"jax.jit": "jit", "jax.pmap": "pmap", "jax.vmap": "vmap"}.get(full or "", "other"))
       wraps.append(Wrap(kind, name, call, function.unit))
     return dataclasses.replace(function, wraps=tuple(wraps)) if wraps else function
 
@@ -80,7 +81,7 @@ class Functions(Parameters, Meanings):
     for argument, default in defaults if held else ():
       if isinstance(default, ast.Constant) and default.value is None:
         given.setdefault(argument.arg, NOTHING)
-    if held and any(w.kind == "other" for w in function.wraps):
+    if held and any(w.kind in ("other", "vmap") for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
@@ -96,11 +97,17 @@ class Functions(Parameters, Meanings):
     value = with_token(analysis.value, table, self.epochs)
     for token in (table.get(t, t) for t in analysis.modules):
       token.bound = {**token.bound, **meant}
+    if any(w.kind == "vmap" for w in function.wraps):
+      outside = {*analysis.changed, *analysis.pending} - self.created.get(self.read_in[function.node], set())
+      if special(value) or outside:
+        raise self.left(node, "jax.vmap of a function that makes or changes a model", "return the parameters' results, or write it by hand")  # fmt: skip
     fresh = {table.get(t, t) for t in analysis.fresh}
     self.created.setdefault(self.scope, set()).update(fresh)
     optimized = {table.get(t, t) for t in analysis.optimized}
     self.optimized_in.setdefault(self.scope, set()).update(optimized)
     if not held and not special(analysis.value):
+      if hides(value):
+        self.link(self.here(), function.unit.owner(function.node))
       return value, PLAINLY
     for owner in (function.unit.owner(function.node), *(t.owner for t in table)):
       self.link(self.here(), owner)
@@ -276,8 +283,11 @@ class Functions(Parameters, Meanings):
     saved = (self.scope, self.statement, self.before, self.nested, set(self.pending))
     self.scope = scope
     self.frames.append(scope)
+    self.read_in[node] = scope
     if not isinstance(node, ast.Lambda):
       self.statement, self.before, self.nested = node, [], 0
+    elif node in self.branches:
+      self.before, self.nested = [], 0
     else:
       self.nested += 1
     try:
@@ -285,6 +295,10 @@ class Functions(Parameters, Meanings):
       if isinstance(node, ast.Lambda):
         value, _ = self.eval(node.body)
         scope.returned.append((None, value))
+        if node in self.branches:
+          analysis.lines = self.before
+          if special(value) and not lower(value, set()):
+            self.file.replace(node.body, "None")
       else:
         self.block(node.body)
       analysis.value = self._returned(scope, node)

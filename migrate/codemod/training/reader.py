@@ -14,6 +14,7 @@ from migrate.codemod.training.base import Known
 from migrate.codemod.training.calls import Calls
 from migrate.codemod.training.checkpoints import Checkpoints
 from migrate.codemod.training.closures import Closures
+from migrate.codemod.training.conds import Conds
 from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
@@ -29,7 +30,19 @@ from migrate.core.report import Finding
 
 
 class Reader(
-  Functions, Statements, Expressions, Checkpoints, Optimizers, Models, Scans, States, Trainers, Calls, Closures, Devices
+  Functions,
+  Conds,
+  Statements,
+  Expressions,
+  Checkpoints,
+  Optimizers,
+  Models,
+  Scans,
+  States,
+  Trainers,
+  Calls,
+  Closures,
+  Devices,
 ):
   """Everything that is known about training programs."""
 

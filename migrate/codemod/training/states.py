@@ -157,7 +157,10 @@ class States(Base):
         if token.fields[keyword.arg] != isinstance(value, (Part, Tree, Live)) and token.fields[keyword.arg]:
           raise self.left(keyword.value, f"`{keyword.arg}`, which held parameters, and now something else", "make it of the parameters", "L2N405")  # fmt: skip
         text = self._field(token, keyword.value, value)
-        self.put_before(node, f"{self.optimizer(token, node)}.{keyword.arg} = {text}")
+        name = f"{self.optimizer(token, node)}.{keyword.arg}"
+        whole = token.fields[keyword.arg] and any(s.node in self.branches for s in self.frames)
+        # a branch of a cond must leave the same variables behind as the other one
+        self.put_before(node, f"{self.nnx()}.update({name}, {text})" if whole else f"{name} = {text}")
         new = True
       else:
         self._puts_back(keyword, value, token)

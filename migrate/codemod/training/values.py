@@ -213,6 +213,13 @@ class Tup(Value):
   items: tuple[Value, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Dict(Value):
+  """What a function returns as a dict, models in it: its callers may take what is none."""
+
+  items: Mapping[str, Value] = dataclasses.field(hash=False)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Self(Value):
   """The object whose methods are being read: `scope` has its attributes, under `self.` and their names."""
@@ -284,6 +291,11 @@ def leaves(value: Value) -> Iterator[Value]:
 def special(value: Value) -> bool:
   """Whether anything of a model is in it."""
   return any(isinstance(v, Held) and not isinstance(v, (Grads, Tree, Live)) for v in leaves(value))
+
+
+def hides(value: Value) -> bool:
+  """Whether a dict with a model in it is in a value."""
+  return any(isinstance(v, Dict) and any(map(special, v.items.values())) for v in leaves(value))
 
 
 def tokens(value: Value) -> list[Token]:

@@ -68,7 +68,7 @@ def main(keys):
   states = jax.vmap(create)(keys)
   return jax.tree.map(jnp.sum, states.params)
 """)
-  assert any("returns part of a model and is called by something else" in text for text in left(result)), left(result)
+  assert any("makes or changes a model" in text for text in left(result)), left(result)
   assert result.texts == {}
 
 

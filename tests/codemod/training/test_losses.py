@@ -241,7 +241,7 @@ def main():
     ("  state = create()\n  return jax.lax.scan(functools.partial(step), state, data())", "can't be followed"),
     ("  state = create()\n  return jax.lax.fori_loop(0, 3, lambda i, s: step(s, data()[i])[0], state)", "can't be followed"),
     ("  state = create()\n  mask = [True, False]\n  return optax.adamw(0.1, mask=mask)", "a mask that is a tree"),
-    ("  state = create()\n  state, loss = step(state, data()[0])\n  return {'out': (state, loss)}", "in a tuple in it"),
+    ("  state = create()\n  def last(state, x):\n    state, loss = step(state, x)\n    return {'out': (state, loss)}\n  return last(state, data()[0])", "in a tuple in it"),
     ("  model = Plain(3)\n  return model.tabulate(jax.random.key(0), jnp.ones((1, 7)), mutable=['params'])", "tabulate with mutable"),
     ("  model = Net(3)\n  return model.init_with_output(jax.random.key(0), jnp.ones((1, 7)))[0]", "more than parameters"),
     ("  model = Net(3)\n  v = model.init(jax.random.key(0), jnp.ones((1, 7)))\n  if len(data()):\n    p = v['params']\n  else:\n    p = v['batch_stats']\n  return jax.tree.map(jnp.sum, p)", "something else on another"),
