@@ -196,7 +196,9 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     rewriting.imports[module] = added
     text = _without_replaced(text, added)
     handed_on = {n for n, f in names[path].imported.items() if linen_behind(f, module).startswith("flax.linen.")}
-    rewriting.sources[module] = tidy_imports(text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on)
+    rewriting.sources[module] = tidy_imports(
+      text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on, own=module.partition(".")[0]
+    )
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     rewriting.keep[module] |= {f.node.name for f in factories}
 

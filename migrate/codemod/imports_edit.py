@@ -9,6 +9,9 @@ import sys
 from migrate.codemod.imports_uses import exported_names, read_names, type_comment_names
 
 
+_PLACEHOLDERS = ("__templates__", "__variables__")  # modules of the ported package, named later
+
+
 @dataclasses.dataclass(frozen=True)
 class Edit:
   """Replaces the bytes `start:end` of a file."""
@@ -51,7 +54,7 @@ def apply_edits(data: bytes, edits: list[Edit], start: int = 0, end: int | None 
   return b"".join((*out, data[at:end]))
 
 
-def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> str:
+def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str], own: str = "") -> str:
   """Adds import statements once each and drops imported names that nothing uses any more.
 
   Args:
@@ -59,6 +62,7 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> 
     add: statements such as `from flax import nnx`, one import each; what the file already has is not added again.
     remove_if_unused: names as bound in the file (`nn` of `import flax.linen as nn`) whose imports may go.
       A name stays while code, an annotation in a string, a type comment or `__all__` uses it. Imports in `try` stay.
+    own: the top-level package of the file, whose imports come last.
 
   Returns:
     The file; every line that is not an import concerned is byte for byte the same.
@@ -69,23 +73,29 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str]) -> 
   newline = b"\r\n" if b"\r\n" in data else b"\n"
   positions = Positions(data)
   edits = _removals(tree, data, positions, remove_if_unused)
-  inserted: dict[int, list[tuple[tuple, bytes]]] = {}
+  inserted: dict[int, list[tuple[tuple, bytes, bytes, bytes]]] = {}
   missing = [s for s in dict.fromkeys(s.strip() for s in add) if not _present(tree, s)]
   for statement in _joined(missing):
-    at, before, after = _place(tree, data, positions, statement)
-    text = before + statement.encode().replace(b"\n", newline) + newline + after
-    inserted.setdefault(at, []).append((_sort_key(statement), text))
-  for at, texts in inserted.items():
-    # a blank line that parts sections belongs around the whole group
-    texts.sort(key=lambda pair: pair[0])
-    lines = [t for _, t in texts]
-    body = newline.join(line.strip(b"\r\n") for line in lines) + newline
-    lead = newline if at and any(line.startswith(b"\n") for line in lines) else b""
-    tail = newline if any(line.endswith(b"\n\n") for line in lines) else b""
+    at, before, after = _place(tree, data, positions, statement, own)
+    line = statement.encode().replace(b"\n", newline) + newline
+    inserted.setdefault(at, []).append((_sort_key(statement, own), before, line, after))
+  for at, lines in inserted.items():
+    body = _sections(sorted(lines), newline, first=not at)
     if at == len(data) and data and not data.endswith((b"\n", b"\r")):
-      lead = newline + lead
-    edits.append(Edit(at, at, lead + body + tail))
+      body = newline + body
+    edits.append(Edit(at, at, body))
   return mark + apply_edits(data, edits).decode()
+
+
+def _sections(lines: list[tuple[tuple, bytes, bytes, bytes]], newline: bytes, first: bool) -> bytes:
+  """Imports that go to one place: (sort key, newline before, statement, newline after), a blank line between sections."""
+  body = b""
+  for i, (key, before, line, _) in enumerate(lines):
+    opens = not i or lines[i - 1][0][0] != key[0]
+    if opens and ((i and lines[i - 1][3]) or (before and not (first and not i))):
+      body += newline
+    body += line
+  return body + (newline if lines[-1][3] else b"")
 
 
 def _joined(statements: list[str]) -> list[str]:
@@ -214,27 +224,27 @@ def _module_of(node: ast.Import | ast.ImportFrom) -> str:
   return "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
 
 
-def _section(module: str) -> int:
+def _section(module: str, own: str) -> int:
   if module == "__future__":
     return 0
-  if module.startswith("."):
+  if module.startswith((".", *_PLACEHOLDERS)) or (own and module.partition(".")[0] == own):
     return 3
   return 1 if module.partition(".")[0] in sys.stdlib_module_names else 2
 
 
-def _sort_key(statement: str) -> tuple:
+def _sort_key(statement: str, own: str) -> tuple:
   node = ast.parse(statement).body[0]
   assert isinstance(node, (ast.Import, ast.ImportFrom))
-  return _key(node)
+  return _key(node, own)
 
 
-def _key(node: ast.Import | ast.ImportFrom) -> tuple:
+def _key(node: ast.Import | ast.ImportFrom, own: str) -> tuple:
   module = _module_of(node)
   is_from = isinstance(node, ast.ImportFrom)
-  return (_section(module), module.partition(".")[0].lower(), is_from, module.lower(), node.names[0].name.lower())
+  return (_section(module, own), module.partition(".")[0].lower(), is_from, module.lower(), node.names[0].name.lower())
 
 
-def _place(tree: ast.Module, data: bytes, at: Positions, statement: str) -> tuple[int, bytes, bytes]:
+def _place(tree: ast.Module, data: bytes, at: Positions, statement: str, own: str) -> tuple[int, bytes, bytes]:
   """Offset where a new import goes, and the newlines before and after it (as `\\n`)."""
   new = ast.parse(statement).body[0]
   assert isinstance(new, (ast.Import, ast.ImportFrom))
@@ -244,18 +254,18 @@ def _place(tree: ast.Module, data: bytes, at: Positions, statement: str) -> tupl
       break
     if isinstance(node, (ast.Import, ast.ImportFrom)):
       block.append(node)
-  section = _section(_module_of(new))
+  section = _section(_module_of(new), own)
   real = [n for n in block if _module_of(n) != "__future__"]
   if not real:
     return _place_first(tree, at, block)
-  same = [n for n in real if _section(_module_of(n)) == section]
+  same = [n for n in real if _section(_module_of(n), own) == section]
   near = [n for n in same if _module_of(n).partition(".")[0] == _module_of(new).partition(".")[0]] or same
   if near:
-    smaller = [n for n in near if _key(n) <= _key(new)]
+    smaller = [n for n in near if _key(n, own) <= _key(new, own)]
     if smaller:
       return at.line_start((smaller[-1].end_lineno or 0) + 1), b"", b""
     return at.line_start(near[0].lineno), b"", b""
-  earlier = [n for n in real if _section(_module_of(n)) < section]
+  earlier = [n for n in real if _section(_module_of(n), own) < section]
   if earlier:
     return at.line_start((earlier[-1].end_lineno or 0) + 1), b"\n", b""
   return at.line_start(real[0].lineno), b"", b"\n"

@@ -289,3 +289,29 @@ def test_star_stays_when_other_imports_go():
   source = "from typing import *\nfrom flax import linen as nn\n\nx: Optional[int] = None\n"
   tidy = tidy_imports(source, add=["from flax import nnx"], remove_if_unused={"nn", "*"})
   assert tidy == "from typing import *\nfrom flax import nnx\n\nx: Optional[int] = None\n"
+
+
+OWN = "from __templates__.scan import scan"
+
+
+@pytest.mark.parametrize(
+  ("source", "after"),
+  [
+    ("import jax\nimport os\n\nx = 1\n", f"from flax import nnx\nimport jax\nimport os\n\n{OWN}\n\nx = 1\n"),
+    (
+      "import os\n\nimport jax\n\nfrom mine.b import c\n\nx = 1\n",
+      f"import os\n\nfrom flax import nnx\nimport jax\n\n{OWN}\nfrom mine.b import c\n\nx = 1\n",
+    ),
+    (
+      "import jax\n\nfrom .b import c\n\nx = 1\n",
+      f"from flax import nnx\nimport jax\n\nfrom .b import c\n{OWN}\n\nx = 1\n",
+    ),
+    ("import sys\n\nx = 1\n", f"import sys\n\nfrom flax import nnx\n\n{OWN}\n\nx = 1\n"),
+    ('"""Doc."""\n\nx = 1\n', f'"""Doc."""\n\nfrom flax import nnx\n\n{OWN}\n\nx = 1\n'),
+  ],
+)
+def test_imports_of_the_own_package_come_last(source, after):
+  add = [OWN, "from flax import nnx"]
+  found = tidy_imports(source, add=add, remove_if_unused=set(), own="mine")
+  assert found == after
+  assert tidy_imports(found, add=add, remove_if_unused=set(), own="mine") == found

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sequence_model_nnx_layers.gru import GRUCell
-from sequence_model_nnx_layers.lstm import OptimizedLSTMCell
 import jax
 import jax.numpy as jnp
 from flax import nnx
+
+from sequence_model_nnx_layers.gru import GRUCell
+from sequence_model_nnx_layers.lstm import OptimizedLSTMCell
 
 
 class WordDropout(nnx.Module):

@@ -3,8 +3,9 @@
 `nn.RNN` and `nn.Bidirectional` have NNX counterparts; cells are told both sizes.
 """
 
-from recurrent_layers.lstm import OptimizedLSTMCell
 from flax import nnx
+
+from recurrent_layers.lstm import OptimizedLSTMCell
 
 
 class Tagger(nnx.Module):

@@ -3,10 +3,11 @@
 Linen makes and runs the layers in one. NNX makes them stacked, one key for each layer, and scans over the stack.
 """
 
-from scanned_layers.remat import remat
-from scanned_layers.scan import scan
 from flax import nnx
 from flax.core import broadcast
+
+from scanned_layers.remat import remat
+from scanned_layers.scan import scan
 
 
 class Block(nnx.Module):
