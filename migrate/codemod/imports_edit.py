@@ -8,7 +8,6 @@ import sys
 
 from migrate.codemod.imports_uses import exported_names, read_names, type_comment_names
 
-
 _PLACEHOLDERS = ("__templates__", "__variables__")  # modules of the ported package, named later
 
 
