@@ -43,19 +43,24 @@ def true_at_first(unit: Unit, test: ast.AST) -> bool | None:
   return True if function == f"{unit.self_name}.is_initializing" else None
 
 
-def makes_first_values(unit: Unit, function: ast.FunctionDef) -> bool:
+def makes_first_values(unit: Unit, function: ast.FunctionDef | ast.Lambda) -> bool:
   """Whether a function of a method only makes the first values of variables: it runs at construction alone."""
+  name = function.name if isinstance(function, ast.FunctionDef) else _assigned_to(unit, function)
   method = next((n for n in unit.source.enclosing(function) if isinstance(n, ast.FunctionDef)), None)
-  if method is None:
+  if method is None or not name:
     return False
-  loads = [
-    n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == function.name and isinstance(n.ctx, ast.Load)
-  ]
+  loads = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
   calls = [unit.source.parents.get(n) for n in loads]
   makers = {f"{unit.self_name}.variable", f"{unit.self_name}.param"}
   return bool(calls) and all(
     isinstance(c, ast.Call) and c.func is not n and dotted(c.func) in makers for c, n in zip(calls, loads, strict=True)
   )
+
+
+def _assigned_to(unit: Unit, function: ast.Lambda) -> str:
+  above = unit.source.parents.get(function)
+  target = above.targets[0] if isinstance(above, ast.Assign) and len(above.targets) == 1 else None
+  return target.id if isinstance(target, ast.Name) else ""
 
 
 def settled_choice(unit: Unit, node: ast.IfExp) -> ast.expr | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
+from migrate.codemod.settled import makes_first_values
+
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
@@ -27,6 +29,9 @@ def tell_unbound(unit: Unit, node: ast.Attribute) -> None:
   """Leaves a finding where a module's attribute is one that an NNX module does not have."""
   if node.attr not in _UNBOUND or not isinstance(node.ctx, ast.Load):
     return
+  around = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.Lambda | ast.FunctionDef)), None)
+  if around is not None and makes_first_values(unit, around):
+    return  # it goes to the constructor
   owners = [e.value for e in unit.events(node.value)]
   if owners and all(isinstance(o, nn.Module) and _is_linen_s(o, node.attr) for o in owners):
     unit.leave(node, f"`{unit.source.code(node)}` of a module inside another ({_UNBOUND[node.attr]})")

@@ -58,3 +58,18 @@ def test_methods_of_these_names_that_a_class_has_stay(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
   assert "self.block.copy(self.block.init(x))" in ported.text
+
+
+def test_first_values_of_an_unbound_layer_are_no_use_of_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      features: int = 4
+
+      @nn.compact
+      def __call__(self, x):
+        dense = nn.Dense(self.features, parent=None)
+        first = lambda key, x: dense.init(key, x)["params"]["kernel"]
+        kernel = self.param("kernel", first, x)
+        return dense.apply({"params": {"kernel": kernel - kernel.mean(0), "bias": jnp.zeros(self.features)}}, x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(3), x(2, 5)"])
