@@ -59,6 +59,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("`self.variable`, caches", "Variables of `__init__`", f"{C}test_variables.py::test_running_statistics"),
     ("collections of one's own", "a Variable type each", f"{C}test_variables.py::test_collection_of_the_user_s_own_gets_a_type"),
     ("decode mode", "`nnx.Cache`", f"{C}test_services.py::test_cache_of_decoding"),
+    ("`decode=True` of the attention layers", "`init_cache` of each, by `init_caches` in `ported.py`", f"{C}test_caches.py::test_decoding_with_a_cache"),
     ("`put_variable`, `get_variable`, `has_variable`", "attributes", f"{C}test_services.py::test_put_and_get_variable"),
     ("`is_mutable_collection`", "an attribute that `train()`, `eval()` or `set_attributes` sets", f"{C}test_services.py::test_mutable_collection_asked_for_is_told_by_train_and_eval"),
     ("`make_rng`", "`nnx.Rngs`", f"{C}test_services.py::test_rng_of_the_user_s_own"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from flax import linen as nn
 
+from migrate.codemod.caches import cached_inputs
 from migrate.codemod.local_classes import local_class
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project, is_local
@@ -203,6 +204,7 @@ class Builder:
       self.fact = fact
       try:
         source = self.writer.write(fact.example.module, fact.name)
+        cached = cached_inputs(self.project, fact)
       except MigrateError as error:
         self.failures[fact.name] = error.findings
         continue
@@ -216,9 +218,13 @@ class Builder:
       from migrate.codemod.values import layout
 
       text = layout(source.expression, 9, width=96)
-      if self.keep_rng:
-        lines += [f"  model = {text}".replace("\n", "\n  ")]
-        lines += [f"  return draw_as_linen(model, _draws_of({fact.name!r}))".replace("'", '"')]
+      after = [f"init_caches(model, {cached})"] if cached else []
+      if cached:
+        self.used.add("caches")
+        imports.add(f"from {self.templates}.caches import init_caches")
+      made = f"draw_as_linen(model, _draws_of({fact.name!r}))".replace("'", '"') if self.keep_rng else "model"
+      if self.keep_rng or after:
+        lines += [f"  model = {text}".replace("\n", "\n  "), *(f"  {line}" for line in after), f"  return {made}"]
       else:
         lines += [f"  return {text}".replace("\n", "\n  ")]
       functions.append("\n".join(lines))

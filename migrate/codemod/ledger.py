@@ -15,6 +15,7 @@ import jax
 from flax import linen as nn
 from flax import nnx
 
+from migrate.codemod.caches import whole_sequences
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
@@ -207,7 +208,8 @@ def derive(
   flags = _flags(model, results)
   for run, call in runs:
     set_flags(model, flags, call.mutable if run else True)
-    linen, ported = visits[run], nnx_visits(model, call, (), methods, templates)
+    with whole_sequences(model, initializing=not run):
+      linen, ported = visits[run], nnx_visits(model, call, (), methods, templates)
     if not run and later and len(linen) > len(ported):
       only_init = [v for v in linen if v.path not in later]
       linen = [v for v in linen if v.path in later]
