@@ -41,7 +41,12 @@ def vmap(
   own = methods if isinstance(methods, Mapping) else {}
   for given in list(own.values())[:1]:  # the variables are stacked in one way
     variable_axes, axis_size = given.get("variable_axes", variable_axes), given.get("axis_size", axis_size)
+    split_rngs = given.get("split_rngs", split_rngs)
   axes = nnx.StateAxes({**{_TYPES[c]: a for c, a in variable_axes.items() if c in _TYPES}, nnx.RngState: 0, ...: 0})
+  streams = {name for name, each in split_rngs.items() if each and name != "params"}
+
+  def draws_for_each(path: Any, value: Any) -> bool:
+    return isinstance(value, nnx.RngState) and bool(streams) and value.tag in {*streams, "default"}
 
   class Stacked(nnx.Module):
     """`target`, side by side."""
@@ -53,9 +58,8 @@ def vmap(
         return target(*args, rngs=rngs, **kwargs)
 
       if variable_axes.get("params") is None:
-        split = nnx.StateAxes({nnx.RngState: None, ...: None})
         self.stacked = make(rngs)
-        self.axes = split
+        self.axes = nnx.StateAxes({draws_for_each: 0, ...: None})
         return
       assert axis_size is not None, "give axis_size"
       self.axes = axes
@@ -76,7 +80,11 @@ def vmap(
 
       axes_in = (self.axes, *[each[i] for i in traced])
       stacked = nnx.vmap(call, in_axes=axes_in, out_axes=given_out, axis_size=self.axis_size)
-      return stacked(self.stacked, *[args[i] for i in traced])
+      if variable_axes.get("params") is not None or not streams:
+        return stacked(self.stacked, *[args[i] for i in traced])
+      sizes = [jax.tree.leaves(args[i])[0].shape[each[i]] for i in traced if isinstance(each[i], int)]
+      with nnx.split_rngs(self.stacked, splits=(self.axis_size or sizes[0]), only=draws_for_each):
+        return stacked(self.stacked, *[args[i] for i in traced])
 
     return run
 

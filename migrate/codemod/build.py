@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from migrate.codemod.caches import cached_inputs
+from migrate.codemod.lifted_classes import lifted_by
 from migrate.codemod.local_classes import local_class
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project, is_local
@@ -84,17 +85,18 @@ class Builder:
       return self._partial(value)
     cls = type(value)
     name = self._class_name(cls)
-    if name is None:
+    lifted = self._lifted(cls) if name is None else None
+    if name is None and lifted is None:
       return None
     record = self.project.record(cls)
     if record is not None:
       return self._layer(value, record.choose(fields_of(value)))
     result = self.results[self.project.plain(cls)]
-    local = local_class(result.info) if is_local(cls) else None
+    local = local_class(result.info) if is_local(cls) and lifted is None else None
     if isinstance(local, str):
       raise self.writer.refuse(self.fact.name, value, local, "make the class at the top level of its file")
-    function = self.writer.reference(*name)
-    if local is not None:  # its function makes it again
+    function = lifted or self.writer.reference(*name)  # pyright: ignore[reportGeneralTypeIssues]
+    if local is not None and name is not None:  # its function makes it again
       given = {n: self.writer.write(v, f"{local.function.name}({n}=...)") for n, v in local.given.items()}
       function = self.writer.reference(name[0], local.function.name)
       function = self.writer.call(function, (), given) if not local.instances else function
@@ -113,6 +115,17 @@ class Builder:
     for field in result.maker_fields & set(kwargs):
       kwargs[field] = kwargs[field].with_expression(f"lambda rngs: {kwargs[field].expression}")
     return self.writer.call(function, (), {**kwargs, "rngs": Source("rngs")})
+
+  def _lifted(self, cls: type) -> Source | None:
+    """The call of `vmap` that makes a class which Linen lifted in a function, and which so has no name."""
+    found = lifted_by(cls)
+    target = self._class_name(found.target) if found is not None else None
+    if found is None or target is None or found.target not in self.results:
+      return None
+    self.used.add(found.transform)
+    given = {k: self.writer.write(v, f"nn.{found.transform}({k}=...)") for k, v in found.given.items()}
+    function = self.writer.reference(f"{self.templates}.{found.transform}", found.transform)
+    return self.writer.call(function, (self.writer.reference(*target),), given)
 
   def _fields(self, value: Any, skip: set[str]) -> dict[str, Source]:
     found: dict[str, Source] = {}
@@ -186,6 +199,12 @@ class Builder:
 
   def _partial(self, value: functools.partial[Any]) -> Source | None:
     record = self.project.record(value.func)  # pyright: ignore
+    lifted = self._lifted(value.func) if record is None and isinstance(value.func, type) else None
+    if lifted is not None:
+      kept = {k: self.writer.write(v) for k, v in value.keywords.items()}
+      return self.writer.call(
+        self.writer.reference("functools", "partial"), (lifted, *map(self.writer.write, value.args)), kept
+      )
     if record is None:
       return None
     order = list(record.positional)

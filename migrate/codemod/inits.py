@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flax import linen as nn
@@ -206,7 +207,7 @@ def _stored(unit: Unit, field: Any) -> str:
   values = _field_values(unit, field.name)
   if any(holds_modules(v) and not isinstance(v, nn.Module) for v in values):
     sample = next(v for v in values if holds_modules(v) and not isinstance(v, nn.Module))
-    return f"nnx.Dict({field.name})" if isinstance(sample, dict) else f"nnx.List({field.name})"
+    return f"nnx.Dict({field.name})" if isinstance(sample, Mapping) else f"nnx.List({field.name})"
   if any(v is None for v in values) and any(isinstance(v, nn.Module) for v in values):
     return f"nnx.data({field.name})"
   return field.name

@@ -130,12 +130,13 @@ def spoken(unit: Any, node: ast.AST, index: str | None) -> str | None:
 
 
 def snake(name: str) -> str:
-  """`MlpBlock` -> `mlp_block`."""
+  """`MlpBlock` -> `mlp_block`, `Conv1DBlock` -> `conv1d_block`."""
   out = ""
   for i, c in enumerate(name):
     if (
       c.isupper()
       and i
+      and not (c == "D" and name[i - 1].isdigit() and not name[i + 1 : i + 2].islower())
       and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
       and name[i - 1] != "_"
     ):

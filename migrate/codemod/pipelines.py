@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
@@ -57,7 +58,7 @@ class Pipelines:
     if events and all(isinstance(e.value, nn.Module) for e in events):
       return text
     self.need_import("from flax import nnx")
-    return f"nnx.Dict({text})" if events and isinstance(events[0].value, dict) else f"nnx.List({text})"
+    return f"nnx.Dict({text})" if events and isinstance(events[0].value, Mapping) else f"nnx.List({text})"
 
   def in_list(self: Unit, name: str, value: ast.expr) -> str:
     """Items of a list, for `__init__`: each layer takes its size from the one before, where that is so."""

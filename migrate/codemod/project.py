@@ -280,7 +280,7 @@ def has_array(value: Any) -> bool:
   """Whether there is an array anywhere in a recorded value."""
   if isinstance(value, list | tuple):
     return any(map(has_array, value))
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     return any(map(has_array, value.values()))
   return is_array(value)
 
@@ -291,7 +291,7 @@ def holds_modules(value: Any) -> bool:
     return True
   if isinstance(value, list | tuple):
     return any(map(holds_modules, value))
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     return any(map(holds_modules, value.values()))
   return False
 
@@ -302,6 +302,6 @@ def all_modules(value: Any) -> bool:
     return True
   if isinstance(value, list | tuple):
     return bool(value) and all(map(all_modules, value))
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     return bool(value) and all(map(all_modules, value.values()))
   return False

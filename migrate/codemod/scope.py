@@ -146,7 +146,7 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
         lines.append(f"{indent}if not ({head[3:-1]}):" if " " in head[3:-1] else f"{indent}if not {head[3:-1]}:")
         lines += render(item.parts[1][1], indent + step, step)
         break
-      lines.append(indent + head)
+      lines += [indent + h for h in head.split("\n")]
       lines += render(body, indent + step, step) or [f"{indent}{step}pass"]
       first = False
   return lines

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.layer_sizes import LayerSizes, items_of, taken_from
@@ -239,10 +239,10 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       elif all(_is_config(v) for v, _ in values):
         for attribute in _attributes(values[0][0]):
           read = [(_attribute(v, attribute), w) for v, w in values]
-          text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], dict) else f"self.{name}.{attribute}"
+          text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], Mapping) else f"self.{name}.{attribute}"
           if all(type(v) is int and v == w for v, w in read):
             found.append((likeness(attribute) + 3, text))
-          elif not isinstance(values[0][0], dict):
+          elif not isinstance(values[0][0], Mapping):
             found += [(likeness(attribute) - 2 + bonus, f"{text}[{i}]") for i, bonus in _ends(read)]
     return sorted(found, key=lambda f: -f[0])
 
@@ -303,7 +303,7 @@ def _is_config(value: Any) -> bool:
 
 
 def _attributes(value: Any) -> list[str]:
-  if isinstance(value, dict):
+  if isinstance(value, Mapping):
     return [k for k, v in value.items() if isinstance(k, str) and type(v) is int]
   slots = getattr(value, "__dict__", None)
   if not isinstance(slots, dict):
@@ -319,6 +319,6 @@ def _attributes(value: Any) -> list[str]:
 
 def _attribute(value: Any, name: str) -> Any:
   try:
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
   except Exception:  # a property of someone's config may fail
     return None

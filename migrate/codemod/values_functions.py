@@ -136,15 +136,30 @@ def function_text(function: types.FunctionType) -> FunctionText | str:
     return "its source does not match the running code"
   if isinstance(node, ast.AsyncFunctionDef) or getattr(node, "decorator_list", None):
     return "it is decorated"
-  if any(isinstance(n, ast.Constant) and isinstance(n.value, str) and n.lineno != n.end_lineno for n in ast.walk(node)):
+  said = docstring(node)
+  strings = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+  if any(n.lineno != n.end_lineno and n is not said for n in strings):
     return "it holds a string over several lines"
   free = _free_values(node, function)
   if isinstance(free, str):
     return free
   segment = ast.get_source_segment(source, node, padded=True) or ""
+  if (
+    said is not None and said.lineno != said.end_lineno and len(node.body) > 1
+  ):  # its lines would not stand as they did
+    lines = segment.split("\n")
+    del lines[said.lineno - node.lineno : (said.end_lineno or said.lineno) + 1 - node.lineno]
+    segment = "\n".join(lines)
   if isinstance(node, ast.Lambda):
     return FunctionText(" ".join((ast.get_source_segment(source, node) or "").split()), True, "lambda", free)
   return FunctionText(textwrap.dedent(segment).rstrip(), False, node.name, free)
+
+
+def docstring(node: ast.AST) -> ast.Constant | None:
+  """The docstring of a function, if it has lines of its own."""
+  first = node.body[0] if isinstance(node, ast.FunctionDef) else None
+  found = first.value if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else None
+  return found if found is not None and isinstance(found.value, str) and found.lineno > node.lineno else None  # pyright: ignore
 
 
 def _find(tree: ast.Module, function: types.FunctionType) -> ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import enum
 import functools
 import pathlib
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from migrate.codemod.values_arrays import dtype_text, scalar_text
-from migrate.codemod.values_functions import factory_call, function_text
+from migrate.codemod.values_functions import FunctionText, factory_call, function_text
 from migrate.codemod.values_names import constant_name, importable_name, public_name
 from migrate.codemod.values_objects import rebuild
 from migrate.codemod.values_same import same, state
@@ -205,6 +206,22 @@ def _function(writer: Writer, value: Any, where: str) -> Source | None:
   return None
 
 
+def _of_nnx(text: FunctionText) -> tuple[FunctionText, dict[str, str]]:
+  """The function with NNX's own where it takes from Linen what both have (`nn.relu`), and what to import for it."""
+  from flax import nnx
+
+  for name, inner in text.free.items():
+    used = set(re.findall(rf"\b{name}\.(\w+)", text.text)) if isinstance(inner, types.ModuleType) else set()
+    if not used or inner.__name__ != "flax.linen" or "nnx" in text.free:
+      continue
+    if all(getattr(nnx, a, None) is getattr(inner, a, inner) for a in used):
+      free = {n: v for n, v in text.free.items() if n != name} | {"nnx": nnx}
+      return dataclasses.replace(text, text=re.sub(rf"\b{name}\.", "nnx.", text.text), free=free), {
+        "nnx": "from flax import nnx"
+      }
+  return text, {}
+
+
 def _written_function(writer: Writer, function: types.FunctionType, where: str) -> Source:
   made = factory_call(function)
   if made is not None:
@@ -214,9 +231,9 @@ def _written_function(writer: Writer, function: types.FunctionType, where: str) 
   if isinstance(text, str):
     name = f"{function.__module__}.{function.__qualname__}"
     raise writer.refuse(where, function, f"{name} has no importable name, and {text}")
-  imports: dict[str, str] = {}
+  text, imports = _of_nnx(text)
   for name, inner in text.free.items():
-    if isinstance(inner, types.ModuleType) and not inner.__name__.startswith("flax.linen"):
+    if isinstance(inner, types.ModuleType) and name not in imports and not inner.__name__.startswith("flax.linen"):
       imports[name] = f"import {inner.__name__}" + (f" as {name}" if name != inner.__name__ else "")
   if text.is_lambda and len(imports) == len(text.free) and all(writer.bind(n, s) for n, s in imports.items()):
     return Source(text.text, frozenset(imports.values()))

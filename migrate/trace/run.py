@@ -25,10 +25,14 @@ from migrate.trace.variants import variants
 
 
 def default_include(module: Any) -> tuple[str, ...]:
-  """The top-level package, or single file, of the module's class, or of what Linen lifted (`nn.vmap(Net)`)."""
+  """The top-level package, or single file, of the module's class, or of what Linen lifted (`nn.vmap(Net)`).
+
+  None for a layer of Flax's own (`nn.Sequential`): what it holds has packages.
+  """
   names = [b.__module__.partition(".")[0] for b in type(module).__mro__ if hasattr(b, "__dataclass_fields__")]
   lifted = type(module).__module__ == "flax.linen.transforms"
-  return (next((n for n in names if n != "flax"), names[0]) if lifted else names[0],)
+  own = [n for n in names if n != "flax"]
+  return tuple(own[:1]) if lifted or names[0] == "flax" else (names[0],)
 
 
 def _is_array(x: Any) -> bool:

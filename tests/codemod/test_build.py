@@ -138,3 +138,34 @@ def test_a_model_of_a_class_that_a_transform_made_is_built_by_its_name(tmp_path)
   """
   ported = port_and_check(tmp_path, source, "BatchNet(7), x(3, 4, 5)")
   assert any("BatchNet = vmap(Net" in text for text in ported.rewriting.sources.values())
+
+
+def test_root_that_is_a_layer_of_linen_s(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int = 4
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.width)(x))
+    """
+  port_and_check(tmp_path, source, "nn.Sequential([Block(), nn.Dense(3)]), x(2, 5)")
+
+
+def test_field_with_a_dict_of_layers(tmp_path):
+  source = """
+    class Head(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+
+    class Agent(nn.Module):
+      networks: dict[str, nn.Module]
+
+      def __call__(self, x):
+        return {name: network(x) for name, network in self.networks.items()}
+    """
+  ported = port_and_check(tmp_path, source, 'Agent({"actor": Head(2), "critic": Head(1)}), x(2, 5)')
+  assert "self.networks = nnx.Dict(networks)" in ported.text

@@ -12,7 +12,16 @@ TRAIN = "Example({model}, ({args}, False), calls=(Call(({args}, True), rngs=('dr
 
 @pytest.mark.parametrize(
   ("given", "wanted"),
-  [("MlpBlock", "mlp_block"), ("BatchNorm", "batch_norm"), ("LSTMCell", "lstm_cell"), ("Dense", "dense"), ("x", "x")],
+  [
+    ("MlpBlock", "mlp_block"),
+    ("BatchNorm", "batch_norm"),
+    ("LSTMCell", "lstm_cell"),
+    ("Dense", "dense"),
+    ("x", "x"),
+    ("Conv1DBlock", "conv1d_block"),
+    ("UNet3D", "u_net3d"),
+    ("ResNet2Dense", "res_net2_dense"),
+  ],
 )
 def test_class_names_become_attribute_names(given, wanted):
   assert snake(given) == wanted

