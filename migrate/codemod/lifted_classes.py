@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-
 _NONE = (lambda: None).__code__
 
 
