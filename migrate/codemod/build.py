@@ -95,7 +95,8 @@ class Builder:
     local = local_class(result.info) if is_local(cls) and lifted is None else None
     if isinstance(local, str):
       raise self.writer.refuse(self.fact.name, value, local, "make the class at the top level of its file")
-    function = lifted or self.writer.reference(*name)  # pyright: ignore[reportGeneralTypeIssues]
+    function = self.writer.reference(*name) if name is not None else lifted
+    assert function is not None
     if local is not None and name is not None:  # its function makes it again
       given = {n: self.writer.write(v, f"{local.function.name}({n}=...)") for n, v in local.given.items()}
       function = self.writer.reference(name[0], local.function.name)

@@ -266,11 +266,11 @@ class Calls:
 
   def call_site(self: Unit, node: ast.Call, site: Site) -> str:
     """A call of a layer made in this class."""
-    arguments_first = [self.text(a) for a in node.args]
-    del arguments_first  # names are settled left to right, before sizes are read off the arguments
+    for argument in node.args:
+      self.text(argument)  # names are settled left to right, before sizes are read off the arguments
     self.settle(site, node)
-    modules = [m for _, _, m in site.made]
-    return self._call_module(node, modules, site.reference, site)
+    self.make_after_sizes(site)
+    return self._call_module(node, [m for _, _, m in site.made], site.reference, site)
 
   def _modules_called(self: Unit, node: ast.Call) -> list[Any]:
     events = self.events(node.func)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,13 +22,13 @@ class LiftedClass:
 def lifted_by(cls: type) -> LiftedClass | None:
   """How `nn.vmap` made a class; None for any other class."""
   method = vars(cls).get("__call__") if cls.__module__ == "flax.linen.transforms" else None
-  code = getattr(method, "__code__", None)
-  cells = dict(zip(code.co_freevars, method.__closure__ or (), strict=True)) if code is not None else {}
+  if not isinstance(method, types.FunctionType):
+    return None
+  cells = dict(zip(method.__code__.co_freevars, method.__closure__ or (), strict=True))
   if not {"transform", "module_class", "trafo_args", "trafo_kwargs"} <= set(cells):
     return None
-  transform, target, args, kwargs = (
-    cells[n].cell_contents for n in ("transform", "module_class", "trafo_args", "trafo_kwargs")
-  )
+  transform, target = cells["transform"].cell_contents, cells["module_class"].cell_contents
+  args, kwargs = cells["trafo_args"].cell_contents, cells["trafo_kwargs"].cell_contents
   others = [
     n for n, m in vars(cls).items() if n != "__call__" and "trafo_kwargs" in getattr(m, "__code__", _NONE).co_freevars
   ]

@@ -91,6 +91,13 @@ def prune(
   return kept[::-1], live
 
 
+def given_in(item: Stmt | Block) -> set[str]:
+  """Names that a statement gives a value, or changes."""
+  if isinstance(item, Stmt):
+    return {*item.defines, *([item.mutates] if item.mutates else ())}
+  return {name for _, body in item.parts for inner in body for name in given_in(inner)}
+
+
 def without_stops(block: list[Stmt | Block]) -> list[Stmt | Block]:
   """The statements of a method that makes nothing: where it returns early, the methods after it still make theirs."""
   if _keeps(block):

@@ -16,10 +16,10 @@ from migrate.codemod.carries import made_for_carry
 from migrate.codemod.copies import handed_on, make_by_template, template_of
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array, is_local
-from migrate.codemod.scope import Stmt
+from migrate.codemod.scope import Stmt, given_in
 from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
 from migrate.codemod.sizes_pool import wrap
-from migrate.codemod.source import defaults_of, dotted
+from migrate.codemod.source import defaults_of, dotted, names_in
 from migrate.codemod.spread import spread, spread_text
 from migrate.codemod.stacks import stack_need
 from migrate.codemod.static import CallField, NotStatic
@@ -339,6 +339,16 @@ class Sites:
     if cls is None or (cls, field) in self.project.constructed:
       return False
     return self.project.info(cls) is not None and field != "**"
+
+  def make_after_sizes(self: Unit, site: Site) -> None:
+    """Makes a layer where it is called, if a size of it has got its value since the source made it."""
+    made = site.statement
+    if made is None or made not in self.block:
+      return
+    at = self.block.index(made)
+    names = {n for text in site.texts.values() for n in names_in(text)} - {"self"}
+    if any(names & given_in(item) for item in self.block[at + 1 :]):
+      self.block.append(self.block.pop(at))
 
   def emit(self: Unit, site: Site, comments: tuple[str, ...] = ()) -> None:
     """Adds the statement that makes the layer to `__init__`."""

@@ -144,8 +144,9 @@ def function_text(function: types.FunctionType) -> FunctionText | str:
   if isinstance(free, str):
     return free
   segment = ast.get_source_segment(source, node, padded=True) or ""
+  statements = node.body if isinstance(node, ast.FunctionDef) else []
   if (
-    said is not None and said.lineno != said.end_lineno and len(node.body) > 1
+    said is not None and said.lineno != said.end_lineno and len(statements) > 1
   ):  # its lines would not stand as they did
     lines = segment.split("\n")
     del lines[said.lineno - node.lineno : (said.end_lineno or said.lineno) + 1 - node.lineno]

@@ -272,3 +272,27 @@ def test_comments_inside_a_constructor_survive(tmp_path):
         )(x)
     """
   port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+def test_layer_that_is_made_before_its_input_grows(tmp_path):
+  source = """
+    class Trunk(nn.Module):
+      depth: int = 4
+      width: int = 6
+      skips: tuple = (1, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        inputs = x
+        for i in range(self.depth):
+          layer = nn.Dense(self.width, name=f"hidden_{i}")
+          if i in self.skips:
+            x = jnp.concatenate([x, inputs], axis=-1)
+          x = nn.relu(layer(x))
+        head = nn.Dense(2)
+        if self.depth > 2:
+          x = jnp.concatenate([x, inputs], axis=-1)
+        return head(x)
+    """
+  ported = port_and_check(tmp_path, source, "Trunk(), x(2, 5)", held_out=["Trunk(3, 4, (2,)), x(2, 7)"])
+  assert ported.hoisted == []
