@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.base import Base
 from migrate.codemod.training.functions import positional
@@ -193,8 +194,10 @@ class Devices(Base):
     if call is None or call.args[1:] or sum(w.kind == "partial" for w in function.wraps) > 1:
       raise self.left(node, "arguments by name for jax.pmap of a partial", "give them by position", "L2N416")
     bound = [f"{k.arg}={partial.owner.text(k.value)}" for k in call.keywords if not special(partial.bound[str(k.arg)])]
-    given = ", ".join([*texts, *bound, *(f"{n}={n}" for n in more)])
-    text = f"lambda {', '.join([*texts, *more])}: {partial.owner.text(call.args[0])}({given})"
+    indent = partial.owner.source.indent(call) if call.end_lineno != call.lineno else ""
+    arguments = [*texts, *bound, *(f"{n}={n}" for n in more)]
+    inner = layout_call(partial.owner.text(call.args[0]), arguments, indent, 60 if indent else 9999)
+    text = f"lambda {', '.join([*texts, *more])}: {inner}"
     if self.devices_of.setdefault(call, text) != text:
       raise self.left(node, "jax.pmap called with other arguments by name elsewhere", "give them by position", "L2N416")
     partial.owner.replace(call, text)

@@ -215,7 +215,8 @@ class Functions(Parameters, Meanings):
       if known.signature != signature:
         raise self.left(node, f"{_name(function)} is called with other kinds of arguments elsewhere",
                         "call it in one way, or write two functions")  # fmt: skip
-      for name, value in given.items():
+      asks = bool(signature) or function.unit.owner(function.node) in self.modelled
+      for name, value in given.items() if asks else ():
         told = known.given.get(name, value)
         if value != told and any(isinstance(v, Plain) and v.full in ("dict", "None") for v in (value, told)) and not special(value):  # fmt: skip
           raise self.left(node, f"{_name(function)} is given other keys, or None, in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip

@@ -18,6 +18,7 @@ from migrate.codemod.training.values import (
   Held,
   Live,
   Part,
+  Plain,
   Stats,
   Token,
   Train,
@@ -47,7 +48,9 @@ class States(Base):
         tx = keyword.value
       elif keyword.arg == "params":
         if not isinstance(value, Part) or value.collection != "params":
-          raise self.left(node, "a training state of something else than a model's parameters", "give what init returned under a name")  # fmt: skip
+          known = isinstance(value, Plain) and not value.full
+          said = "a training state whose parameters come from no module that is known here" if known else "a training state of something else than a model's parameters"  # fmt: skip
+          raise self.left(node, said, "make the module by its class, call init, and give what it returned under a name")
         if form is not None:  # `init` is an argument: the model gets a name above
           self.put_before(node, f"{self.model(value.token, node)} = {self.file.text(keyword.value)}")
         held = value
