@@ -162,6 +162,7 @@ def codemod(
     findings += made.findings
   findings += _waiting(about, linen, ported, ignored)
   if ported:
+    from migrate.codemod.remains import without_linen
     from migrate.codemod.training.reader import Rewritten, rewrite_training
 
     say("training code")
@@ -182,6 +183,7 @@ def codemod(
     texts |= {paths_of[m]: t for m, t in done.texts.items() if m in paths_of}
     findings += done.findings
     findings += _put_doctests(tests, texts, done.texts)
+    texts |= {s.path: without_linen(texts[s.path], s.path, s.module) for s in about if texts[s.path] != s.text}
   changes = [_change(s, texts[s.path]) for s in about if texts[s.path] != s.text]
   changes += [Change(Path(p), _existing(p), t) for p, t in new.items() if _existing(p) != t]
   report.changes = sorted(changes, key=lambda c: str(c.path))

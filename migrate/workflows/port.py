@@ -24,6 +24,7 @@ from migrate.codemod.extract import extract
 from migrate.codemod.files import Rewriting, rewrite_project
 from migrate.codemod.ledger import compress, derive
 from migrate.codemod.project import Project
+from migrate.codemod.remains import without_linen
 from migrate.codemod.templates import FOLDER, template_sources
 from migrate.core.declare import ModelMapping
 from migrate.core.registry import load_layers
@@ -233,7 +234,7 @@ def _overlaid(
     if module in rewriting.sources:
       parts = module.split(".")
       name = "/".join([*parts, "__init__.py"]) if path.endswith("__init__.py") else "/".join(parts) + ".py"
-      files[name] = _placed(rewriting.sources[module], folder)
+      files[name] = without_linen(_placed(rewriting.sources[module], folder), path, module)
       paths[module] = name
   builder = Builder(project, rewriting.results, lambda m: m, folder, keep_rng)
   text, arrays = builder.write()
