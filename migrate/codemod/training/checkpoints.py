@@ -11,6 +11,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Copied,
+  Dict,
   Live,
   Part,
   Plain,
@@ -20,6 +21,7 @@ from migrate.codemod.training.values import (
   Tree,
   Value,
   Variables,
+  hides,
   special,
 )
 
@@ -28,6 +30,7 @@ KINDS = {"params": "Param", "batch_stats": "BatchStat"}
 SAVE = {"flax.training.checkpoints.save_checkpoint", "flax.training.checkpoints.save_checkpoint_multiprocess"}
 RESTORE = {"flax.training.checkpoints.restore_checkpoint"}
 ORBAX = "orbax.checkpoint."
+SAVE_ARGS = "flax.training.orbax_utils.save_args_from_target"
 WRITES = {"flax.serialization.to_bytes", "flax.serialization.to_state_dict"}
 READS = {"flax.serialization.from_bytes", "flax.serialization.from_state_dict"}
 
@@ -50,7 +53,7 @@ class Checkpoints(Base):
       if held is None:
         return Plain(full), PLAINLY
       return Restoring(held.token, self.epoch(held.token), held.whole), PLAINLY
-    if full.startswith((f"{ORBAX}args.", f"{ORBAX}save_args")):
+    if full.startswith((f"{ORBAX}args.", f"{ORBAX}save_args")) or full == SAVE_ARGS:
       self._saved(node)
       return Plain(full), PLAINLY
     return None
@@ -82,6 +85,11 @@ class Checkpoints(Base):
           self.put_before(argument, f"{name} = {text}")
           text = name
         self.file.replace(argument, text)
+      elif isinstance(value, Dict):
+        held = [v for v in value.items.values() if special(v)]
+        if not all(map(self.current, held)):
+          raise self.left(argument, "a checkpoint of a training state that was updated since", "put the state into the dict where it is saved", "L2N403")  # fmt: skip
+        self.note_format(node, bool(held))
       elif isinstance(value, Copied):
         if value.token.fields or value.token in self.pending:
           self.plain(argument)
@@ -91,6 +99,11 @@ class Checkpoints(Base):
       elif special(value):
         self.plain(argument)
     return found
+
+  def note_format(self, node: ast.Call, held: bool) -> None:
+    """Tells that what is written has another form now."""
+    if held:
+      self.note(node, "this checkpoint holds model and optimizer now, where it held a training state", "convert older ones with linen2nnx convert", "L2N413", "eye")  # fmt: skip
 
   def _serialized(self, node: ast.Call, reads: bool) -> Result | None:
     """Variables or a training state as bytes: those of the model take their place."""
@@ -141,6 +154,8 @@ class Checkpoints(Base):
 
   def _restored(self, node: ast.Call) -> Result:
     held = self._saved(node)
+    if any(hides(self.eval(a)[0]) for a in [*node.args, *(k.value for k in node.keywords)]):
+      raise self.left(node, "a training state restored inside a dict", "restore the state by itself")
     if held is None:
       return PLAIN, PLAINLY
     token = held.token

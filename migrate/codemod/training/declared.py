@@ -45,6 +45,10 @@ class Declared:
     """What else a training state has."""
     raise NotImplementedError
 
+  def state_text(self, token: Token, node: ast.AST) -> str:
+    """The tree that a checkpoint holds."""
+    raise NotImplementedError
+
   def cond(self, node: ast.Call) -> Result | None:
     """`jax.lax.cond`."""
     raise NotImplementedError

@@ -221,7 +221,7 @@ class Expressions(Base):
 
   def _dict(self, node: ast.Dict) -> Result:
     found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
-    returned = self._returned_dict(node, found)
+    returned = self._returned_dict(node, found) or self._kept_dict(node, found)
     if returned is not None:
       return returned, PLAINLY
     held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
@@ -278,6 +278,21 @@ class Expressions(Base):
         starred = isinstance(value, Tup) and sum(not special(v) for v in value.items) > 1
         texts = [self.model(token, node), self.optimizer(token, node), *([f"*{more}" if starred else more] if rest else [])]  # fmt: skip
         self.file.replace(inner, f"({', '.join(texts)})")
+    return Dict(dict(zip(keys, (v for _, v, _ in found), strict=True)))
+
+  def _kept_dict(self, node: ast.Dict, found: list[tuple[ast.expr | None, Value, object]]) -> Value | None:
+    """`{"model": state, "config": config}`, to be written into a checkpoint."""
+    keys = [k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
+    parts = [v for _, v, form in found if special(v)]
+    if not parts or len(keys) != len(node.keys) or not all(isinstance(v, Train) and not v.token.fields for v in parts):
+      return None
+    if not isinstance(self.statement, (ast.Assign, ast.Expr)) or any(t in self.pending or t in self.spread for v in parts for t in tokens(v)):  # fmt: skip
+      return None
+    for inner, (_, value, form) in zip(node.values, found, strict=True):
+      if isinstance(value, Train):
+        if form is not None:
+          return None
+        self.file.replace(inner, self.state_text(value.token, node))
     return Dict(dict(zip(keys, (v for _, v, _ in found), strict=True)))
 
   def _others(self, node: ast.Dict, trees: Sequence[Held], found: list[tuple[ast.expr | None, Value]]) -> Result:

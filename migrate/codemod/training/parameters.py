@@ -32,8 +32,8 @@ class Parameters(Wraps):
     """Writes the parameters of a function anew."""
     arguments = function.node.args
     groups = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
-    seen: list[Form] = []
     place = 0
+    carried = self._shared(function, analysis, [*groups[0], *groups[1]])
     defaults = {a.arg for a, _ in zip(reversed(groups[0]), reversed(arguments.defaults), strict=False)}
     for argument in [*groups[0], *groups[1]]:
       value = analysis.given.get(argument.arg, PLAIN)
@@ -43,15 +43,7 @@ class Parameters(Wraps):
         continue
       if argument.arg in defaults:
         raise self.left(argument, f"argument `{argument.arg}` with a default holds part of a model", "take the default away")  # fmt: skip
-      forms = [f for f in _carried(value) if f not in seen]
-      if (
-        self.known.optimizing is not None
-        and not isinstance(value, OptState)
-        and not isinstance(function.node, ast.Lambda)
-      ):
-        if self.place(function.unit, function.node) not in self.known.optimizing:
-          forms = [f for f in forms if f[0] != "optimizer"]
-      seen += forms
+      forms = carried[argument.arg]
       analysis.emits[argument.arg] = forms
       names = []
       for form in forms:
@@ -73,6 +65,23 @@ class Parameters(Wraps):
         texts = [self._annotated(argument, n, f) for n, f in
                  zip(analysis.names[argument.arg], analysis.emits[argument.arg], strict=True)]  # fmt: skip
         self._write_parameter(function, argument, texts)
+
+  def _shared(self, function: Function, analysis: Analysis, arguments: list[ast.arg]) -> dict[str, list[Form]]:
+    """What takes the place of each argument; what several hold, of the first that a call gives, not a partial."""
+    bound = {n for w in function.wraps for n in w.bound}
+    seen: list[Form] = []
+    found: dict[str, list[Form]] = {}
+    for argument in sorted(arguments, key=lambda a: a.arg in bound):
+      value = analysis.given.get(argument.arg, PLAIN)
+      if not special(value):
+        continue
+      forms = [f for f in _carried(value) if f not in seen]
+      known, of_its_own = self.known.optimizing, isinstance(value, OptState) or isinstance(function.node, ast.Lambda)
+      if known is not None and not of_its_own and self.place(function.unit, function.node) not in known:
+        forms = [f for f in forms if f[0] != "optimizer"]
+      seen += forms
+      found[argument.arg] = forms
+    return found
 
   def _annotated(self, argument: ast.arg, name: str, form: Form) -> str:
     if argument.annotation is None:

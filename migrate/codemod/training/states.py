@@ -26,6 +26,7 @@ from migrate.codemod.training.values import (
   Tup,
   Value,
   special,
+  tokens,
 )
 
 ARGUMENTS = {"model", "tx", "wrt", "self", "step", "opt_state", "update"}
@@ -154,7 +155,11 @@ class States(Base):
       if keyword.arg in but:
         continue
       value, _ = self.eval(keyword.value)
-      if keyword.arg in token.fields:
+      tree = isinstance(value, Tree) or (isinstance(value, Live) and value.tree)
+      if keyword.arg == "params" and tree and tokens(value) == [token]:  # parameters that were kept come back
+        self.put_before(node, f"{self.nnx()}.update({self.model(token, node)}, {self.file.text(keyword.value)})")
+        new = True
+      elif keyword.arg in token.fields:
         if special(value) and not (isinstance(value, Part) and value.token is token and value.collection == "params"):
           raise self.left(keyword.value, f"part of a model in `{keyword.arg}`", "keep it in a variable", "L2N405")
         if token.fields[keyword.arg] != isinstance(value, (Part, Tree, Live)) and token.fields[keyword.arg]:

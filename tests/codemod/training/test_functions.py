@@ -1,0 +1,86 @@
+"""Functions that are given modules, classes and parameters that were kept: run before and after."""
+
+from tests.codemod.training.programs import left, rewritten
+from tests.codemod.training.running import check_same
+
+CREATE = """
+def create():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  return train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+  return state.apply_gradients(grads=grads), loss
+"""
+
+BY_HAND = """
+def step(model, tx, params, opt_state, x):
+  loss, grads = jax.value_and_grad(lambda p: (model.apply({"params": p}, x)**2).mean())(params)
+  updates, opt_state = tx.update(grads, opt_state, params=params)
+  return optax.apply_updates(params, updates), opt_state, loss
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  tx = optax.adam(0.1)
+  opt_state = tx.init(params)
+  p_step = jax.jit(functools.partial(step, model, tx))
+  out = []
+  for x in data():
+    params, opt_state, loss = p_step(params, opt_state, x)
+    out.append(loss)
+  return out
+"""
+
+
+def test_partial_that_gives_the_module():
+  text = check_same(BY_HAND)
+  assert "  p_step = nnx.jit(functools.partial(step, tx))\n" in text
+  assert "    loss = p_step(model, optimizer, x)\n" in text
+
+
+def test_function_that_is_given_a_class():
+  text = check_same(
+    """
+def create(cls, features):
+  model = cls(features=features)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  return train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+def main():
+  state = create(Plain, 3)
+  return state.apply_fn({"params": state.params}, data()[0])
+"""
+  )
+  assert "  model = cls(in_features=7, features=features, rngs=nnx.Rngs(jax.random.key(0)))\n" in text
+  assert "  model, optimizer = create(Plain, 3)\n" in text
+
+
+def test_functions_that_are_given_classes_of_other_kinds_are_left():
+  result = rewritten("""
+def create(cls, key):
+  params = cls(features=3).init(key, jnp.ones((1, 7)))
+  return params
+def main(key):
+  one, other = create(Plain, key), create(Net, key)
+  return jax.tree.map(jnp.sum, one)
+""")
+  assert any("is given another class in `cls` elsewhere" in text for text in left(result)), left(result)
+  assert result.texts == {}
+
+
+def test_parameters_that_were_kept_come_back():
+  text = check_same(
+    CREATE
+    + """
+def main():
+  state = create()
+  best = 1e9
+  for x in data():
+    if (loss := step(state, x)[1]) < best:
+      best, kept = loss, 1
+  return best
+""".replace(
+      "    if (loss := step(state, x)[1]) < best:\n      best, kept = loss, 1\n",
+      "    state, loss = step(state, x)\n    if loss < best:\n      best = loss\n      kept = jax.tree.map(jnp.copy, state.params)\n",
+    ).replace("  return best", "  state = state.replace(params=kept)\n  return best, step(state, data()[0])[1]")
+  )
+  assert "  nnx.update(model, kept)\n" in text
