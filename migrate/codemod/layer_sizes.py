@@ -99,7 +99,20 @@ class LayerSizes:
     suffix = "" if item is None else f"[{item}]"
     if site is None:
       return self.method_result(node, suffix) or self.super_result(node, suffix)
-    return self.promised_of(site, f"__call__{suffix}")
+    promised = self.promised_of(site, f"__call__{suffix}")
+    told = self._told_by_element(node, f"__call__{suffix}") if site in self.setup_sites and self.loops else None
+    return [own or other for own, other in zip(promised, told, strict=True)] if promised and told else promised
+
+  def _told_by_element(self: Unit, node: ast.AST, output: str) -> Dims | None:
+    """Sizes of what a layer of a list returns, read off the layer: `block.width` in `for block in self.blocks:`."""
+    called = node.func if isinstance(node, ast.Call) else None
+    classes = {type(e.value) for e in self.events(called)} if called is not None else set()
+    owner = self.try_static(called) if called is not None and len(classes) == 1 else None
+    result = self.results.get(next(iter(classes))) if owner is not None else None
+    if owner is None or result is None or output not in result.outputs:
+      return None
+    fields = {f"self.{f.name}" for f in result.info.fields}
+    return [[f"{owner}.{c[5:]}" for c in axis if c in fields] for axis in result.outputs[output]]
 
   def promised_of(self: Unit, site: Any, output: str = "__call__") -> Dims | None:
     """As `_promised`, for a construction site."""

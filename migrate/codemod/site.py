@@ -97,6 +97,7 @@ class Site:
     statement: of `__init__`, that makes the layer.
     template: the field that makes it, where a copy of the field's module is made.
     handed_on: fields of its class that get a function of this class's.
+    wished: parameter -> what an argument for it would be called after.
   """
 
   attr: str
@@ -122,6 +123,7 @@ class Site:
   home: tuple[Source, Names] | None = None
   stack: tuple[str, str] | None = None
   statement: Any = None
+  wished: dict[str, str] = dataclasses.field(default_factory=dict)
   template: str = ""
   handed_on: set[str] = dataclasses.field(default_factory=set)
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.hoists import Hoists
+from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
@@ -62,6 +63,9 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
   def learn(self: Unit, site: Site, call: ast.Call) -> None:
     """Keeps what a call of a layer made in `setup` tells about its sizes, if it can be said in `__init__`."""
     for need in site.needs:
+      given = self.argument(call, site, need.call_parameter) if need.axis == 1 else None
+      if given is not None and need.parameter not in site.wished:
+        site.wished[need.parameter] = input_name(self, given)
       for suffix, values in atoms(need):
         flow = [c for c in self._flow_candidates(site, need, call, values) if closed(c)]
         found = [t for c in flow if (t := self.at_setup_site(site, c)) is not None]
@@ -118,7 +122,15 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
     if owned and len(set(values)) > 1:  # it went along with several sizes: hardly by chance
       return owned[0][1]
     told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
-    return told or next(iter(measured), None) or self.hoist(site, f"{need.parameter}{suffix}", values)
+    return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
+
+  def _hoisted(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
+    """An argument for a size that nothing tells, called like the input where that is known."""
+    given = (
+      self.argument(call, site, need.call_parameter) if call is not None and need.axis == 1 and not suffix else None
+    )
+    wished = input_name(self, given) if given is not None else site.wished.get(need.parameter, "")
+    return self.hoist(site, f"{need.parameter}{suffix}", values, f"{wished}_features" if wished else "")
 
   def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""
@@ -244,7 +256,11 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
 
   def _step_of(self: Unit, site: Site) -> str | None:
     """The last axis of what a rewritten class returns, in terms of what it is made with."""
-    promised = self.promised_of(site)
+    saved, self.in_setup = self.in_setup, self.in_setup or site in self.setup_sites  # where the layer is made
+    try:
+      promised = self.promised_of(site)
+    finally:
+      self.in_setup = saved
     return promised[-1][0] if promised and promised[-1] else None
 
   def _step_of_layer(self: Unit, site: Site, told: list[tuple[Activation, int, Any]]) -> str | None:

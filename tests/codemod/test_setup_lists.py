@@ -133,3 +133,35 @@ def test_parameters_of_a_tuple_keep_their_places(tmp_path):
   """
   ported = port_and_check(tmp_path, source, "Model(3), x(2, 3)")
   assert ported.moves == {"params/a": "pair/0", "params/b": "pair/1"}
+
+
+def test_blocks_of_a_list_take_their_size_from_the_block_before(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.width)(x))
+
+    class Model(nn.Module):
+      widths: tuple = (4, 6)
+      times: int = 2
+
+      def setup(self):
+        widths = self.widths
+        self.blocks = [Block(widths[i] * self.times) for i in range(len(widths))]
+
+      @nn.compact
+      def __call__(self, x, condition):
+        for i in range(len(self.blocks)):
+          x = self.blocks[i](x)
+          x = x * nn.Dense(x.shape[-1])(condition)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(2, 5), x(2, 3)", held_out=["Model((3, 5, 7), 3), x(2, 6), x(2, 4)"]
+  )
+  assert ported.hoisted == []
+  assert ported.sizes("Model") == ["in_features", "condition_features"]
+  assert "nnx.Linear(condition_features, self.blocks[i].width, rngs=rngs)" in ported.text

@@ -1,0 +1,41 @@
+"""Names of sizes of inputs that come in dicts and tuples."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+MODEL = """
+class Model(nn.Module):
+  def setup(self):
+    self.last = nn.Dense(3)
+
+  @nn.compact
+  def __call__(self, batch):
+    {lines}
+    return y + self.last({last})
+"""
+
+
+def test_item_of_a_dict_gives_its_key_to_the_size(tmp_path):
+  source = MODEL.format(lines='y = nn.Dense(3)(batch["image"].astype(jnp.float32))', last='batch["state"]')
+  ported = port_and_check(
+    tmp_path,
+    source,
+    'Model(), {"image": x(2, 5), "state": x(2, 7)}',
+    held_out=['Model(), {"image": x(2, 6), "state": x(2, 4)}'],
+  )
+  assert ported.sizes("Model") == ["image_features", "state_features"]
+
+
+def test_local_that_a_tuple_was_taken_apart_into_names_the_size(tmp_path):
+  source = MODEL.format(lines="obs, state = batch\n    y = nn.Dense(3)(obs)", last="state")
+  ported = port_and_check(tmp_path, source, "Model(), (x(2, 5), x(2, 7))", held_out=["Model(), (x(2, 6), x(2, 4))"])
+  assert ported.sizes("Model") == ["obs_features", "state_features"]
+
+
+def test_local_that_was_computed_names_nothing(tmp_path):
+  source = MODEL.format(
+    lines="obs, state = batch\n    seen = jnp.cumsum(obs[:, ::3], -1)\n    y = nn.Dense(3)(seen)", last="state"
+  )
+  ported = port_and_check(tmp_path, source, "Model(), (x(2, 9), x(2, 7))")
+  assert sorted(ported.sizes("Model")) == ["dense_in_features", "state_features"]
