@@ -37,5 +37,5 @@ def test_local_that_was_computed_names_nothing(tmp_path):
   source = MODEL.format(
     lines="obs, state = batch\n    seen = jnp.cumsum(obs[:, ::3], -1)\n    y = nn.Dense(3)(seen)", last="state"
   )
-  ported = port_and_check(tmp_path, source, "Model(), (x(2, 9), x(2, 7))")
+  ported = port_and_check(tmp_path, source, "Model(), (x(2, 12), x(2, 7))")
   assert sorted(ported.sizes("Model")) == ["dense_in_features", "state_features"]
