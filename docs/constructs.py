@@ -108,6 +108,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
   "Training code": (
     ("`init`, `apply`, variables spelled out, `mutable=`, `method=`", "construction and calls", f"{T}test_reader.py::test_state_with_statistics_becomes_model_and_optimizer"),
     ("`rngs=` of a call", "`nnx.reseed`", f"{T}test_reader.py::test_dropout_keys_reseed_the_model"),
+    ("`mutable=[...] if train else False`", "a call; callers say which", f"{T}test_modes.py::test_argument_that_says_whether_statistics_change"),
     ("`init_with_output`, `tabulate`", "a call, `nnx.tabulate`", f"{T}test_losses.py::test_init_with_output_and_table"),
     ("`model.init(...)` used as parameters", "the model", f"{T}test_losses.py::test_all_variables_as_parameters"),
     ("`TrainState`, with `batch_stats`", "model and `nnx.Optimizer`", f"{T}test_reader.py::test_state_with_statistics_becomes_model_and_optimizer"),

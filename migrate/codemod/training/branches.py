@@ -74,6 +74,7 @@ class Branches(Base):
       self._load(first if known else second)
     elif first_reached and second_reached:
       self._merge(first, second)
+      self.in_training(node, first[0], second[0])
     else:
       self._load(first if first_reached else second)
       self.epochs = {t: max(first[1].get(t, 0), second[1].get(t, 0)) for t in {*first[1], *second[1]}} if not (

@@ -132,3 +132,12 @@ class Constructions(Meanings):
   def classes_of(self, made: ast.Call) -> Any:
     """The class that a construction makes."""
     return self.class_made[made]
+
+
+def only_calls(node: ast.FunctionDef | ast.Lambda) -> bool:
+  """Whether a function calls its first argument or its methods, and does nothing else with it."""
+  arguments = [*node.args.posonlyargs, *node.args.args]
+  called = {id(c.func) for c in ast.walk(node) if isinstance(c, ast.Call)}
+  called |= {id(c.func.value) for c in ast.walk(node) if isinstance(c, ast.Call) and isinstance(c.func, ast.Attribute) and c.func.attr not in ("variables", "unbind", "bind", "clone", "copy")}  # fmt: skip
+  uses = [n for n in ast.walk(node) if isinstance(n, ast.Name) and arguments and n.id == arguments[0].arg]
+  return bool(arguments) and all(id(n) in called for n in uses)

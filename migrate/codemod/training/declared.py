@@ -49,6 +49,22 @@ class Declared:
     """The tree that a checkpoint holds."""
     raise NotImplementedError
 
+  def only_when(self, mutable: ast.expr | None) -> str:
+    """The argument that decides whether a call changes anything."""
+    raise NotImplementedError
+
+  def changed_or_not(self, node: ast.IfExp) -> Result | None:
+    """What a call changed, if an argument says that it did."""
+    raise NotImplementedError
+
+  def in_training(self, node: ast.If, first: dict[str, Value], second: dict[str, Value]) -> None:
+    """What a call changed on one way, and None on the other."""
+    raise NotImplementedError
+
+  def settled(self, function: Function, node: ast.Call, value: Value, pending: set[Token]) -> Value:
+    """What a function returns, once it is known whether its calls changed anything."""
+    raise NotImplementedError
+
   def cond(self, node: ast.Call) -> Result | None:
     """`jax.lax.cond`."""
     raise NotImplementedError

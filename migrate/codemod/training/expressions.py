@@ -307,6 +307,9 @@ class Expressions(Base):
     return Others(token, self.epoch(token), text=self.file.text(tree)), None
 
   def _ifexp(self, node: ast.IfExp) -> Result:
+    found = self.changed_or_not(node)
+    if found is not None:
+      return found
     self.nested += 1
     self._children(node)
     self.nested -= 1

@@ -86,6 +86,7 @@ class Functions(Parameters, Meanings):
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
     meant = self.note_arguments(function, node)
+    pending = set(self.pending)
     devices = next((w for w in function.wraps if w.kind == "pmap"), None) if held else None
     spread = self.enter_devices(devices, function, given, node) if devices is not None else self.spread
     analysis, table = self.analyse(function, given, inner, node)
@@ -94,7 +95,7 @@ class Functions(Parameters, Meanings):
     if owner in self.masks:
       self.masks.add(self.here())
       self.link(self.here(), owner)
-    value = with_token(analysis.value, table, self.epochs)
+    value = self.settled(function, node, with_token(analysis.value, table, self.epochs), pending)
     for token in (table.get(t, t) for t in analysis.modules):
       token.bound = {**token.bound, **meant}
     if any(w.kind == "vmap" for w in function.wraps):

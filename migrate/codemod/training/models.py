@@ -6,7 +6,7 @@ import ast
 import dataclasses
 
 from migrate.codemod.training.analysis import Analysis, Result
-from migrate.codemod.training.constructions import Constructions
+from migrate.codemod.training.constructions import Constructions, only_calls
 from migrate.codemod.training.values import (
   NOTHING,
   PLAIN,
@@ -305,7 +305,7 @@ class Models(Constructions):
     variables, _ = self.eval(node.args[0])
     if not isinstance(module, Recipe) or not isinstance(variables, (Variables, Part)) or variables.inner:
       raise self.left(node, "nn.apply of something else than a module and its variables", "call the model")
-    if not isinstance(function, Function) or function.wraps or not _only_calls(function.node):
+    if not isinstance(function, Function) or function.wraps or not only_calls(function.node):
       raise self.left(node, "nn.apply of a function that does more with the module than to call it", "call the model")
     self._same_module(node, module.token, variables.token)
     self.read_plainly(function)
@@ -360,10 +360,13 @@ class Models(Constructions):
       if token in self.pending:
         raise self.left(node, "a call with statistics from before another call changed them", "put the new ones into the state first", "L2N404")  # fmt: skip
       return None
+    when = self.only_when(mutable)
     try:
-      names = ast.literal_eval(mutable)
+      names = ast.literal_eval(mutable.body if isinstance(mutable, ast.IfExp) and when else mutable)
     except ValueError:
       raise self.left(node, "mutable= that is computed", "write the collections out") from None
+    if when and token.cls.flags:
+      raise self.left(node, "mutable= that an argument decides, of a model that asks for it", "write two calls")
     names = {names} if isinstance(names, str) else set(names) if isinstance(names, (list, tuple, set)) else {"*"}
     if names & UNSEEN:
       raise self.left(node, f"mutable={sorted(names)}", "use nnx.capture", "L2N406")
@@ -373,7 +376,7 @@ class Models(Constructions):
       raise self.left(node, f"collections that are changed and not given: {sorted(lost)}", "give all of the model's collections", "L2N404")  # fmt: skip
     if token in self.pending:
       raise self.left(node, "a second call that changes statistics before the first ones are kept", "put them into the state first", "L2N404")  # fmt: skip
-    return Changed(token, self.epoch(token))
+    return Changed(token, self.epoch(token), when=when)
 
   def _set_mode(self, node: ast.Call, mutable: ast.expr | None, model: str, token: Token) -> None:
     """Tells modules that ask for it whether the call may change their variables, as `mutable=` did."""
@@ -381,18 +384,9 @@ class Models(Constructions):
     if flags is None:
       raise self.left(node, "a model that asks which collections are mutable, beside layers that keep a mode of their own",
                       "give the mode as an argument of the call", "L2N404")  # fmt: skip
-    names = ast.literal_eval(mutable) if mutable is not None else False
+    names = ast.literal_eval(mutable) if mutable is not None and flags else False
     modes = {a: value == is_mutable(names, collection) for a, (collection, value) in flags.items()}
     if "use_running_average" in modes:
       self.put_before(node, f"{model}.{'eval' if modes.pop('use_running_average') else 'train'}()")
     if modes:
       self.put_before(node, f"{model}.set_attributes({', '.join(f'{a}={v}' for a, v in modes.items())})")
-
-
-def _only_calls(node: ast.FunctionDef | ast.Lambda) -> bool:
-  """Whether a function calls its first argument or its methods, and does nothing else with it."""
-  arguments = [*node.args.posonlyargs, *node.args.args]
-  called = {id(c.func) for c in ast.walk(node) if isinstance(c, ast.Call)}
-  called |= {id(c.func.value) for c in ast.walk(node) if isinstance(c, ast.Call) and isinstance(c.func, ast.Attribute) and c.func.attr not in ("variables", "unbind", "bind", "clone", "copy")}  # fmt: skip
-  uses = [n for n in ast.walk(node) if isinstance(n, ast.Name) and arguments and n.id == arguments[0].arg]
-  return bool(arguments) and all(id(n) in called for n in uses)

@@ -19,6 +19,7 @@ from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.models import Models
+from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
 from migrate.codemod.training.scans import Scans
@@ -31,6 +32,7 @@ from migrate.core.report import Finding
 
 class Reader(
   Functions,
+  Modes,
   Conds,
   Statements,
   Expressions,

@@ -126,9 +126,15 @@ class Part(Held):
 
 @dataclasses.dataclass(frozen=True)
 class Changed(Held):
-  """The collections that a call changed; `collection` for one of them."""
+  """The collections that a call changed; `collection` for one of them; `when` names the argument that says whether it did."""
 
   collection: str = ""
+  when: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchanged(Held):
+  """What a call would have changed, had it been in training."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -313,7 +319,7 @@ def sign(value: Value, order: list[Token]) -> Any:
     known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
     more = (
       getattr(value, "collection", ""),
-      getattr(value, "method", ""),
+      getattr(value, "method", "") or getattr(value, "when", ""),
       known,
       getattr(value, "whole", False),
       tuple(value.token.fields) if isinstance(value, Train) else getattr(value, "tree", False),
@@ -351,7 +357,7 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
     return [("optimizer", value.token)] if fresh & {value.token, ("optimizer", value.token)} else []
   if isinstance(value, (Recipe, Variables, Part, Changed, Apply)):
     return [("model", value.token)] if value.token in fresh else []
-  if isinstance(value, (OptUpdates, Restoring, Stats, Copied)):
+  if isinstance(value, (OptUpdates, Restoring, Stats, Copied, Unchanged)):
     return []
   return [PLAINLY]
 

@@ -12,8 +12,9 @@ import pytest
 from flax import nnx
 
 from migrate.codemod.training.reader import rewrite_training
+from tests.codemod.training import programs
 from tests.codemod.training.programs import CLASSES, HEADER, left
-from tests.codemod.training.running import DATA, run, wave
+from tests.codemod.training.running import DATA, check_same, run, wave
 
 PROGRAM = """
 def create(x):
@@ -118,3 +119,65 @@ def test_layers_that_keep_a_mode_of_their_own_are_left(flags):
   result = rewritten(PROGRAM, flags)
   assert bool(left(result)) == (flags is None)
   assert "model.train()" not in result.texts.get("train", "")
+
+
+TRAIN = """
+def loss_fn(params, state, x, train):
+  variables = {"params": params, "batch_stats": state.batch_stats}
+CALL
+  return (y**2).mean(), (y.mean(), new)
+@jax.jit
+def train_step(state, x):
+  (loss, (mean, new)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params, state, x, True)
+  return state.apply_gradients(grads=grads, batch_stats=new["batch_stats"]), loss, mean
+@jax.jit
+def eval_step(state, x):
+  loss, (mean, _) = loss_fn(state.params, state, x, False)
+  return loss, mean
+def main():
+  model = Net(features=3)
+  variables = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  state = TrainState.create(apply_fn=model.apply, params=variables["params"], batch_stats=variables["batch_stats"], tx=optax.adam(0.1))
+  out = []
+  for x in data():
+    state, loss, mean = train_step(state, x)
+    out.append((loss, mean, eval_step(state, x)))
+  return out
+"""
+OUTS = """
+  outs = state.apply_fn(variables, x, train=train, mutable=["batch_stats"] if train else False)
+  y, new = outs if train else (outs, None)
+"""
+BRANCHES = """
+  if train:
+    y, new = state.apply_fn(variables, x, train=True, mutable=["batch_stats"])
+  else:
+    y, new = state.apply_fn(variables, x, train=False), None
+"""
+
+
+@pytest.mark.parametrize(
+  ("call", "wanted"),
+  [(OUTS, "  outs = model(x, train=train)\n"), (BRANCHES, "    y = model(x, train=True)\n")],
+  ids=["outs", "branches"],
+)
+def test_argument_that_says_whether_statistics_change(call, wanted):
+  text = check_same(TRAIN.replace("\nCALL\n", call))
+  assert wanted in text
+  assert "  return (y**2).mean(), y.mean()\n" in text
+  assert "  loss, mean = loss_fn(model, x, False)\n" in text
+
+
+@pytest.mark.parametrize(
+  ("change", "said"),
+  [
+    (("state, x, False)", "state, x, len(x) > 3)"), "which is not known here"),
+    (("state, x, False)", "state, x, True)"), "thrown away"),
+    (("if train else False", "if len(x) else False"), "mutable= that is computed"),
+    (("y, new = outs if train else (outs, None)", "y = outs\n  new = None"), "can't be followed"),
+  ],
+)
+def test_statistics_that_may_be_lost_are_left(change, said):
+  result = programs.rewritten(DATA + TRAIN.replace("\nCALL\n", OUTS).replace(*change))
+  assert any(said in text for text in left(result)), left(result)
+  assert result.texts == {}
