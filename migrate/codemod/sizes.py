@@ -308,6 +308,8 @@ def _attributes(value: Any) -> list[str]:
   slots = getattr(value, "__dict__", None)
   if not isinstance(slots, dict):
     return []
+  if callable(getattr(value, "keys", None)) and callable(getattr(value, "items", None)):  # a `ConfigDict`
+    return [k for k in _keys(value) if isinstance(k, str) and k.isidentifier()]
   names = [k for k in slots if not k.startswith("_")]
   for cls in type(value).__mro__[:-1]:
     names += [k for k, v in vars(cls).items() if isinstance(v, property) and k not in names and not k.startswith("_")]
@@ -315,6 +317,13 @@ def _attributes(value: Any) -> list[str]:
     if isinstance(mapped, dict):
       names += [k for k in mapped if k not in names]
   return names
+
+
+def _keys(value: Any) -> list[Any]:
+  try:
+    return list(value.keys())
+  except Exception:  # it is someone's own
+    return []
 
 
 def _attribute(value: Any, name: str) -> Any:

@@ -340,3 +340,34 @@ def test_size_of_the_layer_that_has_just_been_made(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)")
   assert "x_features = block_1_width[len(self.block_1) - 1]" in ported.text
+
+
+CONFIG_DICT = """
+class Config:
+  def __init__(self, **given):
+    object.__setattr__(self, "_fields", given)
+
+  def keys(self):
+    return self._fields.keys()
+
+  def items(self):
+    return self._fields.items()
+
+  def __getattr__(self, name):
+    if name.startswith("_") or name not in self._fields:
+      raise AttributeError(name)
+    return self._fields[name]
+
+class Model(nn.Module):
+  config: Config
+
+  @nn.compact
+  def __call__(self, batch):
+    return nn.Dense(3)(jnp.tanh(batch["x"][..., ::2]))
+"""
+
+
+def test_number_of_a_config_that_keeps_its_items_elsewhere(tmp_path):
+  example = "Model(Config(d_model={0}, layers=3)), {{'x': x(2, {1})}}"
+  ported = port_and_check(tmp_path, CONFIG_DICT, example.format(5, 10), held_out=[example.format(7, 14)])
+  assert "nnx.Linear(self.config.d_model, 3, rngs=rngs)" in ported.text
