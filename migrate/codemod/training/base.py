@@ -69,6 +69,7 @@ class Base(Declared):
     self.second: dict[Any, Place] = {}  # variable -> the statement that makes it a second name of parameters
     self.copies: set[Place] = set(known.copies)
     self.devices = ""  # a function of several devices that is being called
+    self.stepped: dict[Token, dict[int, int]] = {}  # epoch of a model -> how many steps of its optimizer made it
     self.spread: set[Token] = set()  # models that are on several devices by now
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.entry = ""  # the method that is being read

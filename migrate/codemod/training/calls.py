@@ -46,6 +46,8 @@ TRANSFORMS = {
   "functools.partial": "partial",
   "jax.pmap": "pmap",
   "jax.vmap": "vmap",
+  "jax.checkpoint": "remat",
+  "jax.remat": "remat",
 }
 DEVICES = {
   f"{module}.{name}"

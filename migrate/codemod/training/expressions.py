@@ -106,6 +106,8 @@ class Expressions(Base):
     function = self.program.function(full)
     if function is not None:
       return self.decorated(function), PLAINLY
+    if node.attr == "step" and isinstance(node.value, ast.Name) and self._step_before(node, node.value):
+      return PLAIN, PLAINLY
     value, form = self.eval(node.value)
     if full is not None or isinstance(value, (Held, Self)):
       self.followed.add(node)
@@ -147,6 +149,21 @@ class Expressions(Base):
     if special(value):
       raise self.left(node, f"`.{node.attr}` of part of a model", "write it with the NNX model")
     return Plain(full or ""), PLAINLY
+
+  def _step_before(self, node: ast.Attribute, state: ast.Name) -> bool:
+    """`state.step` after `state.apply_gradients(...)` made a new state: one less than the optimizer has."""
+    value = self.scope.find(state.id)
+    if not isinstance(value, Train) or value.epoch < 0 or self.current(value):
+      return False
+    made = self.stepped.get(value.token, {})
+    since = range(value.epoch + 1, self.epoch(value.token) + 1)
+    if any(e not in made for e in since) or state.id not in self.scope.values:
+      return False
+    self.followed.add(node)
+    self.file.replace(
+      node, f'({self.optimizer(value.token, node)}.step[...].astype("int32") - {sum(made[e] for e in since)})'
+    )
+    return True
 
   def _as_signed(self, node: ast.expr) -> str:
     """The step is unsigned in NNX, which matters to whatever may subtract from it."""

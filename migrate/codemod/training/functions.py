@@ -55,7 +55,12 @@ class Functions(Parameters, Meanings):
       if call is not None and self.program.full(function.outer, name) == PARTIAL and call.args:
         name = call.args[0]
       full = self.program.full(function.outer, name)
-      kind = GRADS.get(full or "", {"jax.jit": "jit", "jax.pmap": "pmap", "jax.vmap": "vmap"}.get(full or "", "other"))
+      kind = GRADS.get(
+        full or "",
+        {"jax.jit": "jit", "jax.pmap": "pmap", "jax.vmap": "vmap", "jax.checkpoint": "remat", "jax.remat": "remat"}.get(
+          full or "", "other"
+        ),
+      )
       wraps.append(Wrap(kind, name, call, function.unit))
     return dataclasses.replace(function, wraps=tuple(wraps)) if wraps else function
 

@@ -180,6 +180,7 @@ class States(Base):
     """Old states are old, and so is what was read of them; what is in the model is not."""
     old = self.epoch(token)
     new = self.advance(token)
+    self.stepped.setdefault(token, {})[new] = 0
 
     def renewed(value: Value) -> Value:
       if isinstance(value, Tup):
@@ -206,7 +207,9 @@ class States(Base):
       raise self.left(node, "gradients of older parameters", "take the gradients again", "L2N403")
     text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {self.file.text(grads)})"
     self.file.replace(node, text)
-    return Train(token, self.advance(token), state.whole), EFFECT
+    new = self.advance(token)
+    self.stepped.setdefault(token, {})[new] = 1
+    return Train(token, new, state.whole), EFFECT
 
   def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
     """Whether a keyword puts what a call changed into the state."""

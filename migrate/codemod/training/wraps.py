@@ -7,7 +7,19 @@ from typing import Any
 
 from migrate.codemod.training.analysis import Analysis
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.values import PLAIN, PLAINLY, Grads, Token, Tup, Value, Wrap, lower, special
+from migrate.codemod.training.values import (
+  PLAIN,
+  PLAINLY,
+  Apply,
+  Grads,
+  Recipe,
+  Token,
+  Tup,
+  Value,
+  Wrap,
+  lower,
+  special,
+)
 
 
 class Wraps(Base):
@@ -22,7 +34,7 @@ class Wraps(Base):
     if wrap.kind == "jit":
       self._check_jit(wrap, analysis)
       file.replace(wrap.node, "nnx.jit")
-    elif wrap.kind in ("grad", "value_and_grad", "pmap"):
+    elif wrap.kind in ("grad", "value_and_grad", "pmap", "remat"):
       file.replace(wrap.node, f"nnx.{wrap.kind}")
     else:
       return
@@ -64,8 +76,18 @@ class Wraps(Base):
         names = constant(keyword.value, None)
         if names is None:
           raise self.left(wrap.node, "static_argnames that are computed", "write them out")
-        if {names} & {*analysis.emits} if isinstance(names, str) else {*names} & {*analysis.emits}:
-          raise self.left(wrap.node, "static_argnames that name a model", "take it out: a Linen module is static, an NNX module is not")  # fmt: skip
+        names = (names,) if isinstance(names, str) else tuple(names)
+        if any(analysis.emits.get(n) == [PLAINLY] for n in names):
+          continue  # what makes a model stays static
+        if any(not isinstance(analysis.given[n], (Apply, Recipe)) for n in names if n in analysis.emits):
+          raise self.left(wrap.node, "static_argnames that name a model", "take it out: arrays are not static")
+        kept = [n for n in names if n not in analysis.emits]  # a Linen module is static, an NNX module is not
+        if not kept and wrap.call is not None:
+          self._without(wrap.owner, wrap.call, "static_argnames")
+        elif len(kept) < len(names):
+          quote = '"' if '"' in wrap.owner.source.code(keyword.value) else "'"
+          texts = [f"{quote}{n}{quote}" for n in kept]
+          wrap.owner.replace(keyword.value, texts[0] if len(kept) == 1 else f"({', '.join(texts)})")
 
   def _positions(self, file: Any, call: ast.Call, keyword: ast.keyword, analysis: Analysis) -> None:
     """Arguments by number, where more or fewer stand before them now."""

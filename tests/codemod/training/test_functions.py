@@ -84,3 +84,55 @@ def main():
     ).replace("  return best", "  state = state.replace(params=kept)\n  return best, step(state, data()[0])[1]")
   )
   assert "  nnx.update(model, kept)\n" in text
+
+
+def test_step_of_the_state_before_its_update():
+  text = check_same(
+    """
+class State(train_state.TrainState):
+  key: Any
+def step(state, x):
+  key, new_key = jax.random.split(state.key)
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+  new_state = state.apply_gradients(grads=grads, key=new_key)
+  return new_state, {"loss": loss, "rate": 0.1 * state.step, "next": new_state.step}
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  state = State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), key=jax.random.key(1))
+  p_step = jax.jit(step, donate_argnums=0)
+  out = []
+  for x in data():
+    state, metrics = p_step(state, x)
+    out.append(metrics)
+  return out
+"""
+  )
+  assert '"rate": 0.1 * (optimizer.step[...].astype("int32") - 1), ' in text
+
+
+def test_module_that_is_static_by_name_and_a_rematerialised_function():
+  text = check_same(
+    """
+@functools.partial(jax.jit, static_argnames=("apply_fn", "tx"))
+def update(params, opt_state, x, apply_fn, tx):
+  @jax.checkpoint
+  def forward(params, x):
+    return apply_fn(params, x)
+  loss, grads = jax.value_and_grad(lambda p: (forward(p, x) ** 2).mean())(params)
+  updates, opt_state = tx.update(grads, opt_state, params)
+  return optax.apply_updates(params, updates), opt_state, loss
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  tx = optax.adam(0.1)
+  opt_state = tx.init(params)
+  out = []
+  for x in data():
+    params, opt_state, loss = update(params, opt_state, x, apply_fn=model.apply, tx=tx)
+    out.append(loss)
+  return out
+"""
+  )
+  assert '@functools.partial(nnx.jit, static_argnames="tx")\ndef update(model, optimizer, x, tx):\n' in text
+  assert "  @nnx.remat\n  def forward(model, x):\n    return model(x)\n" in text
