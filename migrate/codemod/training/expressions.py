@@ -160,9 +160,8 @@ class Expressions(Base):
     if any(e not in made for e in since) or state.id not in self.scope.values:
       return False
     self.followed.add(node)
-    self.file.replace(
-      node, f'({self.optimizer(value.token, node)}.step[...].astype("int32") - {sum(made[e] for e in since)})'
-    )
+    step, count = f'{self.optimizer(value.token, node)}.step[...].astype("int32")', sum(made[e] for e in since)
+    self.file.replace(node, f"({step} - {count})" if count else step)
     return True
 
   def _as_signed(self, node: ast.expr) -> str:

@@ -153,7 +153,7 @@ def step(state, x):
     ("  old = state\n  state, loss = step(state, x)\n  return jax.tree.map(jnp.subtract, state.params, old.params)", "L2N403"),
     ("  state = jax.device_put(state)\n  return state", "L2N401"),
     ("  states = [state, state]\n  return states", "L2N401"),
-    ("  other = state.replace(params=jax.tree.map(jnp.zeros_like, state.params))\n  return other, state.step", "L2N403"),
+    ("  other = state.replace(params=jax.tree.map(jnp.zeros_like, state.params))\n  return other, state.params", "L2N403"),
     ("  ema = float(x)\n  return state.apply_fn({'params': ema}, x)", "L2N402"),
     ("  return state.params['kernel']", "L2N401"),
     ("  def more(y):\n    nonlocal state\n    state, _ = step(state, y)\n  for y in x:\n    more(y)\n  return state", "L2N401"),
