@@ -9,6 +9,7 @@ import re
 import textwrap
 
 from migrate.codemod.accessors import unread_accessor
+from migrate.codemod.closed_sizes import closed_outputs
 from migrate.codemod.computed import COMPUTED, computed_method, find_computed
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
@@ -117,7 +118,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     raise unit.refusal(info.node, f"{info.name}: the rewriting does not parse near `{lines[min((error.lineno or 1), len(lines)) - 1].strip()}`",
                        "Python", "report this class") from error  # fmt: skip
   outputs = {
-    m: [[_renamed(c, rename) for c in axis] for axis in unit.dims_outside(dims)] for m, dims in unit.outputs.items()
+    m: [[_renamed(c, rename) for c in axis] for axis in closed_outputs(unit, unit.dims_outside(dims))]
+    for m, dims in unit.outputs.items()
   }
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,

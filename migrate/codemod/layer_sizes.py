@@ -8,6 +8,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.closed_sizes import branch_of
 from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
 from migrate.codemod.sizes_pool import align, replaced
@@ -133,12 +134,13 @@ class LayerSizes:
     for axis in result.outputs[output]:
       texts = []
       for candidate in axis:
-        text: str | None = candidate
-        for name in set(re.findall(r"\bself\.(\w+)", candidate)):
+        told = branch_of(candidate, [m for _, _, m in site.made]) if site.made else candidate
+        text: str | None = told
+        for name in set(re.findall(r"\bself\.(\w+)", told)):
           given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
-          given = given or (self._attribute_of(site, name) if f"self.{name}.shape[" in candidate else None)
+          given = given or (self._attribute_of(site, name) if f"self.{name}.shape[" in told else None)
           text = replaced(text, rf"\bself\.{name}\b", given) if given is not None and text is not None else None
-        for name in names_in(candidate) - {"self"}:
+        for name in names_in(told) - {"self"}:
           given = site.texts.get(name) if name in known else None
           text = replaced(text, rf"\b{name}\b", given) if given is not None and text is not None else None
         if text is not None and site in self.setup_sites and not self.in_setup:

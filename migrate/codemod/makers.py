@@ -261,7 +261,7 @@ class MakerUnit(Unit):
           raise NotStatic(field)  # it differs between the layers of this function
         del site.arguments[field]
 
-  def hoist(self, site: Site, what: str, values: list[Any]) -> str:
+  def hoist(self, site: Site, what: str, values: list[Any], wished: str = "") -> str:
     """Makes an argument of the function; layers that are never made in one run share it."""
     by_run = {self.owner_key(a): v for (a, _, _), v in zip(site.made, values, strict=True)}
     need = next((n for n in site.needs if n.parameter == what), None)

@@ -347,7 +347,9 @@ class Sites:
       return
     at = self.block.index(made)
     names = {n for text in site.texts.values() for n in names_in(text)} - {"self"}
-    if any(names & given_in(item) for item in self.block[at + 1 :]):
+    later = {name for item in self.block[at + 1 :] for name in given_in(item)}
+    own = {n for text in [*site.arguments.values(), *site.partial.values()] for n in names_in(text)}
+    if names & later and not own & later:  # its own arguments are those of the place where it stands
       self.block.append(self.block.pop(at))
 
   def emit(self: Unit, site: Site, comments: tuple[str, ...] = ()) -> None:

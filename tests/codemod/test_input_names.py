@@ -39,3 +39,19 @@ def test_local_that_was_computed_names_nothing(tmp_path):
   )
   ported = port_and_check(tmp_path, source, "Model(), (x(2, 12), x(2, 7))")
   assert sorted(ported.sizes("Model")) == ["dense_in_features", "state_features"]
+
+
+def test_function_that_makes_layers_for_an_item(tmp_path):
+  source = """
+    def encoder(width):
+      return nn.Dense(width)
+
+    class Model(nn.Module):
+      width: int = 4
+
+      @nn.compact
+      def __call__(self, batch):
+        image, state = batch
+        return encoder(self.width)(image) + encoder(self.width)(state)
+    """
+  port_and_check(tmp_path, source, "Model(), (x(2, 5), x(2, 7))", held_out=["Model(), (x(2, 6), x(2, 4))"])

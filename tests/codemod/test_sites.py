@@ -296,3 +296,30 @@ def test_layer_that_is_made_before_its_input_grows(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Trunk(), x(2, 5)", held_out=["Trunk(3, 4, (2,)), x(2, 7)"])
   assert ported.hoisted == []
+
+
+def test_layer_whose_own_arguments_change_later_stays_where_it_is_made(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        width = 4
+        down = [nn.Dense(width)]
+        for _ in range(self.depth):
+          width *= 2
+          down.append(nn.Dense(width))
+        middle = nn.Dense(width * 2)
+        up = []
+        for _ in range(self.depth):
+          up.append(nn.Dense(width))
+          width //= 2
+        for layer in down:
+          x = layer(x)
+        x = middle(x)
+        for layer in up:
+          x = layer(x)
+        return x
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 6)"])
