@@ -102,7 +102,7 @@ class Scans(Base):
         token = table.get(one[1], one[1])
         texts.append(self.model(token, node) if one[0] == "model" else self.optimizer(token, node))
     texts.append(self.file.text(xs) if xs is not None else "None")
-    self.file.replace(node, f"{nnx}.scan({', '.join(options)})({', '.join(texts)})")
+    self.file.replace(node, f"{self.call_text(node, f'{nnx}.scan', options)}({', '.join(texts)})")
 
   def _is_free(self, name: str) -> bool:
     return all(n.id != name for n in ast.walk(self.scope.node) if isinstance(n, ast.Name))
