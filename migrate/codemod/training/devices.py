@@ -154,6 +154,11 @@ class Devices(Base):
     """Writes axes and arguments of a pmapped function for what it is given now."""
     file, call = wrap.owner, wrap.call
     axes = self._axes(wrap, function, node)
+    if call is not None and len(call.args) > 1:
+      if len(call.args) > 2 or wrap.node is not call.func:
+        raise self.left(node, "options of jax.pmap by position", "give them by name", "L2N416")
+      name = file.text(call.args[1])
+      file.replace(call.args[1], name if name.startswith("axis_name=") else f"axis_name={name}")
     if analysis.extra or (call is not None and keyword_value(call, "static_broadcasted_argnums") is not None and isinstance(keyword_value(call, "in_axes"), ast.Tuple)):  # fmt: skip
       raise self.left(node, "in_axes beside arguments that are no arrays", DO, "L2N416")
     written: list[str] = []

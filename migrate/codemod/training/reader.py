@@ -286,7 +286,7 @@ def _functions(file: File) -> list[ast.FunctionDef]:
 
 def _callers_first(functions: list[tuple[File, ast.FunctionDef]]) -> list[tuple[File, ast.FunctionDef]]:
   """Functions in an order in which those that use others come before them; where they use one another, as written."""
-  mentioned = {n: _mentioned(n) for _, n in functions}
+  mentioned = {n: _through(f, _mentioned(n)) for f, n in functions}
   found: list[tuple[File, ast.FunctionDef]] = []
   waiting = list(functions)
   while waiting:
@@ -294,6 +294,13 @@ def _callers_first(functions: list[tuple[File, ast.FunctionDef]]) -> list[tuple[
     found += ready or waiting[:1]
     waiting = [w for w in waiting if w not in found]
   return found
+
+
+def _through(file: File, names: set[str]) -> set[str]:
+  """Names, and those that variables of the file among them are made of: `p_step = jax.pmap(step)`."""
+  made = {t.id: s.value for s in file.source.tree.body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}  # fmt: skip
+  more = {n.id for name in names if name in made for n in ast.walk(made[name]) if isinstance(n, ast.Name)}
+  return names if more <= names else _through(file, names | more)
 
 
 def _mentioned(function: ast.FunctionDef) -> set[str]:

@@ -37,7 +37,7 @@ def main():
   )
   + """
   p_step = jax.pmap(step, axis_name="batch", donate_argnums=(0,))
-  p_evaluate = jax.pmap(evaluate, axis_name="batch")
+  p_evaluate = jax.pmap(evaluate, "batch")
   out = []
   for x in data():
     batch = common_utils.shard(x)
@@ -51,6 +51,7 @@ def main():
 def test_replicated_state_and_statistics_that_are_synchronized():
   text = check_same(REPLICATED + "  return out, jax_utils.unreplicate(state.step)\n")
   assert "  nnx.update((model, optimizer), jax_utils.replicate(nnx.state((model, optimizer))))\n" in text
+  assert '  p_evaluate = nnx.pmap(evaluate, axis_name="batch")\n' in text
   assert '  p_step = nnx.pmap(step, axis_name="batch", donate_argnums=(0, 1))\n' in text
   assert "def synchronized(model):\n  nnx.update(model, mean(nnx.state(model, nnx.BatchStat)))\n" in text
   assert '= jax.pmap(lambda x: jax.lax.pmean(x, "x"), "x")\n' in text

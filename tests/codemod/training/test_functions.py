@@ -136,3 +136,21 @@ def main():
   )
   assert '@functools.partial(nnx.jit, static_argnames="tx")\ndef update(model, optimizer, x, tx):\n' in text
   assert "  @nnx.remat\n  def forward(model, x):\n    return model(x)\n" in text
+
+
+def test_step_that_is_jitted_under_another_name_outside():
+  text = check_same(
+    CREATE
+    + """
+p_step = jax.jit(step)
+def main():
+  state = create()
+  out = []
+  for x in data():
+    state, loss = p_step(state, x)
+    out.append(loss)
+  return out
+"""
+  )
+  assert "p_step = nnx.jit(step)\n" in text
+  assert "    loss = p_step(model, optimizer, x)\n" in text
