@@ -50,7 +50,9 @@ def scan(
   if stacked:
     axes = nnx.StateAxes({**kinds, nnx.RngState: 0, ...: 0})
   else:
-    axes = nnx.StateAxes({**kinds, nnx.Param: None, nnx.RngState: nnx.Carry, ...: nnx.Carry})
+    streams = {name: one_each for name, one_each in split_rngs.items() if name != "params"}
+    own_keys = bool(streams) and all(streams.values())  # else a stream goes from step to step
+    axes = nnx.StateAxes({**kinds, nnx.Param: None, nnx.RngState: 0 if own_keys else nnx.Carry, ...: nnx.Carry})
 
   class Scanned(nnx.Module):
     """`target`, step by step."""
@@ -86,6 +88,9 @@ def scan(
         reverse=reverse,
         unroll=unroll,
       )
+      if not stacked and own_keys and scanned:
+        along = jax.tree.leaves(inputs[scanned[0]])[0].shape[each[scanned[0]]]
+        run = nnx.split_rngs(splits=along if length is None else length)(run)
       return run(self.scanned, carry, *[inputs[i] for i in scanned])
 
   Scanned.__name__ = f"Scan{target.__name__}"

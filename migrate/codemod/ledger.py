@@ -19,6 +19,7 @@ from migrate.codemod.caches import whole_sequences
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
+from migrate.codemod.visit_order import in_linen_s_order
 from migrate.core.declare import LayerMapping, ModelMapping, Rule
 from migrate.core.mutable import set_flags
 from migrate.core.report import Finding, MigrateError
@@ -213,7 +214,7 @@ def derive(
     if not run and later and len(linen) > len(ported):
       only_init = [v for v in linen if v.path not in later]
       linen = [v for v in linen if v.path in later]
-    for theirs, mine in pair(linen, ported, f"{fact.name}, run {run}"):
+    for theirs, mine in pair(linen, in_linen_s_order(linen, ported, model), f"{fact.name}, run {run}"):
       assert theirs.cls is not None
       pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))
   for theirs, mine in never_called_again(model, only_init, [m for _, m in pairs.values()]):

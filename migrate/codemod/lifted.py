@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import spell
 from migrate.codemod.remarks import layout_call
-from migrate.codemod.stacks import stacked_module
+from migrate.codemod.stacks import call_of, stacked_module
 from migrate.codemod.transforms import DECORATORS
 from migrate.core.report import Finding
 
@@ -43,13 +43,15 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
       target = decorator.args[0]
     elif decorator.args:
       return None
-  full = unit.resolve(target)
+  full, splits = unit.resolve(target), ""
   given: list[str] | None
   if full in _LOOPS:
-    function = f"nnx.{_LOOPS[full]}"
-    given = _loop(unit, node.args, _LOOPS[full], {k.arg: k.value for k in keywords})
+    function, told = f"nnx.{_LOOPS[full]}", {k.arg: k.value for k in keywords}
+    splits = _splitting(unit, told) if _LOOPS[full] == "scan" else ""
+    given = _loop(unit, node.args, _LOOPS[full], told, steps=splits or None)
     if given is None:
       return None
+    splits = splits if any("nnx.RngState: 0" in g for g in given) else ""
     unit.need_import("from flax import nnx")
   elif full in DECORATORS:
     name, known = DECORATORS[full]
@@ -68,7 +70,21 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
     partial = unit.text(decorator.func)
   else:
     unit.need_import("import functools")
-  return layout_call(partial, [function, *given], unit.source.indent(node), 99)
+  if splits.startswith("template:"):
+    splits = unit.template(splits)
+  above = f"{splits}\n{unit.source.indent(node)}@" if splits else ""
+  return above + layout_call(partial, [function, *given], unit.source.indent(node), 99)
+
+
+def _splitting(unit: Unit, given: dict[str | None, ast.expr]) -> str:
+  """The decorator that gives every step of a scanned method streams of its own; empty where none can."""
+  if "length" in given:
+    return f"nnx.split_rngs(splits={unit.text(given['length'])})"
+  axis: ast.expr | None = given.get("in_axes")
+  if isinstance(axis, ast.Tuple | ast.List):
+    axis = axis.elts[0] if axis.elts else None
+  written = ast.unparse(axis) if axis is not None else "0"
+  return f"template:split_steps.split_steps({written})" if written.lstrip("-").isdigit() else ""
 
 
 def lifted_function(unit: Unit, node: ast.Call) -> str | None:
@@ -83,7 +99,8 @@ def lifted_function(unit: Unit, node: ast.Call) -> str | None:
   parameters = _parameters(unit, node.args[0])
   given = {k.arg: k.value for k in node.keywords}
   module = stacked_module(unit, node, given) if parameters is not None else None
-  written = _loop(unit, parameters, _LOOPS[full], given, module) if parameters is not None else None
+  steps = _steps(unit, node, given) if module is None and _LOOPS[full] == "scan" else None
+  written = _loop(unit, parameters, _LOOPS[full], given, module, steps) if parameters is not None else None
   if written is None:
     if not _is_function(unit, node.args[0]):
       return None
@@ -92,7 +109,24 @@ def lifted_function(unit: Unit, node: ast.Call) -> str | None:
   unit.need_import("from flax import nnx")
   statement = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.stmt)), None)
   indent = unit.source.indent(statement) if statement is not None else ""
-  return layout_call(f"nnx.{_LOOPS[full]}", [unit.text(node.args[0]), *written], indent, 90)
+  text = layout_call(f"nnx.{_LOOPS[full]}", [unit.text(node.args[0]), *written], indent, 90)
+  return f"nnx.split_rngs(splits={steps})({text})" if any("nnx.RngState: 0" in w for w in written) else text
+
+
+def _steps(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]) -> str | None:
+  """How often a scan steps, as an expression beside it: its length, or the axis of the first input along which it goes."""
+  if "length" in given:
+    return unit.text(given["length"])
+  call = call_of(unit, node)
+  each = given.get("in_axes")
+  for i, argument in enumerate(call.args[2:] if call is not None else ()):
+    axis = each.elts[i] if isinstance(each, ast.Tuple | ast.List) and i < len(each.elts) else each
+    written = ast.unparse(axis) if axis is not None else "0"
+    parts = argument.elts if isinstance(argument, ast.Tuple | ast.List) else [argument]
+    array = next((p for p in parts if isinstance(p, ast.Name | ast.Attribute) and unit.array_events(p)), None)
+    if written.lstrip("-").isdigit() and array is not None:
+      return f"{unit.text(array)}.shape[{written}]"
+  return None
 
 
 def beyond_template(unit: Unit, node: ast.Call, full: str | None) -> str:
@@ -156,7 +190,12 @@ def _same(unit: Unit, keywords: list[ast.keyword], known: tuple[str, ...]) -> li
 
 
 def _loop(
-  unit: Unit, parameters: ast.arguments, name: str, given: dict[str | None, ast.expr], stacked_axes: str | None = None
+  unit: Unit,
+  parameters: ast.arguments,
+  name: str,
+  given: dict[str | None, ast.expr],
+  stacked_axes: str | None = None,
+  steps: str | None = None,
 ) -> list[str] | None:
   """Arguments of `nnx.scan` and `nnx.vmap` over a function; None where they cannot be told.
 
@@ -166,6 +205,7 @@ def _loop(
     name: `scan` or `vmap`.
     given: what Linen's transform was given.
     stacked_axes: of a module made stacked, the axes of its Variables; None where it is one for all steps.
+    steps: how many, where streams can be split for them; None where a stream goes from step to step instead.
   """
   stacked = _known(unit, given.get("variable_axes"), {})
   shared, carried = _known(unit, given.get("variable_broadcast"), ()), _known(unit, given.get("variable_carry"), ())
@@ -182,7 +222,8 @@ def _loop(
   if stacked_axes is None and isinstance(streams, dict) and any(s != "params" for s in streams) and draws(unit):
     if name == "vmap":
       return None
-    axes["nnx.RngState"] = "nnx.Carry"
+    each_its_own = steps is not None and all(streams[s] for s in streams if s != "params")
+    axes["nnx.RngState"] = "0" if each_its_own else "nnx.Carry"
   module = f"nnx.StateAxes({{{', '.join(f'{k}: {a}' for k, a in axes.items())}, ...: None}})" if axes else "None"
   module = stacked_axes or module
   before = [module, "nnx.Carry"] if name == "scan" else [module]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site
 from migrate.codemod.unit import Unit
 
 _SITE = re.compile(r"SITE__(\d+)__")
+_TOKENS = re.compile(r"\bSIZE__\w+")
 
 
 def fill_lists(unit: Unit, text: str) -> str:
@@ -39,6 +41,9 @@ def fill_sites(unit: Unit, line: str) -> str:
   """A line with its placeholders replaced by constructor calls."""
   base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
   while (match := _SITE.search(line)) is not None:
+    rows = _rows(unit, line, 100 - base)
+    if rows is not None:
+      return rows
     site = unit.setup_sites[int(match.group(1))]
     if not site.attr:
       site.attr = _assigned_attr(line) or "layer"
@@ -49,6 +54,35 @@ def fill_sites(unit: Unit, line: str) -> str:
     made = unit.write_site(site, 100 - base - min(rest, 40), _indent(row))
     line = line[: match.start()] + made + line[match.end() :]
   return line
+
+
+def _rows(unit: Unit, line: str, width: int) -> str | None:
+  """A call with several layers among its arguments, a line for each argument where one line is too short; None for others."""
+  try:
+    tree = ast.parse(line.strip()).body
+  except SyntaxError:
+    return None
+  call = tree[0].value if len(tree) == 1 and isinstance(tree[0], ast.Assign) else None
+  if not isinstance(call, ast.Call) or "\n" in line or "#" in line or len(_SITE.findall(line)) < 2:
+    return None
+  places = [a.id for a in call.args if isinstance(a, ast.Name) and _SITE.fullmatch(a.id)]
+  if len(places) != len(_SITE.findall(line)) or call.keywords:
+    return None
+  made: dict[str, str] = {}
+  for place in places:
+    site = unit.setup_sites[int(_SITE.fullmatch(place)[1])]  # pyright: ignore
+    site.attr = site.attr or _assigned_attr(line) or "layer"
+    unit.settle(site, None)
+    made[place] = unit.write_site(site, width)
+  arguments = [made.get(a.id, "") if isinstance(a, ast.Name) and a.id in made else _segment(line, a) for a in call.args]
+  indent = _indent(line)
+  head = line.strip()[: call.func.end_col_offset]
+  fits = len(_TOKENS.sub("in_features", f"{head}({', '.join(arguments)})")) <= width
+  return indent + layout_call(head, arguments, indent, 10_000 if fits else 0, apart=not fits)
+
+
+def _segment(line: str, node: ast.expr) -> str:
+  return ast.get_source_segment(line.strip(), node) or ast.unparse(node)
 
 
 def _assigned_attr(line: str) -> str | None:

@@ -328,11 +328,14 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
 def _container(unit: Unit, text: str, events: list) -> str:
   unit.need_import("from flax import nnx")
   sample = next(e.value for e in events if holds_modules(e.value))
-  if isinstance(sample, dict):
-    return f"nnx.Dict({text})"
-  if any(isinstance(v, list | tuple) for v in sample):
-    return f"nnx.List([nnx.List(part) for part in {text}])"
-  return f"nnx.List({text})"
+  parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
+  inside = "nnx.Dict" if any(isinstance(p, dict) for p in parts) else "nnx.List"
+  if any(isinstance(p, list | tuple | dict) for p in parts):
+    each = f"{inside}(part)"
+    text = (
+      f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
+    )
+  return f"nnx.Dict({text})" if isinstance(sample, dict) else f"nnx.List({text})"
 
 
 def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str:

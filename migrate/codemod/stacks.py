@@ -63,7 +63,7 @@ def stacked_module(unit: Unit, node: ast.Call, given: dict[str | None, ast.expr]
     module is not made here.
   """
   axes = _literal(given.get("variable_axes"))
-  call = _call_of(unit, node)
+  call = call_of(unit, node)
   if not isinstance(axes, dict) or not isinstance(axes.get("params"), int) or call is None or not call.args:
     return None
   if "variable_broadcast" in given or "variable_carry" in given or any(type(a) is not int for a in axes.values()):
@@ -123,7 +123,7 @@ def _field_of(unit: Unit, module: ast.expr) -> str:
   return module.attr if own is not None and given and len(reads) == 1 and not unit.loops else ""
 
 
-def _call_of(unit: Unit, node: ast.Call) -> ast.Call | None:
+def call_of(unit: Unit, node: ast.Call) -> ast.Call | None:
   """The one call of a transformed function."""
   parent = unit.source.parents.get(node)
   if isinstance(parent, ast.Call) and parent.func is node:

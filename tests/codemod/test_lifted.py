@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.codemod.support import port_and_check
+import pytest
+
+from tests.codemod.support import port_and_check, rewrite
 
 SCAN = '@functools.partial(nn.scan, variable_broadcast="params", in_axes={axes}, out_axes={axes}, split_rngs={{"params": False}})'
 
@@ -61,7 +63,8 @@ def test_scanned_method_of_a_module_with_setup(tmp_path):
         return carry, self.drop(y, deterministic=True)
     """
   ported = port_and_check(tmp_path, source, "Model(), x(3, 4, 7)", held_out=["Model(), x(2, 4, 5)"])
-  assert "(nnx.StateAxes({nnx.RngState: nnx.Carry, ...: None}), nnx.Carry, 1, 1)" in ported.text
+  assert "@nnx.split_rngs(splits=4)\n  @functools.partial(\n" in ported.text
+  assert "(nnx.StateAxes({nnx.RngState: 0, ...: None}), nnx.Carry, 1, 1)" in ported.text
   assert "carry = jnp.zeros((*xs[:, 0].shape[:-1], 6))" in ported.text
 
 
@@ -177,3 +180,53 @@ def test_arguments_of_a_scan_that_fields_give(tmp_path):
   )
   assert "unroll=self.unroll)" in ported.text
   assert [f.rule for f in ported.findings] == ["L2N114", "L2N114"]
+
+
+STEPS = """
+class Model(nn.Module):
+  def setup(self):
+    self.cell = nn.SimpleCell(6)
+    self.drop = nn.Dropout(0.5, deterministic=False)
+
+  def step(self, carry, inputs):
+    x, scale = inputs
+    carry, y = self.cell(carry, x)
+    return carry, self.drop(y) * scale
+
+  def __call__(self, xs, scale):
+    carry = jnp.zeros((xs.shape[0], 6))
+    scan = nn.scan(Model.step, variable_broadcast="params", split_rngs={split}, in_axes=1, out_axes=1)
+    return scan(self, carry, (xs, scale))[1]
+"""
+
+
+@pytest.mark.parametrize(
+  ("split", "kept"),
+  [
+    ('{"params": False, "dropout": True}', "scan = nnx.split_rngs(splits=xs.shape[1])(nnx.scan("),
+    ('{"params": False, "dropout": False}', "nnx.RngState: nnx.Carry"),
+  ],
+)
+def test_streams_are_split_where_every_step_has_its_own(tmp_path, split, kept):
+  example = 'Example(Model(), (x(2, 4, 5), x(2, 4, 1)), rngs=("dropout",))'
+  ported = rewrite(tmp_path, STEPS.replace("{split}", split), example)
+  assert kept in ported.text
+
+
+def test_a_scanned_class_draws_as_linen_does(tmp_path):
+  """By the proof of `port`, whose streams are Linen's: see tests/mappings/templates/test_split_steps.py for the numbers."""
+  source = """
+    class Cell(nn.Module):
+      @functools.partial(nn.scan, variable_broadcast="params", split_rngs={"params": False, "dropout": True}, in_axes=1, out_axes=1)
+      @nn.compact
+      def __call__(self, carry, x):
+        carry, y = nn.SimpleCell(6)(carry, x)
+        return carry, nn.Dropout(0.5, deterministic=False)(y)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, xs):
+        return Cell()(jnp.zeros((xs.shape[0], 6)), xs)[1]
+    """
+  ported = rewrite(tmp_path, source, 'Example(Model(), (x(2, 4, 5),), rngs=("dropout",))')
+  assert "@split_steps(1)\n  @functools.partial(\n" in ported.text

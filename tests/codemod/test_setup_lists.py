@@ -165,3 +165,27 @@ def test_blocks_of_a_list_take_their_size_from_the_block_before(tmp_path):
   assert ported.hoisted == []
   assert ported.sizes("Model") == ["in_features", "condition_features"]
   assert "nnx.Linear(condition_features, self.blocks[i].width, rngs=rngs)" in ported.text
+
+
+def test_a_sequential_that_grows_too_long_has_a_line_for_each_layer(tmp_path):
+  source = """
+    class Model(nn.Module):
+      hidden: int = 4
+
+      def setup(self):
+        self.net = nn.Sequential([nn.Dense(self.hidden), nn.relu, nn.Dense(self.hidden, use_bias=False), jnp.tanh])
+        self.short = nn.Sequential([nn.Dense(2), nn.relu])
+
+      def __call__(self, x):
+        return self.short(self.net(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(3), x(2, 5)"])
+  assert (
+    "    self.net = nnx.Sequential(\n"
+    "        nnx.Linear(in_features, self.hidden, rngs=rngs),\n"
+    "        nnx.relu,\n"
+    "        nnx.Linear(self.hidden, self.hidden, use_bias=False, rngs=rngs),\n"
+    "        jnp.tanh,\n"
+    "    )\n"
+  ) in ported.text
+  assert "self.short = nnx.Sequential(nnx.Linear(self.hidden, 2, rngs=rngs), nnx.relu)" in ported.text
