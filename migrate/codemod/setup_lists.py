@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from typing import Any
 
+from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site
 from migrate.codemod.unit import Unit
@@ -43,7 +45,8 @@ def fill_sites(unit: Unit, line: str) -> str:
   while (match := _SITE.search(line)) is not None:
     rows = _rows(unit, line, 100 - base)
     if rows is not None:
-      return rows
+      line = rows
+      continue
     site = unit.setup_sites[int(match.group(1))]
     if not site.attr:
       site.attr = _assigned_attr(line) or "layer"
@@ -83,6 +86,41 @@ def _rows(unit: Unit, line: str, width: int) -> str | None:
 
 def _segment(line: str, node: ast.expr) -> str:
   return ast.get_source_segment(line.strip(), node) or ast.unparse(node)
+
+
+def container(unit: Unit, text: str, events: list) -> str:
+  """Layers of `setup` in a list or dict, as `nnx.List` or `nnx.Dict`; containers of containers as far as two levels.
+
+  A dict whose class may iterate over it keeps Linen's order: `nnx.Dict` sorts its keys when it is split and merged.
+  """
+  unit.need_import("from flax import nnx")
+  sample = next(e.value for e in events if holds_modules(e.value))
+  parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
+  inner = next((p for p in parts if isinstance(p, list | tuple | dict)), None)
+  if inner is not None:
+    each = _contained(unit, "part", inner)
+    text = (
+      f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
+    )
+  return _contained(unit, text, sample)
+
+
+def _contained(unit: Unit, text: str, sample: Any) -> str:
+  if not isinstance(sample, dict):
+    return f"nnx.List({text})"
+  keys = list(sample)
+  unsorted = all(isinstance(k, str) for k in keys) and keys != sorted(keys) and _iterates(unit.info.node)
+  return f"{unit.template('template:ordered_layers.OrderedLayers') if unsorted else 'nnx.Dict'}({text})"
+
+
+def _iterates(node: ast.AST) -> bool:
+  """Whether a class may go through a dict of its own."""
+  for inner in ast.walk(node):
+    if isinstance(inner, ast.Attribute) and inner.attr in ("items", "values", "keys"):
+      return True
+    if isinstance(inner, ast.For | ast.comprehension) and isinstance(inner.iter, ast.Attribute):
+      return True
+  return False
 
 
 def _assigned_attr(line: str) -> str | None:

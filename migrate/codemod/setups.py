@@ -16,7 +16,7 @@ from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
-from migrate.codemod.setup_lists import places_in
+from migrate.codemod.setup_lists import container, places_in
 from migrate.codemod.source import names_in
 from migrate.codemod.unit import Unit
 
@@ -192,7 +192,7 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if any(holds) and not any(isinstance(e.value, nn.Module) for e in events):
       stripped = unit.source.code(value)
       if not stripped.startswith(("nnx.List", "nnx.Dict")):
-        return _container(unit, text, events)
+        return container(unit, text, events)
     elif not events and unit.untraced and _lists_layers(unit, value):
       unit.need_import("from flax import nnx")
       return f"nnx.List({text})"
@@ -323,19 +323,6 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
       inner.attr, inner.looped, inner.listed, inner.around = attr, True, True, outer
   unit.comprehensions.append((outer, unit.source.code(generator.target), unit.static(generator.iter), element))
   return f"COMP__{len(unit.comprehensions) - 1}__"
-
-
-def _container(unit: Unit, text: str, events: list) -> str:
-  unit.need_import("from flax import nnx")
-  sample = next(e.value for e in events if holds_modules(e.value))
-  parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
-  inside = "nnx.Dict" if any(isinstance(p, dict) for p in parts) else "nnx.List"
-  if any(isinstance(p, list | tuple | dict) for p in parts):
-    each = f"{inside}(part)"
-    text = (
-      f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
-    )
-  return f"nnx.Dict({text})" if isinstance(sample, dict) else f"nnx.List({text})"
 
 
 def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str:

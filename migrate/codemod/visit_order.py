@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def in_linen_s_order(linen: Sequence[Visit], ported: Sequence[Visit], model: Any) -> list[Visit]:
-  """The visits, those of layers of a dict in the order of Linen, which sorts dicts of modules by their keys."""
+  """The visits, those of layers of a dict in the order of Linen's keys: NNX sorts them when it splits and merges."""
   found = list(ported)
   containers = {tuple(map(str, p)): m for p, m in nnx.iter_modules(model) if isinstance(m, nnx.Dict | nnx.List)}
   for prefix in (p for p, m in containers.items() if isinstance(m, nnx.Dict)):

@@ -1,4 +1,4 @@
-"""Linen sorts dicts of modules by their keys, NNX does not: the mapping is by name."""
+"""NNX sorts the keys of dicts of layers where Linen keeps their order: the mapping is by name, and so is what a class iterates over."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def test_layers_of_nested_dicts(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
   assert ported.moves["params/towers_a_in/kernel"] == "towers/a/in/kernel"
+  assert ported.text.count("OrderedLayers(") == 2
+
+
+def test_dicts_that_nothing_iterates_over_stay_plain(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.heads = {"second": nn.Dense(4), "first": nn.Dense(3)}
+
+      def __call__(self, x):
+        return self.heads["second"](x), self.heads["first"](x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
+  assert "self.heads = nnx.Dict({" in ported.text
