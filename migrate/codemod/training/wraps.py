@@ -42,6 +42,11 @@ class Wraps(Base):
     self.link(self.here(), file.owner(wrap.node))
     if wrap.call is None:
       return
+    if wrap.kind in ("grad", "value_and_grad") and len(wrap.call.args) > 1:  # NNX takes them by name
+      first, *more = wrap.call.args
+      if [ast.unparse(m) for m in more] != ["0"] or wrap.node is not wrap.call.func:
+        raise self.left(wrap.call, f"options of jax.{wrap.kind} by position", "give them by name")
+      file.replace_span(wrap.call, file.source.span(first)[1], file.source.span(more[0])[1], "")
     for keyword in wrap.call.keywords:
       if keyword.arg in ("static_argnums", "donate_argnums", "argnums", "static_broadcasted_argnums"):
         self._positions(file, wrap.call, keyword, analysis)

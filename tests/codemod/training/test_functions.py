@@ -154,3 +154,28 @@ def main():
   )
   assert "p_step = nnx.jit(step)\n" in text
   assert "    loss = p_step(model, optimizer, x)\n" in text
+
+
+GRADIENTS = """
+def loss_fn(params, x):
+  return (Plain(features=3).apply(params, x) ** 2).mean()
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  tx = optax.sgd(0.1)
+  opt_state = tx.init(params)
+  out = []
+  for x in data():
+    loss, grads = jax.value_and_grad(loss_fn, 0)(params, x)
+    updates, opt_state = tx.update(grads, opt_state)
+    params = optax.apply_updates(params, updates)
+    out.append(loss)
+  return out
+"""
+
+
+def test_options_of_gradients_by_position():
+  assert "nnx.value_and_grad(loss_fn)(model, x)\n" in check_same(GRADIENTS)
+  result = rewritten(GRADIENTS.replace("loss_fn, 0)", "loss_fn, 0, False)"))
+  assert any("options of jax.value_and_grad by position" in text for text in left(result))
+  assert result.texts == {}
