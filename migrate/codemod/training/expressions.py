@@ -322,8 +322,8 @@ class Expressions(Base):
     tree = next(v for v, (_, value) in zip(node.values, found, strict=True) if value is trees[0])
     return Others(token, self.epoch(token), text=self.file.text(tree)), None
 
-  def _ifexp(self, node: ast.IfExp) -> Result:
-    found = self.changed_or_not(node)
+  def _ifexp(self, node: ast.IfExp | ast.BoolOp) -> Result:
+    found = self.changed_or_not(node) if isinstance(node, ast.IfExp) else None
     if found is not None:
       return found
     self.nested += 1
@@ -335,7 +335,7 @@ class Expressions(Base):
     return (NOTHING if node.value is None else PLAIN), PLAINLY
 
   def _boolop(self, node: ast.BoolOp) -> Result:
-    return self._ifexp(node)  # pyright: ignore
+    return self._ifexp(node)
 
   def _lambda(self, node: ast.Lambda) -> Result:
     return Function(node, self.file, self.scope), PLAINLY

@@ -179,3 +179,10 @@ def test_options_of_gradients_by_position():
   result = rewritten(GRADIENTS.replace("loss_fn, 0)", "loss_fn, 0, False)"))
   assert any("options of jax.value_and_grad by position" in text for text in left(result))
   assert result.texts == {}
+
+
+def test_conditions_of_several_parts():
+  code = GRADIENTS.replace(
+    "    out.append(loss)\n", "    if loss > 0 and len(out) < 2 or not out:\n      out.append(loss)\n"
+  )
+  assert "    if loss > 0 and len(out) < 2 or not out:\n" in check_same(code)
