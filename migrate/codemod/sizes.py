@@ -236,7 +236,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         found.append((likeness(name) + 1, f"self.{name}"))
       elif all(type(v) in (tuple, list) and v for v, _ in values):
         found += [(likeness(name) - 2 + bonus, f"self.{name}[{index}]") for index, bonus in _ends(values)]
-      elif all(_is_config(v) for v, _ in values):
+      elif all(_is_config(v) for v, _ in values) and not _may_be_missing(wanted[0][0], name):
         for attribute in _attributes(values[0][0]):
           read = [(_attribute(v, attribute), w) for v, w in values]
           text = f"self.{name}[{attribute!r}]" if isinstance(values[0][0], Mapping) else f"self.{name}.{attribute}"
@@ -317,6 +317,12 @@ def _attributes(value: Any) -> list[str]:
     if isinstance(mapped, dict):
       names += [k for k in mapped if k not in names]
   return names
+
+
+def _may_be_missing(module: Any, name: str) -> bool:
+  """Whether a field is a dict of options that a model may do without: what it holds is no size of every model."""
+  field = type(module).__dataclass_fields__.get(name)
+  return field is not None and field.default is None and isinstance(getattr(module, name, None), Mapping)
 
 
 def _keys(value: Any) -> list[Any]:
