@@ -8,14 +8,18 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
+from flax import linen as nn
+
 from migrate.codemod.closed_sizes import branch_of
 from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
-from migrate.codemod.sizes_pool import align, replaced
+from migrate.codemod.sizes_pool import align, replaced, wrap
 from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
+
+_WRAPPED = {"layer_instance", "cell", "forward_rnn", "backward_rnn"}
 
 
 class LayerSizes:
@@ -35,24 +39,44 @@ class LayerSizes:
         return []
       local = self.env.get(site.pipeline)
       return [c for c in local.dims[0] if self.readable_at(site, c)] if local is not None and local.dims else []
+    told = [self._features_of(inner, axis) for inner in self._wrapped_by(site)]
+    if any(not text for text, _ in told):
+      return []
+    texts = [text for text, _ in told]
+    given = (
+      {g for _, values in told for g in values}
+      if len(told) == 1
+      else {sum(g) for g in zip(*[v for _, v in told], strict=False)}
+    )
+    text = texts[0] if len(texts) == 1 else f"2 * {wrap(texts[0])}" if texts[0] == texts[-1] else " + ".join(texts)
+    return [text] if {e.value.shape[-axis] for e in events} <= given else []
+
+  def _features_of(self: Unit, site: Any, axis: int) -> tuple[str, list[Any]]:
+    """The argument of a layer that sets an axis of its output, and what it was for every layer; empty where none does."""
     record = site.record or (self.project.record(type(site.made[0][2])) if (site.factory or site.maker) else None)
     if record is None:
-      return []
+      return "", []
     name = record.output.rpartition(" ")[2]
     field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
+    if field is None and issubclass(type(site.made[0][2]), nn.RNNCellBase):
+      field = "features"
     text = (site.arguments.get(field) or site.partial.get(field)) if field is not None else None
     if text is None or not self.readable_at(site, text):
-      return []
+      return "", []
     if self.in_setup or site in self.setup_sites:
       text = self.in_setup_terms(site, text)
-      if text is None:
-        return []
     given = [getattr(m, str(field), None) for _, _, m in site.made]
-    if all(isinstance(g, tuple | list) for g in given):
-      text, given = _item(text, axis), [g[-axis] if len(g) >= axis else None for g in given]  # pyright: ignore
-    elif axis > 1:
-      return []
-    return [text] if text and {e.value.shape[-axis] for e in events} <= set(given) else []
+    if text is not None and all(isinstance(g, tuple | list) for g in given):
+      return _item(text, axis) or "", [g[-axis] if len(g) >= axis else None for g in given]  # pyright: ignore
+    return (text, given) if text and axis == 1 else ("", [])
+
+  def _wrapped_by(self: Unit, site: Any) -> list[Any]:
+    """The layers whose outputs `nn.WeightNorm(nn.Dense(4))` or a bidirectional RNN returns; other sites themselves."""
+    names = {name for name, _ in site.record.children} & _WRAPPED if site.record is not None else set()
+    given = [v for f, v in self.given_arguments(site) if f in names] if names else []
+    inner = [s for v in given for s in [*self.inner_sites, *self.setup_sites] if s.node is v]
+    found = [deeper for s in inner for deeper in self._wrapped_by(s)]
+    return found if names and len(inner) == len(names) else [site]
 
   def _site_called(self: Unit, node: ast.AST) -> Any:
     """The construction site behind a call of a layer, if it is one of this class."""

@@ -20,6 +20,7 @@ from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
 from migrate.codemod.visit_order import in_linen_s_order
+from migrate.codemod.wrapped_leaves import wrapped_rules
 from migrate.core.declare import LayerMapping, ModelMapping, Rule
 from migrate.core.mutable import set_flags
 from migrate.core.report import Finding, MigrateError
@@ -134,8 +135,8 @@ class _Watch:
     return run
 
 
-def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str], templates: set[str]) -> list[Visit]:
-  """Modules of the ported model in order of their first call, from an abstract run."""
+def nnx_visits(model: Any, call: Any, containers: set[str], methods: set[str], templates: set[str]) -> list[Visit]:
+  """Modules of the ported model in order of their first call, from an abstract run; `containers` only call others."""
   for path, module in nnx.iter_modules(model):
     if _TAG not in module.__dict__ and not isinstance(module, nnx.List | nnx.Dict):
       setattr(module, _TAG, _path(path))
@@ -145,7 +146,7 @@ def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str],
 
   def run(state: Any, arrays: Any) -> Any:
     live = nnx.merge(graphdef, state)
-    watch = _Watch({"Sequential", "RNN", "Bidirectional", "Stacked"})
+    watch = _Watch(containers | {"Stacked"})
     classes = {type(m) for _, m in nnx.iter_modules(live)}
     for cls in classes:
       if cls.__module__.rpartition(".")[2] in templates:
@@ -157,7 +158,6 @@ def nnx_visits(model: Any, call: Any, streams: Sequence[str], methods: set[str],
     found.extend(watch.visits)
     return 0
 
-  del streams
   jax.clear_caches()  # a compiled method that ran before would not run again
   jax.eval_shape(run, state, arrays)
   return found
@@ -206,11 +206,12 @@ def derive(
   visits = {run: linen_visits(project, fact, run) for run, _ in runs}
   later = {v.path for run, found in visits.items() if run for v in found}
   only_init: list[Visit] = []
+  containers = {r.nnx.rpartition(".")[2] for r in project.layers.values() if transparent(r)}
   flags = _flags(model, results)
   for run, call in runs:
     set_flags(model, flags, call.mutable if run else True)
     with whole_sequences(model, initializing=not run):
-      linen, ported = visits[run], nnx_visits(model, call, (), methods, templates)
+      linen, ported = visits[run], nnx_visits(model, call, containers, methods, templates)
     if not run and later and len(linen) > len(ported):
       only_init = [v for v in linen if v.path not in later]
       linen = [v for v in linen if v.path in later]
@@ -228,6 +229,10 @@ def derive(
       rules += _layer_rules(fact, theirs, mine, variables, named)
     else:
       rules += _class_rules(project, fact, results, theirs, mine, variables, named)
+  for theirs, mine in pairs.values():
+    if theirs.record is not None and theirs.record.children:
+      more, placed = wrapped_rules(theirs.record, _scope(fact, theirs.path), mine.path, variables - named, rules)
+      rules, named = rules + more, named | placed
   rules += _unused(fact, model, rules, pairs.values(), variables)
   sown = [v for v in sorted(variables - named) if v in fact.sown]
   rules += [Rule("drop", (_literal(v),), (), (), "sown by `init`: every call sows anew") for v in sown]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _GROWING = ("append", "extend")
 
+_PASSED_ON = {"layer_instance", "cell", "forward_rnn", "backward_rnn"}  # children that get the wrapper's own input
+
 
 class Pipelines:
   """Handling of such lists, mixed into `Unit`."""
@@ -113,6 +115,26 @@ class Pipelines:
   def _makes_sequential(self: Unit, node: ast.Call) -> bool:
     made = self.made_at(node)
     return bool(made) and all(type(m) is nn.Sequential for _, _, m in made)
+
+  def call_of_wrapper(self: Unit, site: Site) -> ast.Call | None:
+    """What a layer inside `nn.WeightNorm(nn.Dense(4))(x)` or `nn.RNN(nn.GRUCell(4))(x)` is called with, as a call of its own."""
+    outer: ast.AST = site.node
+    while True:
+      above = self.source.parents.get(outer)
+      above = self.source.parents.get(above) if isinstance(above, ast.keyword) else above
+      if not isinstance(above, ast.Call) or above.func is outer:
+        break
+      made = {self.project.plain(type(m)) for _, _, m in self.made_at(above)}
+      records = [self.project.record(c) for c in made]
+      if len(records) != 1 or records[0] is None or not {n for n, _ in records[0].children} & _PASSED_ON:
+        return None
+      outer = above
+    if (
+      outer is site.node or not isinstance(above, ast.Call) or not above.args or isinstance(above.args[0], ast.Starred)
+    ):
+      return None
+    names = {n.call_parameter for n in site.needs if n.call_parameter is not None}
+    return ast.Call(site.node, [above.args[0]], [ast.keyword(n, above.args[0]) for n in sorted(names)])
 
   def call_soon(self: Unit, site: Site) -> ast.Call | None:
     """The first call of a layer further down, where what it is called with is known already."""

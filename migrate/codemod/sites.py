@@ -179,7 +179,7 @@ class Sites:
         raise NotStatic(f"{', '.join(site.residue)} of an inner layer is known only in the call")
       if self.pipeline:
         self.pipeline_sizes(site)
-      self.settle(site, self.call_soon(site))
+      self.settle(site, self.call_of_wrapper(site) or self.call_soon(site))
       self.note_features(site)
       if self.pipeline:
         self.pipeline_passes(site)
