@@ -93,5 +93,8 @@ def scan(
         run = nnx.split_rngs(splits=along if length is None else length)(run)
       return run(self.scanned, carry, *[inputs[i] for i in scanned])
 
+  if hasattr(target, "initialize_carry"):  # a cell: its own carry begins the scan
+    Scanned.initialize_carry = lambda self, key, shape: self.scanned.initialize_carry(shape, nnx.Rngs(key))  # type: ignore[attr-defined]
+
   Scanned.__name__ = f"Scan{target.__name__}"
   return Scanned

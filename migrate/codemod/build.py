@@ -16,7 +16,7 @@ from migrate.codemod.local_classes import local_class
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project, is_local
 from migrate.codemod.results import ClassResult
-from migrate.codemod.site import bound_call, fields_of, parameters_of
+from migrate.codemod.site import bound_call, fields_of, parameters_of, positional_fields
 from migrate.codemod.values import Source, ValueWriter
 from migrate.codemod.values_source import join
 from migrate.core.declare import LayerMapping
@@ -199,6 +199,10 @@ class Builder:
     return Source(code, frozenset(imports))
 
   def _partial(self, value: functools.partial[Any]) -> Source | None:
+    if value.args and isinstance(value.func, type) and self.project.info(value.func) is not None:
+      # sizes come before the fields, so these are given by name
+      named = dict(zip(positional_fields(value.func), value.args, strict=False)) | dict(value.keywords)
+      return self.writer.write(functools.partial(value.func, **named))
     record = self.project.record(value.func)  # pyright: ignore
     lifted = self._lifted(value.func) if record is None and isinstance(value.func, type) else None
     if lifted is not None:

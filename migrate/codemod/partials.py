@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
-from migrate.codemod.site import Site
+from migrate.codemod.site import Site, positional_fields
 from migrate.codemod.sizes_pool import wrap
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Partials:
     base = self._partial_base(node)
     left = self.residue_of(node)
     pieces = [self.static(node.args[0], bound)]
-    order = list(base.positional) if base is not None else []
+    order = list(base.positional) if base is not None else self._fields_of_partial(node)
     fates = {a.linen: a for a in base.args if a.linen is not None} if base is not None else {}
     given: list[tuple[str | None, str]] = []
     written, last = remarks_of(self.source, node)
@@ -205,6 +205,12 @@ class Partials:
       return f"{function}({', '.join(pieces)})"
     indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
     return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])
+
+  def _fields_of_partial(self: Unit, node: ast.Call) -> list[str]:
+    """Fields of the rewritten class that a partial is of, in order: sizes come before them, so they are given by name."""
+    classes = {self.project.plain(e.value) for e in self.events(node.args[0]) if isinstance(e.value, type)}
+    cls = classes.pop() if len(classes) == 1 else None
+    return positional_fields(cls) if cls is not None and self.project.info(cls) is not None else []
 
   def _partial_half(self: Unit, node: ast.Call) -> bool:
     for event in self.events(node):

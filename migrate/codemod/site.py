@@ -198,6 +198,12 @@ def bound_call(record: CallRecord) -> dict[str, Any]:
   return {k: plain(v) for k, v in given.items() if v is not None}
 
 
+def positional_fields(cls: type) -> list[str]:
+  """Fields that a Linen class takes by position, in order."""
+  fields = getattr(cls, "__dataclass_fields__", {}).values()
+  return [f.name for f in fields if f.init and not f.kw_only and f.name not in ("parent", "name")]
+
+
 def fields_of(module: Any) -> dict[str, Any]:
   """Every field of a Linen module, defaults included."""
   return {n: getattr(module, n, None) for n in type(module).__dataclass_fields__ if n not in ("parent", "name")}

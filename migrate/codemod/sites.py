@@ -17,7 +17,16 @@ from migrate.codemod.copies import handed_on, make_by_template, template_of
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt, given_in
-from migrate.codemod.site import REQUIRED_SIZES, Need, Site, bound_call, fields_of, follow_name, parameters_of
+from migrate.codemod.site import (
+  REQUIRED_SIZES,
+  Need,
+  Site,
+  bound_call,
+  fields_of,
+  follow_name,
+  parameters_of,
+  positional_fields,
+)
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import defaults_of, dotted, names_in
 from migrate.codemod.spread import spread, spread_text
@@ -287,11 +296,7 @@ class Sites:
     if site.maker is not None:
       order = site.maker.parameters
     elif cls is not None:
-      order = [
-        f.name
-        for f in cls.__dataclass_fields__.values()
-        if f.init and not f.kw_only and f.name not in ("parent", "name")
-      ]
+      order = positional_fields(cls)
     else:
       order = list(site.record.positional) if site.record else []
     offset = self.partial_positional(site.node.func)
