@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from migrate.codemod.accessors import accessor_store
 from migrate.codemod.closures import lambda_closure
 from migrate.codemod.compound import Loop
+from migrate.codemod.inlined import inline_layer
 from migrate.codemod.project import all_modules, has_array
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import settled_local
@@ -115,6 +116,8 @@ class Assignments:
       return closure
     if self.creates(value):
       assert isinstance(value, ast.Call)
+      if inline_layer(self, name, value):
+        return ""
       site = self.make(value, self.suggest(value) if any(k.arg == "name" for k in value.keywords) else name)
       if self.assigned[name] == 1 and not site.looped and name not in self.parameters:
         self.env[name] = Local("site", value, target=site)

@@ -120,7 +120,7 @@ class Pipelines:
     """What a layer inside `nn.WeightNorm(nn.Dense(4))(x)` or `nn.RNN(nn.GRUCell(4))(x)` is called with, as a call of its own."""
     outer: ast.AST = site.node
     while True:
-      above = self.source.parents.get(outer)
+      above = self.source.parents.get(self.inlined_at.get(outer, outer))
       above = self.source.parents.get(above) if isinstance(above, ast.keyword) else above
       if not isinstance(above, ast.Call) or above.func is outer:
         break

@@ -177,6 +177,8 @@ class Statics:
     name = node.id
     if name in bound:
       return name
+    if name in self.inlined:
+      return self.static(self.inlined[name], bound)
     local = self.env.get(name)
     if local is not None:
       if local.kind == "static":
@@ -188,6 +190,8 @@ class Statics:
       if local.kind == "arrays" and self.counting_arrays:
         return name  # `__init__` keeps the sizes of the arrays in a list of the same name
       if local.kind in ("site", "modules") and local.target is not None:
+        if local.kind == "site" and local.target.looped:
+          return f"self.{local.target.attr}[-1]"  # the one of this round
         text = self.site_reference(local.target) if local.kind == "site" else str(local.target)
         return "self." + text.removeprefix(f"{self.self_name}.") if text.startswith(f"{self.self_name}.") else text
       if local.kind == "array" and name in self.static_arrays:

@@ -155,6 +155,8 @@ class Unit(
     self.pipeline = ""
     self.method = ""
     self.rngs_argument = "rngs"
+    self.inlined: dict[str, ast.expr] = {}  # a layer of a loop that is only an argument -> what makes it
+    self.inlined_at: dict[ast.AST, ast.AST] = {}  # what makes it -> where it is an argument
     self.first_value = False  # whether what is written is the first value of a variable
     self.collections: dict[str, str] = {}
     self.instances: set[InstanceKey] = {

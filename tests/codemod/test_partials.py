@@ -173,3 +173,49 @@ def test_function_that_gives_a_partial_without_what_only_the_call_knows(tmp_path
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 3)"])
   assert "self.layer_norm = norm_layer(False, self.kind)(in_features, rngs=rngs)" in ported.text
+
+
+TORSO = """
+class Torso(nn.Module):
+  sizes: tuple = (4,)
+  act: str = "tanh"
+
+  @nn.compact
+  def __call__(self, x):
+    for size in self.sizes:
+      x = getattr(nn, self.act)(nn.Dense(size)(x))
+    return x
+
+"""
+
+
+def test_a_partial_of_a_class_of_the_project_gives_its_fields_by_name(tmp_path):
+  source = (
+    TORSO
+    + """
+class Model(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    torso = functools.partial(Torso, (4, 3), act="relu")
+    return torso(name="a")(x) + torso()(x)
+"""
+  )
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(), x(3, 5)"])
+  assert 'torso = functools.partial(Torso, sizes=(4, 3), act="relu")' in ported.text
+
+
+def test_a_partial_of_a_class_of_the_project_as_a_field(tmp_path):
+  source = (
+    TORSO
+    + """
+class Model(nn.Module):
+  torso: Callable[..., nn.Module] = Torso
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(2)(self.torso(name="torso")(x))
+"""
+  )
+  example = 'Model(functools.partial(Torso, (4, 3), "relu")), x(2, 6)'
+  ported = port_and_check(tmp_path, source, example)
+  assert 'functools.partial(Torso, sizes=(4, 3), act="relu")' in ported.draft.files["ported.py"].replace("'", '"')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -250,3 +252,19 @@ def test_map_variables_of_a_function_is_left(tmp_path):
     """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
   assert any("map_variables of a function" in str(f) and f.severity == "error" for f in ported.findings)
+
+
+@pytest.mark.parametrize("cell", ["OptimizedLSTMCell", "GRUCell"])
+def test_a_scanned_cell_makes_its_carry(tmp_path, cell):
+  source = f"""
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        Scanned = nn.scan(
+          nn.{cell}, variable_broadcast="params", split_rngs={{"params": False}}, in_axes=1, out_axes=1
+        )
+        cell = Scanned(6, name="cell")
+        carry = cell.initialize_carry(jax.random.key(0), x[:, 0].shape)
+        return cell(carry, x)[1]
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 3, 5)", held_out=["Model(), x(2, 4, 6)"])
