@@ -15,6 +15,7 @@ from flax import linen as nn
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site, positional_fields
 from migrate.codemod.sizes_pool import wrap
+from migrate.codemod.source import dotted
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -138,7 +139,25 @@ class Partials:
     made = local.node if local is not None else None
     if isinstance(made, ast.Call) and made.args and self.resolve(made.func) == "functools.partial":
       return self.resolve(made.args[0])
+    if isinstance(function, ast.Attribute) and dotted(function.value) == self.self_name:
+      return self._class_in_field(function.attr)
     return self.resolve(function)
+
+  def _class_in_field(self: Unit, name: str) -> str | None:
+    """The full name of the class that a field holds, or a partial of it, in every instance; None where they differ."""
+    if name not in self.field_names:
+      return None
+    modules = {id(c.module): c.module for f in self.project.facts for c in f.calls if isinstance(c.module, self.info.cls)}
+    found: set[Any] = set()
+    for module in modules.values():
+      value = getattr(module, name, None)
+      while isinstance(value, functools.partial):
+        value = value.func
+      found.add(value)
+    cls = found.pop() if len(found) == 1 else None
+    if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+      return None
+    return f"flax.linen.{cls.__name__}" if self.project.record(cls) is not None else f"{cls.__module__}.{cls.__qualname__}"
 
   def _partial_base(self: Unit, node: ast.Call) -> Any:
     for event in self.events(node.args[0]):

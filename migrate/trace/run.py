@@ -209,6 +209,8 @@ def _advice(error: Exception, init: bool) -> str:
     return f'name the random streams: Example(..., {field}=(..., "{quoted[-1]}"))'
   if isinstance(error, errors.ModifyScopeVariableError) and quoted:
     return f'name the collections that the call changes: Example(..., mutable=["{quoted[-1]}"])'
+  if isinstance(error, NameError) and "axis name" in str(error):
+    return "give a model without `axis_name`, or call it in evaluation: the example runs on one device"
   return "run module.init and module.apply with these arguments by themselves, and mend the example"
 
 

@@ -83,3 +83,31 @@ def test_class_in_a_branch_that_no_example_takes(tmp_path):
   assert (
     "class Wide(nnx.Module):\n  def __init__(self, in_features: int, features: int, *, rngs: nnx.Rngs):" in ported.text
   )
+
+
+def test_classes_that_fields_hold_are_made_in_branches_that_no_example_takes(tmp_path):
+  source = """
+    class Torso(nn.Module):
+      width: int = 4
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.width)(x))
+
+    class Model(nn.Module):
+      shared: bool = False
+      torso: Callable[..., nn.Module] = Torso
+      norm: Any = nn.LayerNorm
+
+      @nn.compact
+      def __call__(self, x):
+        if self.shared:
+          policy = value = self.torso(name="torso")(x)
+        else:
+          policy, value = self.torso(name="policy")(x), self.torso(name="value")(x)
+          policy = self.norm()(policy)
+        return nn.Dense(3)(policy), nn.Dense(1)(value)
+    """
+  ported = port_and_check(tmp_path, source, "Model(True), x(2, 6)", held_out=["Model(False), x(3, 5)"])
+  assert "    else:\n      self.policy = self.torso(in_features, rngs=rngs)\n" in ported.text
+  assert "self.norm_1 = self.norm(" in ported.text

@@ -136,3 +136,16 @@ def test_a_missing_stream_or_collection_says_how_to_name_it():
     trace(Example(Draws(), (x,), rngs=("noise",)))
   with pytest.raises(MigrateError, match=r'init_rngs=\(\.\.\., "params"\)'):
     trace(Example(Draws(), (x,), init_rngs=()))
+
+
+class Synchronized(nn.Module):
+  """Means over devices."""
+
+  @nn.compact
+  def __call__(self, x, train: bool = False):
+    return nn.BatchNorm(use_running_average=not train, axis_name="batch")(x)
+
+
+def test_a_mean_over_devices_says_what_an_example_may_do():
+  with pytest.raises(MigrateError, match="a model without `axis_name`"):
+    trace(Example(Synchronized(), (jnp.ones((2, 3)),), {"train": True}, mutable=["batch_stats"]))
