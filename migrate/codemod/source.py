@@ -68,6 +68,8 @@ class Source:
   def lead(self, statement: ast.stmt) -> int:
     """The first of the blank and comment lines that stand directly above a statement."""
     number = self.first_line(statement)
+    if self.shares_line(statement):
+      return number  # they are those of what stands before it
     while number > 1 and (not self.line(number - 1).strip() or self.line(number - 1).lstrip().startswith("#")):
       number -= 1
     return number

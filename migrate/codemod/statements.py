@@ -32,6 +32,8 @@ class Statements:
       lead = "".join(self.source.lines[self.source.lead(statement) - 1 : self.source.first_line(statement) - 1])
       if i == 0:
         lead = lead.lstrip("\n") if not lead.strip() else lead
+      if i and statement.lineno == statements[i - 1].end_lineno:
+        lead = ""  # `a = f(x); b = g(a)`
       self.pending_comments = self.source.comments_above(statement)
       before, known = len(self.todo), len(self.block)
       text = self.statement(statement)
@@ -73,6 +75,8 @@ class Statements:
     line = self.source.line(statement.end_lineno or 0)
     stop = self.source.offset(statement.end_lineno or 0, 0) + len(line.encode())
     rest = self.source.between(end, stop)
+    if rest.lstrip().startswith(";"):  # what follows on the line gets a line of its own
+      rest = "\n"
     return self.source.indent(statement) + text + (rest if rest.endswith("\n") else rest + "\n")
 
   def around(self: Unit, statement: ast.stmt, value: ast.AST) -> tuple[str, str]:

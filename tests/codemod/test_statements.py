@@ -120,3 +120,20 @@ def test_comments_of_layers_that_move_to_init(tmp_path):
   )
   assert "# It is here for its name only.\n    self.head = " in ported.text
   assert "# Doubled.\n    x = x * 2\n    return" in ported.text
+
+
+def test_several_statements_on_a_line_get_lines_of_their_own(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        # in and out
+        x = nn.Dense(4)(x); x = nn.relu(x); x = nn.Dense(3)(x)  # three
+        y = x * 2; z = y + 1;
+        if x.ndim > 1: x = x + 1; y = nn.Dense(3, name="inner")(z)
+        return x + y
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(), x(3, 5)"])
+  assert "    # in and out\n    x = self.dense(x)\n    x = nnx.relu(x)\n    x = self.dense_1(x)  # three\n" in ported.text
+  assert ported.text.count("# in and out") == 1
+  assert "nn.Dense" not in ported.text
