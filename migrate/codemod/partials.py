@@ -147,7 +147,9 @@ class Partials:
     """The full name of the class that a field holds, or a partial of it, in every instance; None where they differ."""
     if name not in self.field_names:
       return None
-    modules = {id(c.module): c.module for f in self.project.facts for c in f.calls if isinstance(c.module, self.info.cls)}
+    modules = {
+      id(c.module): c.module for f in self.project.facts for c in f.calls if isinstance(c.module, self.info.cls)
+    }
     found: set[Any] = set()
     for module in modules.values():
       value = getattr(module, name, None)
@@ -157,7 +159,9 @@ class Partials:
     cls = found.pop() if len(found) == 1 else None
     if not isinstance(cls, type) or not issubclass(cls, nn.Module):
       return None
-    return f"flax.linen.{cls.__name__}" if self.project.record(cls) is not None else f"{cls.__module__}.{cls.__qualname__}"
+    return (
+      f"flax.linen.{cls.__name__}" if self.project.record(cls) is not None else f"{cls.__module__}.{cls.__qualname__}"
+    )
 
   def _partial_base(self: Unit, node: ast.Call) -> Any:
     for event in self.events(node.args[0]):

@@ -134,6 +134,8 @@ def test_several_statements_on_a_line_get_lines_of_their_own(tmp_path):
         return x + y
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(), x(3, 5)"])
-  assert "    # in and out\n    x = self.dense(x)\n    x = nnx.relu(x)\n    x = self.dense_1(x)  # three\n" in ported.text
+  assert (
+    "    # in and out\n    x = self.dense(x)\n    x = nnx.relu(x)\n    x = self.dense_1(x)  # three\n" in ported.text
+  )
   assert ported.text.count("# in and out") == 1
   assert "nn.Dense" not in ported.text
