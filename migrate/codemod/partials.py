@@ -150,14 +150,16 @@ class Partials:
     modules = {
       id(c.module): c.module for f in self.project.facts for c in f.calls if isinstance(c.module, self.info.cls)
     }
-    found: set[Any] = set()
+    found: set[type] = set()
     for module in modules.values():
       value = getattr(module, name, None)
       while isinstance(value, functools.partial):
         value = value.func
+      if not isinstance(value, type):
+        return None  # a module that the field is given, or a function
       found.add(value)
     cls = found.pop() if len(found) == 1 else None
-    if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+    if cls is None or not issubclass(cls, nn.Module):
       return None
     return (
       f"flax.linen.{cls.__name__}" if self.project.record(cls) is not None else f"{cls.__module__}.{cls.__qualname__}"

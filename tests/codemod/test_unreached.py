@@ -111,3 +111,19 @@ def test_classes_that_fields_hold_are_made_in_branches_that_no_example_takes(tmp
   ported = port_and_check(tmp_path, source, "Model(True), x(2, 6)", held_out=["Model(False), x(3, 5)"])
   assert "    else:\n      self.policy = self.torso(in_features, rngs=rngs)\n" in ported.text
   assert "self.norm_1 = self.norm(" in ported.text
+
+
+def test_modules_that_fields_hold_are_no_classes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      layer: nn.Module
+      deep: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        x = self.layer(x)
+        if self.deep:
+          x = self.layer(x) + nn.Dense(6)(x)
+        return x
+    """
+  port_and_check(tmp_path, source, "Model(nn.Dense(6)), x(2, 6)", clean=False)
