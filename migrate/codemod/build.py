@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,10 @@ class Builder:
     new_module: Any,
     templates: str,
     keep_rng: bool = False,
+    *,
+    kept: Mapping[str, Set[str]] | None = None,
   ):
+    self.kept = kept or {}  # what the new files define, by original module
     self.keep_rng = keep_rng
     self.project = project
     self.results = results
@@ -65,6 +68,8 @@ class Builder:
       if value is nn.Module:
         return "flax.nnx", "Module"
     full = getattr(value, "__module__", "") or ""
+    if isinstance(value, type) and value.__qualname__ in self.kept.get(full, ()):
+      return self.new_module(full), value.__qualname__  # a plain class whose methods make layers
     if full.startswith("flax.linen") and not isinstance(value, type):
       target = nnx_name(f"flax.linen.{getattr(value, '__name__', '')}")
       if target is not None:

@@ -12,7 +12,7 @@ from migrate.codemod.factories import Factory
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
 from migrate.codemod.local_classes import around_classes, with_instances
-from migrate.codemod.makers import Maker, Makers
+from migrate.codemod.makers import Maker, Makers, unreached_makers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.site import linen_behind
@@ -112,6 +112,9 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     if before == (residues, field_residues):
       break
   rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]
+  if order:
+    unit = Unit(project, order[0], names[order[0].file], rewriting.results, {}, {}, exact, rewriting.factories)
+    rewriting.makers += unreached_makers(unit, makers, rewriting.makers)
   _write_files(project, rewriting, names)
   for lifted in (project.name_of_lifted(type(f.example.module)) for f in project.examples):
     if lifted is not None and lifted[0] in rewriting.keep:
@@ -200,7 +203,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
       text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on, own=module.partition(".")[0]
     )
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
-    rewriting.keep[module] |= {f.node.name for f in factories}
+    rewriting.keep[module] |= {_at_the_top(source, f.node).name for f in factories}
 
 
 def _one_a_node(results: list[ClassResult], rewriting: Rewriting) -> list[ClassResult]:
@@ -230,6 +233,13 @@ def _functions(source: Source, rewriting: Rewriting) -> list[FunctionResult]:
         first.imports |= function.imports
         first.templates |= function.templates
   return list(found.values())
+
+
+def _at_the_top(source: Source, node: Any) -> Any:
+  """The statement of the file that a definition is or stands in, as methods of plain classes do."""
+  while source.parents[node] is not source.tree:
+    node = source.parents[node]
+  return node
 
 
 def _binds(statement: str) -> set[str]:

@@ -7,14 +7,17 @@ called. Flags of the layer that its call can give (`use_running_average`, `deter
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from flax import linen as nn
 
 from migrate.codemod.imports import Names
+from migrate.codemod.maker_nodes import Definition, find_definition, of_plain_class, receiver_of, returned_layers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import fill_chains, fill_sites
@@ -26,8 +29,6 @@ from migrate.codemod.unit import Unit
 from migrate.core.report import MigrateError
 from migrate.trace.facts import Activation
 from migrate.trace.recorder import origin_of
-
-Definition = ast.FunctionDef | ast.Lambda
 
 
 @dataclasses.dataclass(eq=False)
@@ -134,61 +135,50 @@ class Makers:
     if node is None:
       return None
     runs = [a for a in self.project.activations[(file, qualname)] if a.line == line]
-    returned = _returned(self.project, source, node, runs)
+    returned = returned_layers(self.project, source, node, runs)
     if returned is None:
       return None
     local = "<locals>" in qualname
-    if not local and "." in qualname:
-      return None  # a method: `Inlining` handles it
+    plain = not local and "." in qualname
+    if plain and not of_plain_class(self.project, source, node):
+      return None  # a module's method: `Inlining` handles it
     inner = MakerUnit(unit, source, node, runs, returned, local)
+    inner.receiver = receiver_of(node) if plain else ""
     try:
       return inner.maker()
     except (NotStatic, MigrateError):
       return None
 
 
-def find_definition(source: Source, name: str, line: int) -> Definition | None:
-  """The function of that name that begins at a line, decorators included; None where two do."""
-  found: list[Definition] = []
-  for node in ast.walk(source.tree):
-    if isinstance(node, ast.FunctionDef) and node.name == name and source.first_line(node) == line:
-      found.append(node)
-    if isinstance(node, ast.Lambda) and name == "<lambda>" and node.lineno == line:
-      found.append(node)
-  return found[0] if len(found) == 1 else None
-
-
-def _returned(project: Project, source: Source, node: Definition, runs: list[Activation]) -> dict[int, Any] | None:
-  """id(activation) -> the layer it returned, if it returned one every time and called none; else None."""
-  body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
-  inner = [n for b in body for n in ast.walk(b)]
-  if any(isinstance(n, ast.FunctionDef | ast.Yield | ast.YieldFrom | ast.Await | ast.ClassDef) for n in inner):
-    return None
-  values = [node.body] if isinstance(node, ast.Lambda) else [n.value for n in inner if isinstance(n, ast.Return)]
-  found: dict[int, Any] = {}
-  for value in values:
-    for event in project.events(source, value) if value is not None else []:
-      origin = origin_of(event.value) if isinstance(event.value, nn.Module) else None
-      if origin is None or not _within(origin.activation, event.activation):
-        return None
-      found[id(event.activation)] = event.value
-  for n in inner:
-    if isinstance(n, ast.Call) and any(isinstance(e.value, nn.Module) for e in project.events(source, n.func)):
-      return None
-  given = [v for run in runs for v in run.arguments.values()]
-  if any(hasattr(v, "shape") for v in given) or any(id(r) not in found for r in runs):
-    return None
-  return found or None
-
-
-def _within(activation: Activation | None, outer: Activation) -> bool:
-  while activation is not None and activation is not outer:
-    activation = activation.parent
-  return activation is outer
-
-
 class _Nothing(nn.Module):
   """Stands for the class of a function outside every class."""
+
+
+def unreached_makers(unit: Unit, makers: Makers, known: Sequence[Maker]) -> list[Maker]:
+  """The other methods of plain classes that make layers: no example comes there, so each size is an argument."""
+  found = []
+  places = {(m.source.path, key(m.node)) for m in known}
+  for source in unit.project.sources.values():
+    unit.source, unit.names = source, unit.names_of(source)
+    owners = [c for c in source.tree.body if isinstance(c, ast.ClassDef) and not _applies(c)]
+    for node in [n for c in owners for n in c.body if isinstance(n, ast.FunctionDef)]:
+      calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+      if (
+        (source.path, key(node)) not in places
+        and of_plain_class(unit.project, source, node)
+        and any(unit.untraced_class(n) or unit.untraced_layer(n) is not None for n in calls)
+      ):
+        inner = MakerUnit(unit, source, node, [], {}, local=False)
+        inner.makers, inner.receiver = makers, receiver_of(node)
+        with contextlib.suppress(NotStatic, MigrateError):
+          found.append(inner.maker())
+  return found
+
+
+def _applies(owner: ast.ClassDef) -> bool:
+  """Whether a class runs models as programs do: what it makes is made there."""
+  called = {n.func.attr for n in ast.walk(owner) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}
+  return not called.isdisjoint({"init", "apply", "init_with_output", "tabulate", "lazy_init"})
 
 
 def outside(source: Source, module: str, node: ast.AST | None = None) -> ClassInfo:
@@ -221,6 +211,7 @@ class MakerUnit(Unit):
       self.call_fields = outer.call_fields
       self.parameters = set(outer.parameters)
       self.bound_names = outer.bound_names
+    self.receiver = ""  # of a method
     self.moved: dict[str, ast.expr] = {}
     self.details: dict[str, Need] = {}
 
@@ -236,6 +227,10 @@ class MakerUnit(Unit):
   def available(self, text: str, bound: frozenset[str] = frozenset()) -> bool:
     """Sizes that another run of the function was asked for are not known here."""
     return super().available(text, bound | set(self.hoists))
+
+  def _guess(self, site: Site) -> str | None:
+    """Callers give what no example tells."""
+    return None if not self.runs else super()._guess(site)
 
   def readable_at(self, site: Site, text: str) -> bool:
     """What comes from outside the function is not read: its callers give it."""
@@ -294,15 +289,17 @@ class MakerUnit(Unit):
     else:
       body = "\n".join(fill_chains(self, setup_block(self, node.body).split("\n")))
     body = re.sub(r"\n{3,}", "\n\n", body)
-    gone = {n for n in names if n not in _loads(body, node)} & (
+    gone = {n for n in names if n not in _loads(body, node) and n != self.receiver} & (
       {"name", *_only_names(source, node, names), *_moved_only(self, names)}
     )
-    found = Maker(node, source, names, gone, dict(self.moved), local=self.local)
+    parameters = [n for n in names if n != self.receiver]
+    found = Maker(node, source, parameters, gone, dict(self.moved), local=self.local)
     found.modules = {id(m): i for i, m in enumerate(self.made_by_run.values())}
     for name, size in self.hoists.items():
       detail = self.details[name]
       values = [size.values.get((run, ())) for run in self.made_by_run]
-      first = next(iter(parameters_of(type(next(iter(self.made_by_run.values()))), "__call__")), None)
+      layer = next(iter(self.made_by_run.values()), None)
+      first = next(iter(parameters_of(type(layer), "__call__")), None) if layer is not None else None
       found.needs.append(Need(name, values, (detail.call_parameter or first) if detail.axis else None, detail.axis))
     found.text = self._definition(body, gone, found.needs)
     found.imports, found.templates, found.findings = self.imports, self.templates, self.findings
@@ -314,8 +311,9 @@ class MakerUnit(Unit):
     plain = [*node.args.posonlyargs, *node.args.args]
     typed = any(a.annotation is not None for a in plain)
     defaults = dict(zip([a.arg for a in reversed(plain)], reversed(node.args.defaults), strict=False))
-    rows = [f"{n}: int" if typed else n for n in sizes]
-    rows += [self._row(a, defaults.get(a.arg)) for a in plain if a.arg not in gone]
+    rows = [self._row(a, None) for a in plain if a.arg == self.receiver]
+    rows += [f"{n}: int" if typed else n for n in sizes]
+    rows += [self._row(a, defaults.get(a.arg)) for a in plain if a.arg not in {self.receiver, *gone}]
     only = [
       self._row(a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if a.arg not in gone
     ]

@@ -216,13 +216,17 @@ def _extracted(
   is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
   home = functools.partial(_defined_in, project)
   files = extract(rewriting.sources, rewriting.keep, new, is_package, home, _is_module)
-  builder = Builder(project, rewriting.results, new_module, folder, keep_rng)
+  builder = Builder(project, rewriting.results, new_module, folder, keep_rng, kept=rewriting.keep)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
-  files = {p: _placed(t, folder) for p, t in files.items()}
+  files = {p: without_linen(_placed(t, folder), p, _module_of(p)) for p, t in files.items()}
   files["ported.py"] = text
   files |= _layer_files(used, rewriting, folder)
   return files, arrays, used, builder.failures
+
+
+def _module_of(path: str) -> str:
+  return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _overlaid(
@@ -236,7 +240,7 @@ def _overlaid(
       name = "/".join([*parts, "__init__.py"]) if path.endswith("__init__.py") else "/".join(parts) + ".py"
       files[name] = without_linen(_placed(rewriting.sources[module], folder), path, module)
       paths[module] = name
-  builder = Builder(project, rewriting.results, lambda m: m, folder, keep_rng)
+  builder = Builder(project, rewriting.results, lambda m: m, folder, keep_rng, kept=rewriting.keep)
   text, arrays = builder.write()
   files |= _layer_files(rewriting.templates | builder.used, rewriting, folder)
   files["ported.py"] = prelude(text, paths)

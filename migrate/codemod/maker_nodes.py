@@ -1,0 +1,74 @@
+"""Which functions make a layer and return it, and what kind of definition each is."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from flax import linen as nn
+
+from migrate.codemod.project import Project
+from migrate.codemod.source import Source
+from migrate.trace.facts import Activation
+from migrate.trace.recorder import origin_of
+
+Definition = ast.FunctionDef | ast.Lambda
+
+
+def find_definition(source: Source, name: str, line: int) -> Definition | None:
+  """The function of that name that begins at a line, decorators included; None where two do."""
+  found: list[Definition] = []
+  for node in ast.walk(source.tree):
+    if isinstance(node, ast.FunctionDef) and node.name == name and source.first_line(node) == line:
+      found.append(node)
+    if isinstance(node, ast.Lambda) and name == "<lambda>" and node.lineno == line:
+      found.append(node)
+  return found[0] if len(found) == 1 else None
+
+
+def returned_layers(
+  project: Project, source: Source, node: Definition, runs: list[Activation]
+) -> dict[int, Any] | None:
+  """id(activation) -> the layer it returned, if it returned one every time and called none; else None."""
+  body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
+  inner = [n for b in body for n in ast.walk(b)]
+  if any(isinstance(n, ast.FunctionDef | ast.Yield | ast.YieldFrom | ast.Await | ast.ClassDef) for n in inner):
+    return None
+  values = [node.body] if isinstance(node, ast.Lambda) else [n.value for n in inner if isinstance(n, ast.Return)]
+  found: dict[int, Any] = {}
+  for value in values:
+    for event in project.events(source, value) if value is not None else []:
+      origin = origin_of(event.value) if isinstance(event.value, nn.Module) else None
+      if origin is None or not is_within(origin.activation, event.activation):
+        return None
+      found[id(event.activation)] = event.value
+  for n in inner:
+    if isinstance(n, ast.Call) and any(isinstance(e.value, nn.Module) for e in project.events(source, n.func)):
+      return None
+  given = [v for run in runs for v in run.arguments.values()]
+  if any(hasattr(v, "shape") for v in given) or any(id(r) not in found for r in runs):
+    return None
+  return found or None
+
+
+def of_plain_class(project: Project, source: Source, node: Definition) -> bool:
+  """Whether a function is a method of a class at the top of a file that is no module, such as a configuration."""
+  owner = source.parents.get(node)
+  if not isinstance(owner, ast.ClassDef) or source.parents.get(owner) is not source.tree:
+    return False
+  if {ast.unparse(d) for d in getattr(node, "decorator_list", [])} - {"staticmethod", "classmethod"}:
+    return False
+  return not any(i.node is owner and i.source is source for i in project.classes.values())
+
+
+def receiver_of(node: Definition) -> str:
+  """The name of a method's first parameter, which no call gives."""
+  static = any(ast.unparse(d) == "staticmethod" for d in getattr(node, "decorator_list", []))
+  ordered = [*node.args.posonlyargs, *node.args.args]
+  return ordered[0].arg if ordered and not static else ""
+
+
+def is_within(activation: Activation | None, outer: Activation) -> bool:
+  while activation is not None and activation is not outer:
+    activation = activation.parent
+  return activation is outer
