@@ -375,7 +375,9 @@ class Model(nn.Module):
 
 
 def test_classes_that_apply_models_make_them_as_programs_do(tmp_path):
-  source = CONFIG + """
+  source = (
+    CONFIG
+    + """
 class Trainer:
   def __init__(self, config):
     self.config = config
@@ -386,6 +388,7 @@ class Trainer:
   def loss(self, variables, x):
     return self.model(1.0).apply(variables, x).sum()
 """
+  )
   ported = port_and_check(tmp_path, source, "Mlp(Config()), x(2, 6)", clean=False)
   text = ported.rewriting.sources["model"]
   assert source[source.index("class Trainer") :].strip() in text  # for the rewriting of training code
