@@ -26,7 +26,7 @@ def closed_outputs(unit: Unit, dims: Dims) -> Dims:
   outside = {"self", *unit.hoists}
 
   def free(text: str) -> bool:
-    return all(n in outside or TOKEN.fullmatch(n) for n in names_in(text))
+    return all(n in outside or TOKEN.fullmatch(n) or unit.of_the_file(n) for n in names_in(text))
 
   found: Dims = []
   for axis in dims:

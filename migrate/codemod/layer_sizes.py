@@ -165,7 +165,8 @@ class LayerSizes:
           given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
           given = given or (self._attribute_of(site, name) if f"self.{name}.shape[" in told else None)
           text = replaced(text, rf"\bself\.{name}\b", given) if given is not None and text is not None else None
-        for name in names_in(told) - {"self"}:
+        shared = {n for n in names_in(told) if n not in known and self.of_the_file(n)}
+        for name in names_in(told) - {"self", *(shared if result.info.source is self.source else ())}:
           given = site.texts.get(name) if name in known else None
           text = replaced(text, rf"\b{name}\b", given) if given is not None and text is not None else None
         if text is not None and site in self.setup_sites and not self.in_setup:

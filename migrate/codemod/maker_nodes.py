@@ -8,6 +8,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.project import Project
+from migrate.codemod.site import follow_name
 from migrate.codemod.source import Source
 from migrate.trace.facts import Activation
 from migrate.trace.recorder import origin_of
@@ -58,7 +59,8 @@ def of_plain_class(project: Project, source: Source, node: Definition) -> bool:
     return False
   if {ast.unparse(d) for d in getattr(node, "decorator_list", [])} - {"staticmethod", "classmethod"}:
     return False
-  return not any(i.node is owner and i.source is source for i in project.classes.values())
+  cls = follow_name(f"{project.modules[source.path]}.{owner.name}")
+  return isinstance(cls, type) and not issubclass(cls, nn.Module)
 
 
 def receiver_of(node: Definition) -> str:

@@ -44,6 +44,8 @@ class Maker:
     needs: sizes, with a value for every layer that was returned.
     modules: ids of the layers that were returned, as the needs' values are ordered.
     text: the new definition.
+    local: whether a method defines it.
+    reached: whether an example calls it.
   """
 
   node: Definition
@@ -55,6 +57,7 @@ class Maker:
   modules: dict[int, int] = dataclasses.field(default_factory=dict)
   text: str = ""
   local: bool = False
+  reached: bool = True
   imports: set[str] = dataclasses.field(default_factory=set)
   templates: set[str] = dataclasses.field(default_factory=set)
   findings: list[Any] = dataclasses.field(default_factory=list)
@@ -159,10 +162,14 @@ def unreached_makers(unit: Unit, makers: Makers, known: Sequence[Maker]) -> list
   found = []
   places = {(m.source.path, key(m.node)) for m in known}
   for source in unit.project.sources.values():
+    if not any(i.source is source for i in unit.project.classes.values()):
+      continue
     unit.source, unit.names = source, unit.names_of(source)
     owners = [c for c in source.tree.body if isinstance(c, ast.ClassDef) and not _applies(c)]
     for node in [n for c in owners for n in c.body if isinstance(n, ast.FunctionDef)]:
       calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)]
+      if not any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(node)):
+        continue
       if (
         (source.path, key(node)) not in places
         and of_plain_class(unit.project, source, node)
@@ -293,7 +300,7 @@ class MakerUnit(Unit):
       {"name", *_only_names(source, node, names), *_moved_only(self, names)}
     )
     parameters = [n for n in names if n != self.receiver]
-    found = Maker(node, source, parameters, gone, dict(self.moved), local=self.local)
+    found = Maker(node, source, parameters, gone, dict(self.moved), local=self.local, reached=bool(self.runs))
     found.modules = {id(m): i for i, m in enumerate(self.made_by_run.values())}
     for name, size in self.hoists.items():
       detail = self.details[name]

@@ -384,7 +384,12 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
       return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
     known = {"self", "sum", *self.hoists}
     unbound = {n for n in names_in(text) if n not in known and not n.startswith("SIZE__")}
-    return unbound <= site.names | self.bound_names
+    return all(n in site.names or n in self.bound_names or self.of_the_file(n) for n in unbound)
+
+  def of_the_file(self: Unit, name: str) -> bool:
+    """Whether a name is one of the file's own functions and constants, and nothing else in the method."""
+    top = name in self.names.defined or name in self.names.imported
+    return top and name not in self.env and name not in self.parameters and self.source is self.own_source
 
 
 _HEADS = {"head", "heads", "nhead", "nheads"}

@@ -219,14 +219,11 @@ def _extracted(
   builder = Builder(project, rewriting.results, new_module, folder, keep_rng, kept=rewriting.keep)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
-  files = {p: without_linen(_placed(t, folder), p, _module_of(p)) for p, t in files.items()}
+  module = lambda p: p.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+  files = {p: without_linen(_placed(t, folder), p, module(p)) for p, t in files.items()}
   files["ported.py"] = text
   files |= _layer_files(used, rewriting, folder)
   return files, arrays, used, builder.failures
-
-
-def _module_of(path: str) -> str:
-  return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _overlaid(

@@ -57,3 +57,62 @@ def test_branch_that_all_modules_take():
   assert branch_of(text, [given, left]) == text
   assert branch_of("self.out if self.out is not None else 2 * in_features", [left]) == "2 * in_features"
   assert branch_of("a if self.flag else b", [given]) == "a if self.flag else b"
+
+
+DIVISIBLE = """
+    def _make_divisible(v, divisor=4):
+      return max(divisor, int(v + divisor / 2) // divisor * divisor)
+
+    class Block(nn.Module):
+      out: int
+      width: float = 1.0
+
+      @nn.compact
+      def __call__(self, x):
+        hidden = _make_divisible(x.shape[-1] * 2.5)
+        x = nn.LayerNorm()(nn.Dense(hidden)(x))
+        features = _make_divisible(self.out * self.width)
+        return nn.LayerNorm()(nn.Dense(features)(x))
+    """
+
+
+def test_widths_that_a_function_of_the_file_computes(tmp_path):
+  source = (
+    DIVISIBLE
+    + """
+    class Model(nn.Module):
+      widths: Sequence[int] = (5, 9)
+      width: float = 1.5
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.LayerNorm()(nn.Dense(_make_divisible(7 * self.width))(x))
+        for i, width in enumerate(self.widths):
+          x = Block(width, self.width, name=f"block_{i}")(x)
+        x = nn.Dense(_make_divisible(30 * self.width) // 2)(x)
+        return nn.Dense(3)(nn.LayerNorm()(x))
+    """
+  )
+  held_out = ["Model((3, 6, 11), 0.5), x(2, 5)"]
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=held_out)
+  assert ported.hoisted == []
+  assert "self.layer_norm = nnx.LayerNorm(_make_divisible(7 * self.width), rngs=rngs)" in ported.text
+  assert "x_features = _make_divisible(width * self.width)" in ported.text
+
+
+def test_a_local_of_the_name_is_no_function_of_the_file(tmp_path):
+  source = (
+    DIVISIBLE
+    + """
+    class Model(nn.Module):
+      scale: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        _make_divisible = lambda v: v * self.scale
+        x = nn.Dense(_make_divisible(5))(x)
+        return nn.LayerNorm()(Block(8)(x))
+    """
+  )
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(2), x(2, 5)"])
+  assert "LayerNorm(_make_divisible(8 * 1.0)" not in ported.text

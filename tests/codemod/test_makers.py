@@ -392,3 +392,25 @@ class Trainer:
   ported = port_and_check(tmp_path, source, "Mlp(Config()), x(2, 6)", clean=False)
   text = ported.rewriting.sources["model"]
   assert source[source.index("class Trainer") :].strip() in text  # for the rewriting of training code
+
+
+def test_modules_that_no_example_reaches_are_no_plain_classes(tmp_path):
+  source = (
+    CONFIG
+    + """
+class Other(nn.Module):
+  config: Config
+
+  def setup(self):
+    self.head = nn.Dense(self.config.width)
+
+  def made(self):
+    return nn.Dense(3)
+
+  def __call__(self, x):
+    return self.made()(self.head(x))
+"""
+  )
+  ported = port_and_check(tmp_path, source, "Mlp(Config()), x(2, 6)", clean=False)
+  text = ported.rewriting.sources["model"]
+  assert source[source.index("class Other") :].strip() in text
