@@ -50,7 +50,7 @@ def nnx_name(full: str) -> str | None:
     for root in ("flax.nnx", "flax.nnx.initializers"):
       if lookup(f"{root}.{tail}") is value:
         return f"{root}.{tail}"
-  for root in ("jax.nn", "jax.nn.initializers", "jax.numpy", "jax.lax", "jax"):
+  for root in ("jax.nn", "jax.nn.initializers", "jax.numpy", "jax.lax", "jax", "flax.typing"):
     if lookup(f"{root}.{tails[-1]}") is value:
       return f"{root}.{tails[-1]}"
   module, _, name = rest.rpartition(".")

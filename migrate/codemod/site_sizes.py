@@ -9,6 +9,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.guesses import Guesses
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
@@ -17,14 +18,13 @@ from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_
 from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
-from migrate.core.report import Finding
 from migrate.trace.facts import Activation, ArraySpec
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes(Hoists, OwnNames, RecentSizes):
+class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -107,7 +107,7 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
     if heads:  # the first part of what attention gives
       return heads[0]
     if all(v is None for v in values):
-      guess = self._guess(site)
+      guess = self._as_in_other_branch(site, need, suffix) or self._guess(site)
       if guess is not None:
         return guess
     start = self._first_of_call(site, values)
@@ -190,28 +190,6 @@ class SiteSizes(Hoists, OwnNames, RecentSizes):
     firsts = [(a, m, v) for (a, _, m), v in zip(site.made, values, strict=True)]
     found = [c for c in self.chain_starts(firsts) if self.readable_at(site, c)]
     return found[0] if found and len({id(self.project.fact_of(a)) for a, _, _ in firsts}) > 1 else None
-
-  def _guess(self: Unit, site: Site) -> str | None:
-    """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
-    at = site.node.lineno
-    before = [t for s, t in self.produced if not s.made and s.node.lineno < at and self.readable_at(site, t)]
-    found = before[-1] if before and self.untraced else site.arguments.get("features")
-    if found is None or likeness(found.rpartition(".")[2]) < 0:  # `vocab_size` is no size of what goes in
-      owners = [a.module for a, _, _ in site.made if a.module is not None] or self._kin()
-      likely = self.likely_sizes(owners[0]) if owners else []
-      found = likely[0] if likely else found
-    if found is not None and self.readable_at(site, found):
-      self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{found}`", "an example that runs it",
-                        "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
-      return found
-    return None
-
-  def _kin(self: Unit) -> list[Any]:
-    """A module that has the fields of this class, where no example makes one."""
-    names = set(self.field_names)
-    return [c.module for f in self.project.facts for c in f.calls if names <= set(type(c.module).__dataclass_fields__)][
-      :1
-    ]
 
   def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
     """In a list of layers, the size that the layer before gives."""

@@ -215,11 +215,11 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     found: list[tuple[int, str]] = []
     for name in self.field_names:
       value = getattr(module, name, None)
-      if type(value) is int:
+      if type(value) is int and value > 0:
         found.append((likeness(name), f"self.{name}"))
       elif _is_config(value):
         for attribute in _attributes(value):
-          if type(_attribute(value, attribute)) is int:
+          if type(size := _attribute(value, attribute)) is int and size > 0:
             found.append((likeness(attribute), f"self.{name}.{attribute}"))
     return [text for rank, text in sorted(found, key=lambda f: -f[0]) if rank > 0]
 

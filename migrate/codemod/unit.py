@@ -360,9 +360,9 @@ class Unit(
 
   def instance_key(self, activation: Activation, module: Any) -> InstanceKey:
     """What tells one instance from another: trace and path."""
-    calls = self.project.calls_of(module)
-    path = calls[0].path if calls else tuple(module.scope.path) if getattr(module, "scope", None) is not None else ()
-    return (id(self.project.fact_of(activation)), path)
+    own = tuple(module.scope.path) if getattr(module, "scope", None) is not None else ()
+    called = (c.path for c in self.project.calls_of(module) if c.path)  # lifted layers run `setup` at the root as well
+    return (id(self.project.fact_of(activation)), next(called, own))
 
   def owner_key(self, activation: Activation) -> InstanceKey:
     """The instance whose method ran."""
