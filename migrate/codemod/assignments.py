@@ -363,11 +363,14 @@ class Assignments:
             self.bind(element, part)
       return
     values = self.events(value)
-    if static is not None and values and not any(has_array(e.value) for e in values) and all(names):
+    bare = [e.value if isinstance(e, ast.Starred) else e for e in target.elts]
+    given = {e.id for e in bare if isinstance(e, ast.Name)}  # `*rest, last` names two
+    if static is not None and values and not any(has_array(e.value) for e in values) and len(given) == len(bare):
       text = self.source.code(target)
-      self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(n for n in names if n)))
-      for name in names:
-        self.env[str(name)] = Local("static", None)
+      for name in given - {*names}:
+        self.rebinding(str(name))
+      self.block.append(Stmt(lambda: f"{text} = {static}", frozenset(given)))
+      self.env.update({name: Local("static", None) for name in given})
       return
     if static is not None and all(names):  # where no example comes, too
       text = self.source.code(target)

@@ -15,7 +15,7 @@ from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
 from migrate.codemod.guards import guarded, under_guards
-from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes
+from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes, inherits_rngs
 from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
@@ -79,6 +79,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   needed = setup is not None or checks is not None or bool(init_lines)
   needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or not bases)
+  unit.needs_rngs |= needs_init and inherits_rngs(unit)
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
   sizes, rename = _size_arguments(
     unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)

@@ -9,6 +9,7 @@ from typing import Any
 
 from migrate.codemod.classes import rewrite_class
 from migrate.codemod.factories import Factory
+from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
 from migrate.codemod.local_classes import around_classes, with_instances
@@ -186,7 +187,8 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     ]
     factories += [m for m in rewriting.makers if m.source is source]
     functions = _functions(source, rewriting)
-    if not mine and not factories and not functions:
+    giving = giving_functions(project, source, names[path])
+    if not mine and not factories and not functions and not giving:
       continue
     top, added = _top_level(project, source, names[path], mine, functions, rewriting)
     top |= {f.node: f.text for f in factories}
@@ -204,6 +206,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     )
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     rewriting.keep[module] |= {_at_the_top(source, f.node).name for f in factories if getattr(f, "reached", True)}
+    rewriting.keep[module] |= giving
 
 
 def _one_a_node(results: list[ClassResult], rewriting: Rewriting) -> list[ClassResult]:

@@ -21,7 +21,11 @@ class Hoists:
     """Makes an argument of the constructor for what nothing else gives."""
     if self.in_factory is not None:
       return self.factory_size(site, what, values)
-    base = wished if wished and wished not in self.field_names else f"{site.attr or self.suggest(site.node)}_{what}"
+    base = (
+      wished
+      if wished and wished not in self.field_names
+      else f"{(site.attr or self.suggest(site.node)).lstrip('_')}_{what}"
+    )
     name, i = base, 1
     while name in self.hoists or name in self.used_arguments:
       i += 1

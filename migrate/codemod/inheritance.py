@@ -45,6 +45,12 @@ def base_with_init(unit: Unit) -> ClassResult | None:
   return None
 
 
+def inherits_rngs(unit: Unit) -> bool:
+  """Whether methods of a base read `self.rngs`, which this class's own `__init__` must set then."""
+  bases = [unit.results[b].text for b in unit.info.cls.__mro__[1:] if b in unit.results]
+  return base_with_init(unit) is None and any("self.rngs = rngs.fork()" in text for text in bases)
+
+
 def assigned_by_bases(unit: Unit) -> set[str]:
   """Attributes that a base's `__init__` has assigned before this class's own statements run."""
   if base_with_init(unit) is None:

@@ -19,6 +19,7 @@ from migrate.codemod.settled import makes_first_values
 from migrate.codemod.source import Source, defaults_of, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.written_out import write_out, written_out
+from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -224,6 +225,8 @@ class Inlining:
       self.leave(node, f"{helper.qualname} calls itself and makes layers")
       return self.compose(node, self.text)
     once = (helper.kind == "method" or self._takes_self(node, helper)) and self._runs_once(helper) and not self.loops
+    if once and helper.kind == "method" and not self.events(node) and self._runs_of(helper):
+      return f"{dotted(node.func)}({', '.join(arguments)})"  # its layers are made for the call that examples come to
     inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
     if not once and not inside and not helper.layers:
       helper.layers = self.attribute(f"{helper.qualname.rpartition('.')[2].strip('_')}_layers")
@@ -269,10 +272,20 @@ class Inlining:
 
   def _runs_once(self: Unit, helper: Helper) -> bool:
     """Whether the method runs at most once whenever its class's methods run."""
-    runs = self.project.activations.get((helper.source.path, helper.qualname), [])
+    runs = self._runs_of(helper)
+    if not runs:  # no example comes here: it is called where it is written
+      return helper.kind == "method" and self._calls_of(helper) == 1
     counts: Counter[int] = Counter(id(a.parent) for a in runs)
     places = {a.call_position for a in runs}
-    return bool(runs) and max(counts.values()) == 1 and len(places) == 1
+    return max(counts.values()) == 1 and len(places) == 1
+
+  def _runs_of(self: Unit, helper: Helper) -> list[Activation]:
+    return self.project.activations.get((helper.source.path, helper.qualname), [])
+
+  def _calls_of(self: Unit, helper: Helper) -> int:
+    """In how many places of its file a method is called."""
+    name = helper.qualname.rpartition(".")[2]
+    return sum(isinstance(n, ast.Call) and dotted(n.func) == f"self.{name}" for n in ast.walk(self.source.tree))
 
   def _inline(self: Unit, node: ast.Call, helper: Helper, layers: str) -> None:
     definition = helper.node

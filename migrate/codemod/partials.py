@@ -226,8 +226,6 @@ class Partials:
       for name, code in base.exact.args:
         pieces.append(f"{name}={self.template(code)}")
     function = self.static(node.func, bound)
-    if not any(written.values()) and not last:
-      return f"{function}({', '.join(pieces)})"
     indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
     return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])
 

@@ -346,8 +346,8 @@ class Unit(
 
   def cls_attribute(self, name: str) -> bool:
     """Whether a name is a method, property or class variable."""
-    found = getattr(self.info.cls, name, None)
-    return found is not None and name not in self.field_names
+    own = any(name in vars(b) for b in self.info.cls.__mro__ if b in self.project.classes)  # it may be None
+    return (own or getattr(self.info.cls, name, None) is not None) and name not in self.field_names
 
   def inherits(self, name: str) -> bool:
     """Whether a rewritten base has a method."""

@@ -17,6 +17,7 @@ from flax import errors
 from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
 from migrate.trace.facts import Facts
+from migrate.trace.givers import giving_files
 from migrate.trace.idle import idle_setups
 from migrate.trace.instrument import instrumented
 from migrate.trace.recorder import Recorder, class_file, scouting
@@ -143,6 +144,8 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
         notes.append(f"a call with a flipped flag does not run: {type(error).__name__}")
         continue
       flips.append(call)
+  roots = {n.partition(".")[0] for n in reached.files.values()}
+  reached.files.update(giving_files(reached.files, lambda n: n.partition(".")[0] in roots))
   recorder = Recorder(set(reached.files))
   jax.clear_caches()
   with instrumented(reached.files, recorder.record), recorder.listening():

@@ -114,3 +114,20 @@ def test_annotated_local_of_a_linen_type(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
   assert "carry: Any = jnp.zeros((x.shape[0], 4))" in ported.text
+
+
+def test_starred_names_of_what_construction_knows(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: Sequence[int] = (7, 5, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        *hidden, last = self.widths
+        for width in hidden:
+          x = nn.relu(nn.Dense(width)(x))
+        return nn.Dense(last)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model((2, 11)), x(2, 6)"])
+  assert "*hidden, last = self.widths" in ported.text
+  assert ported.hoisted == []

@@ -99,3 +99,27 @@ def test_class_that_only_a_subclass_hands_to_its_base_is_known_when_the_base_is_
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
   assert "self.skip(in_features, rngs=rngs)" in ported.text
+
+
+def test_subclass_with_its_own_setup_inherits_methods_that_draw_keys(tmp_path):
+  source = """
+    class Base(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.layer = nn.Dense(self.width)
+
+      def noisy(self, x):
+        return x + jax.random.normal(self.make_rng("noise"), x.shape)
+
+      def __call__(self, x, noise=False):
+        x = self.layer(x)
+        return self.noisy(x) if noise else x
+
+
+    class Model(Base):
+      def setup(self):
+        self.layer = nn.Dense(self.width, use_bias=False)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)  # no example draws keys
+  assert "self.rngs = rngs.fork()" in ported.text.partition("class Model(Base)")[2]

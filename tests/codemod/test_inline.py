@@ -190,3 +190,27 @@ def test_method_that_is_given_the_module_and_makes_a_parameter_in_it(tmp_path):
   ported = port_and_check(tmp_path, source, "Norm(), x(2, 5)", held_out=["Norm(), x(2, 7)"])
   assert "y *= mdl.scale[...]  # one a feature" in ported.text
   assert ported.hoisted == []
+
+
+def test_helper_method_with_parameters_that_a_method_without_examples_calls_too(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, y=None):
+        if y is not None:
+          return self.both(x, y)
+        return self.one(x)
+
+      def scale(self, x):
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        return x * scale
+
+      def both(self, x, y):
+        return self.scale(x) + y
+
+      def one(self, x):
+        return self.scale(x) + 1
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 7)"])
+  assert ported.text.count("nnx.Param(") == 1
+  assert "nnx.List" not in ported.text

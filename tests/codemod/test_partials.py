@@ -219,3 +219,25 @@ class Model(nn.Module):
   example = 'Model(functools.partial(Torso, (4, 3), "relu")), x(2, 6)'
   ported = port_and_check(tmp_path, source, example)
   assert 'functools.partial(Torso, sizes=(4, 3), act="relu")' in ported.draft.files["ported.py"].replace("'", '"')
+
+
+def test_a_long_partial_has_a_line_for_each_argument(tmp_path):
+  source = """
+    class Model(nn.Module):
+      kernel_init: Callable = nn.initializers.lecun_normal()
+      bias_init: Callable = nn.initializers.zeros_init()
+      use_bias: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        dense = functools.partial(
+          nn.Dense,
+          kernel_init=self.kernel_init,
+          bias_init=self.bias_init,
+          use_bias=self.use_bias,
+          param_dtype=jnp.float32,
+        )
+        return dense(3)(nn.relu(dense(7)(x)))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert max(map(len, ported.text.splitlines())) <= 100

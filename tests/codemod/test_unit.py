@@ -141,3 +141,18 @@ class Model(nn.Module):
     return {name}(self.encode(x))
 """
   port_and_check(tmp_path, source, "Model(), x(2, 5)")
+
+
+def test_class_variables_that_are_none(tmp_path):
+  source = """
+    class Model(nn.Module):
+      dtype = None
+      param_dtype = jnp.float32
+
+      @nn.compact
+      def __call__(self, x):
+        dense = functools.partial(nn.Dense, 7, dtype=self.dtype, param_dtype=self.param_dtype)
+        return dense()(nn.relu(dense()(x)))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "dtype=self.dtype, param_dtype=self.param_dtype" in ported.text
