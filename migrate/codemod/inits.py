@@ -233,6 +233,9 @@ def _default(unit: Unit, field: Any) -> str | None:
   return text
 
 
+_EMPTY = {"dict": "{}", "list": "()", "tuple": "()"}
+
+
 def _own_default(unit: Unit, field: Any) -> str | None:
   value = field.node.value
   if value is None:
@@ -246,8 +249,14 @@ def _own_default(unit: Unit, field: Any) -> str | None:
         if isinstance(inner, ast.Lambda):
           return unit.text(inner.body)
         text = unit.text(inner)
-        return {"dict": "{}", "list": "()", "tuple": "()"}.get(text, f"{text}()")
+        return _EMPTY.get(text, f"{text}()")
     return None
+  made = unit.info.cls.__dataclass_fields__.get(field.name)
+  if isinstance(value, ast.Call) and made is not None:  # a function of the project may make the `dataclasses.field`
+    if made.default_factory is not dataclasses.MISSING:
+      return _EMPTY.get(getattr(made.default_factory, "__name__", ""), f"{unit.text(value)}.default_factory()")
+    if made.default is dataclasses.MISSING:
+      return None
   return unit.text(value)
 
 

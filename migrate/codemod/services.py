@@ -57,10 +57,10 @@ class Services:
   def _self_is_mutable_collection(self: Unit, node: ast.Call) -> str:
     seen = {e.value for e in self.events(node) if not e.activation.initializing and not e.activation.extra}
     named = node.args[0] if node.args else next((k.value for k in node.keywords), None)
-    collection = named.value if isinstance(named, ast.Constant) else None
+    collection = self.collection_named(named)
     if collection == "params":
       return "True" if seen == {True} else "False"  # it asks whether the model is being initialized
-    if isinstance(collection, str) and collection not in SOWN:
+    if collection is not None and collection not in SOWN:
       return self.mutable_flag(node, collection)
     if len(seen) == 2:
       self.note(Finding(self.where(node), "whether a collection is mutable differs between the calls", "one answer",
@@ -105,8 +105,9 @@ class Services:
   def _self_sow(self: Unit, node: ast.Call) -> str:
     arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
     collection = node.args[0] if node.args else None
-    if isinstance(collection, ast.Constant):
-      arguments[0] = self.variable_type(str(collection.value))
+    named = self.collection_named(collection)
+    if named is not None:
+      arguments[0] = self.variable_type(named)
     return f"self.sow({', '.join(arguments)})"
 
   def _self_perturb(self: Unit, node: ast.Call) -> str:
@@ -143,10 +144,10 @@ class Services:
     named = {k.arg: k.value for k in node.keywords if k.arg}
     if collection is None:
       column = arguments.pop(0) if arguments else named.pop("col")
-      if not isinstance(column, ast.Constant):
+      collection = self.collection_named(column)
+      if collection is None:
         self.leave(node, "a variable in a computed collection")
         return self.compose(node, self.text)
-      collection = str(column.value)
     name = arguments.pop(0) if arguments else named.pop("name")
     maker = arguments.pop(0) if arguments else named.pop("init_fn", None)
     named.pop("unbox", None)

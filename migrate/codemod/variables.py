@@ -17,6 +17,7 @@ from migrate.codemod.project import has_array
 from migrate.codemod.site import Site
 from migrate.codemod.static import NotStatic
 from migrate.core.mutable import variable_class
+from migrate.core.report import Finding
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -81,6 +82,23 @@ class Variables:
       if text:
         return text
     return "weight"
+
+  def collection_named(self: Unit, node: ast.AST | None) -> str | None:
+    """The collection that an expression names: a literal, or what it was every time (`self.collection_name`)."""
+    if isinstance(node, ast.Constant):
+      return str(node.value)
+    seen = {e.value for e in self.events(node)} if node is not None else set()
+    own = f"{self.self_name}."
+    if not seen and node is not None and ast.unparse(node).startswith(own):  # no example comes here: the default
+      field = getattr(self.info.cls, "__dataclass_fields__", {}).get(ast.unparse(node).removeprefix(own))
+      seen = {field.default} if field is not None else seen
+    found = next(iter(seen), None)
+    if len(seen) != 1 or not isinstance(found, str):
+      return None
+    if not isinstance(node, ast.Name):
+      self.note(Finding(self.where(node), f"the collection is `{ast.unparse(node)}`", "a name that is written there",
+                        f"{found!r} as traced was written: each has a Variable type", "note", "L2N114"))  # fmt: skip
+    return found
 
   def variable_type(self: Unit, collection: str) -> str:
     """The Variable type of a collection: NNX's own, or one that the file defines."""

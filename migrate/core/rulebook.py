@@ -114,10 +114,10 @@ RULES = (
     "Add the other classes of the table, or give examples that find them.",
   ),
   RulePage(
-    "L2N114", "what a lifted transform is told by a field", "note",
-    "`variable_axes`, `variable_broadcast`, `variable_carry` or `split_rngs` of `nn.scan` or `nn.vmap` is a field. It had one "
-    "value wherever an example came: NNX's transform was written for that value.",
-    "Nothing, unless the field may differ: then change the arguments of the transform with it.",
+    "L2N114", "what a lifted transform or a variable is told by a field", "note",
+    "`variable_axes`, `variable_broadcast`, `variable_carry` or `split_rngs` of `nn.scan` or `nn.vmap` is a field, or the "
+    "collection of a variable. It had one value wherever an example came: NNX's transform, or the Variable type, was written for it.",
+    "Nothing, unless the field may differ: then change the arguments of the transform, or the type of the variable, with it.",
   ),
   RulePage(
     "L2N118", "whether a collection may change is asked for", "note",

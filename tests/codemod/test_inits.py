@@ -174,3 +174,26 @@ def test_default_that_is_another_field(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(heads=2), x(2, 5)"])
   assert "heads: int = 1,\n      width: int = 2 * 1 + 3,\n" in ported.text
+
+
+def test_defaults_that_a_function_makes_are_written_out(tmp_path):
+  source = """
+    import dataclasses
+
+    options = lambda: dataclasses.field(default_factory=dict)
+    needed = lambda: dataclasses.field()
+    steps = lambda: dataclasses.field(default_factory=lambda: [2, 3])
+
+    class Model(nn.Module):
+      width: int = needed()
+      given: dict = options()
+      factors: list = steps()
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width, **self.given)(x) * self.factors[1]
+    """
+  ported = port_and_check(tmp_path, source, "Model(5), x(2, 3)")
+  assert "width: int,\n" in ported.text
+  assert "given: dict = {}" in ported.text
+  assert "factors: list = steps().default_factory()" in ported.text

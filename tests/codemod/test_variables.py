@@ -307,3 +307,17 @@ def test_draws_of_a_call_stay_in_the_call(tmp_path):
     """
   ported = port_and_check(tmp_path, source, 'Example(Model(), (x(2, 6),), rngs=("noise",))')
   assert "jax.random.normal(self.rngs.noise(), x.shape)" in ported.text
+
+
+def test_collection_that_a_field_names_has_its_variable_type(tmp_path):
+  source = """
+    class Model(nn.Module):
+      collection_name: str = "features"
+
+      @nn.compact
+      def __call__(self, x):
+        kernel = self.variable(self.collection_name, "kernel", jnp.ones, (x.shape[-1], 5))
+        return x @ kernel.value
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "self.kernel = Features(jnp.ones(" in ported.text
