@@ -11,6 +11,7 @@ from typing import Any
 # functions that moved: full Linen name -> full name outside flax.linen, where meaning and arguments are the same
 MOVED = {
   "flax.linen.Module": "flax.nnx.Module",
+  "flax.linen.Variable": "flax.nnx.Variable",
   "flax.linen.dot_product_attention_weights": "flax.nnx.nn.attention.dot_product_attention_weights",
   "flax.linen.initializers.zeros": "flax.nnx.initializers.zeros",
   "flax.linen.initializers.ones": "flax.nnx.initializers.ones",

@@ -124,6 +124,8 @@ def _trainable(_: Any, variable: Any) -> bool:
 def _plain(tree: Any) -> Any:
   """Variables in an output replaced by their values."""
   is_variable = lambda x: isinstance(x, nnx.Variable)
+  if not any(map(is_variable, jax.tree_util.tree_leaves(tree, is_leaf=is_variable))):
+    return tree  # an object of the user's need not stand being made again
   return jax.tree_util.tree_map(lambda x: x.get_value() if is_variable(x) else x, tree, is_leaf=is_variable)
 
 

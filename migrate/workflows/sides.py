@@ -82,11 +82,13 @@ def _crashed(side: str, code: int, folder: Path, name: str) -> Finding:
 
 
 def _environment() -> dict[str, str]:
-  """CPU, compiled quickly, imports from where this process imports."""
+  """CPU, compiled quickly, imports from where this process imports, sets in one order."""
   env = dict(os.environ)
   env["JAX_PLATFORMS"] = "cpu"
   if "xla_backend_optimization_level" not in env.get("XLA_FLAGS", ""):
     env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} {_CHEAP}".strip()
+  if env.get("PYTHONHASHSEED", "random") == "random":
+    env["PYTHONHASHSEED"] = "0"  # objects whose arrays are in the order of a set: both sides must flatten them alike
   here = str(Path(__file__).resolve().parents[2])
   env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys((*(p for p in sys.path if p), here)))
   return env

@@ -19,6 +19,7 @@ from migrate.codemod.names import MOVED, lookup, nnx_name, spell
     ("flax.linen.max_pool", "flax.nnx.max_pool"),
     ("flax.linen.make_causal_mask", "flax.nnx.make_causal_mask"),
     ("flax.linen.Module", "flax.nnx.Module"),
+    ("flax.linen.Variable", "flax.nnx.Variable"),
     ("flax.linen.linear.DotGeneralT", "flax.typing.DotGeneralT"),
     ("flax.linen.no_such_thing", None),
     ("flax.linen.compact", None),

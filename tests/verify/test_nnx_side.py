@@ -1,5 +1,6 @@
 """The NNX side: the same calls on the filled model."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import migrate
 from migrate.core.declare import ModelMapping
 from migrate.core.report import MigrateError
 from migrate.verify.linen_side import record_linen
-from migrate.verify.nnx_side import build_model, record_nnx
+from migrate.verify.nnx_side import _plain, build_model, record_nnx
 from migrate.workflows.bridge import StateBridge
 from tests.verify import pairs
 
@@ -146,3 +147,22 @@ def test_sums_that_init_sowed_are_not_carried_and_those_of_a_call_are_compared(m
   report = migrate.verify(example, lambda rngs: LoadNnx(factor, rngs=rngs), ModelMapping())
   assert report.verdict == (verdict if mutable else "identical"), report.findings
   assert report.examples[0].leaves == 2
+
+
+def test_outputs_that_do_not_stand_being_made_again():
+  out = _Once(jnp.ones(2))
+  assert _plain(out) is out
+  assert _plain((nnx.Param(jnp.ones(2)), 1))[1] == 1
+
+
+@jax.tree_util.register_pytree_node_class
+class _Once:
+  def __init__(self, x):
+    self.x = x
+
+  def tree_flatten(self):
+    return (self.x,), None
+
+  @classmethod
+  def tree_unflatten(cls, aux, children):
+    raise AttributeError("made again")

@@ -31,3 +31,10 @@ def test_fault_of_the_tool_is_a_finding_too(tmp_path, monkeypatch):
 def test_unknown_side():
   with pytest.raises(SystemExit):
     sides.main(["other"])
+
+
+def test_both_sides_see_sets_in_one_order(monkeypatch):
+  monkeypatch.setenv("PYTHONHASHSEED", "random")
+  assert sides._environment()["PYTHONHASHSEED"] == "0"
+  monkeypatch.setenv("PYTHONHASHSEED", "7")
+  assert sides._environment()["PYTHONHASHSEED"] == "7"
