@@ -13,7 +13,7 @@ from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
-from migrate.codemod.project import holds_modules
+from migrate.codemod.project import has_array, holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import container, places_in
@@ -202,16 +202,18 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
 
 
 def _layer_elsewhere(unit: Unit, attr: str, value: ast.expr) -> bool:
-  """Whether a constant is only the attribute's first value, and a later statement assigns a layer.
+  """Whether a constant or number is only the attribute's first value, and a later statement assigns a layer or an array.
 
   NNX takes an attribute that first held None for static, unless told otherwise.
   """
-  if not isinstance(value, ast.Constant):
+  plain = [e.value for e in unit.events(value)]
+  if not isinstance(value, ast.Constant) and (not plain or any(has_array(v) or holds_modules(v) for v in plain)):
     return False
   for node in (n for m in map(unit.info.methods.get, ("__post_init__", "setup")) if m is not None for n in ast.walk(m)):
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and node.lineno > value.lineno:
       targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-      if any(_is_own(unit, t, attr) for t in targets) and not isinstance(node.value, ast.Constant):
+      dynamic = isinstance(value, ast.Constant) or any(has_array(e.value) for e in unit.events(node.value))
+      if any(_is_own(unit, t, attr) for t in targets) and not isinstance(node.value, ast.Constant) and dynamic:
         return not _other_branch(unit, value, node)
   return False
 
