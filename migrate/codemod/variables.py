@@ -87,9 +87,11 @@ class Variables:
     """The collection that an expression names: a literal, or what it was every time (`self.collection_name`)."""
     if isinstance(node, ast.Constant):
       return str(node.value)
-    seen = {e.value for e in self.events(node)} if node is not None else set()
+    if node is None:
+      return None
+    seen = {e.value for e in self.events(node)}
     own = f"{self.self_name}."
-    if not seen and node is not None and ast.unparse(node).startswith(own):  # no example comes here: the default
+    if not seen and ast.unparse(node).startswith(own):  # no example comes here: the default
       field = getattr(self.info.cls, "__dataclass_fields__", {}).get(ast.unparse(node).removeprefix(own))
       seen = {field.default} if field is not None else seen
     found = next(iter(seen), None)
