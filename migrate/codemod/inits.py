@@ -265,4 +265,4 @@ def size_type(size: SizeArg) -> str:
   if any(isinstance(v, tuple) for v in values):
     return "tuple"
   kinds = {type(v) for v in values if v is not None}
-  return {int: "int", bool: "bool", str: "str", float: "float"}.get(kinds.pop(), "int") if len(kinds) == 1 else "int"
+  return next(iter(kinds)).__name__ if len(kinds) == 1 and kinds <= {int, bool, str, float, list, dict} else "int"

@@ -9,6 +9,7 @@ that the caller hands them. A method that runs once in an instance keeps plain a
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from migrate.codemod.closures import Helper, forget_closure, handed_on, note_clo
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
-from migrate.codemod.source import Source, defaults_of, dotted, key, names_in
+from migrate.codemod.source import Source, children, defaults_of, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.written_out import write_out, written_out
 from migrate.trace.facts import Activation
@@ -183,7 +184,7 @@ class Inlining:
     at = self.source.span(node)[0]
     end = self.source.span(node)[1]
     for child in sorted(
-      [c for c in _positioned(node) if c not in node.decorator_list], key=lambda c: self.source.span(c)[0]
+      [c for c in children(node) if c not in node.decorator_list], key=lambda c: self.source.span(c)[0]
     ):
       a, b = self.source.span(child)
       if a < at:
@@ -229,7 +230,7 @@ class Inlining:
       return f"{dotted(node.func)}({', '.join(arguments)})"  # its layers are made for the call that examples come to
     inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
     if not once and not inside and not helper.layers:
-      helper.layers = self.attribute(f"{helper.qualname.rpartition('.')[2].strip('_')}_layers")
+      helper.layers = self.attribute(f"{_thing(helper.qualname)}_layers")
       self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
       self.need_import("from flax import nnx")
     helper.takes_layers = not once
@@ -343,7 +344,7 @@ class Inlining:
     self.source, self.names = helper.source, helper.names or self.names
     imports, self.imports, templates, self.templates = self.imports, set(), self.templates, set()
     self.event_filter.append(key(node))
-    if helper.kind != "closure" and self._runs_once(helper):
+    if helper.kind != "closure" and len({a.call_position for a in self._runs_of(helper)}) == 1:
       self.escaping[key(node)] = f"{helper.qualname}.<locals>."
     self.function_depth += 1
     helper.busy = True
@@ -385,14 +386,14 @@ class Inlining:
     return Local("dynamic", value)
 
 
+def _thing(qualname: str) -> str:
+  """What a function gives, as an attribute is called after it: `update` of `get_update`."""
+  name = qualname.rpartition(".")[2].strip("_")
+  return re.sub(r"^(get|make|create|build)_(?=\w)", "", name)
+
+
 def _returned(definition: ast.AST) -> list[ast.AST]:
   """The values that a function may return."""
   if isinstance(definition, ast.Lambda):
     return [definition.body]
   return [n.value for n in ast.walk(definition) if isinstance(n, ast.Return) and n.value is not None]
-
-
-def _positioned(node: ast.AST) -> list[ast.AST]:
-  from migrate.codemod.source import children
-
-  return children(node)

@@ -101,7 +101,7 @@ class Rounds:
     """
     around = [x for x in self.loops if not self.iterator or x.node is not None or x.index is not None]
     shared = self.function_depth and not self.iterator  # the text of a method that keeps its layers in attributes
-    if around or shared or self.in_setup or not self._runs_again(node):
+    if around or shared or self.in_setup or not self._runs_again(node) or self._once_given(node):
       return write()
     loop = Loop(None, conditional=1, dynamic=True, node=node)
     outer, self.block = self.block, []
@@ -121,6 +121,17 @@ class Rounds:
       if runs and max(runs.values()) > 1:
         return True
     return False
+
+  def _once_given(self: Unit, node: ast.FunctionDef | ast.Lambda) -> bool:
+    """Whether a function that another one returns ran once each time it was returned: the call of the other one counts."""
+    given = self.escaping.get(self.event_filter[-1]) if self.event_filter else None
+    if given is None or not isinstance(node, ast.FunctionDef):
+      return False
+    outer, inner = given.removesuffix(".<locals>."), f"{given}{node.name}"
+    returned, runs = [
+      Counter(id(a.parent) for a in self.project.activations.get((self.source.path, n), [])) for n in (outer, inner)
+    ]
+    return all(returned[method] == count for method, count in runs.items())
 
   def either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
     """Where the flow tells nothing of an axis, what both alternatives say of it; where they differ, the choice itself."""

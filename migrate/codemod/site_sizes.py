@@ -142,6 +142,15 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
         return text
     return None
 
+  def axis_of_field(self: Unit, node: ast.AST, axis: int) -> str | None:
+    """The field that an axis of an array was at every set of sizes, where the flow tells nothing of it."""
+    events = self.array_events(node) or []
+    seen = [(e.activation.module, e.value.shape[axis]) for e in events]
+    if len({size for _, size in seen}) < 2 or any(module is None for module, _ in seen):
+      return None
+    owned = [text for rank, text in self.matches(seen) if rank >= 2]
+    return next((t for t in owned if set(re.findall(r"\bself\.(\w+)", t)) <= self.readable), None)
+
   def _multiple_of_field(self: Unit, known: list[tuple[Any, int]], values: list[Any]) -> str | None:
     """Two, three or four times a width that is a field: halves that were joined, at every set of sizes."""
     if len(known) < len(values) or len({v for _, v in known}) < 2:

@@ -118,7 +118,7 @@ class Statics:
       index = _integer(node.slice)
       index = self._axis_seen(node.slice, len(dims)) if index is None and dims else index
       if dims is not None and index is not None and -len(dims) <= index < len(dims):
-        text = self.pick(dims[index], bound)
+        text = self.pick(dims[index], bound) or self.axis_of_field(node.value.value, index)
         if text is not None:
           return _atom(text)
         raise NotStatic(source.code(node))

@@ -167,3 +167,40 @@ def test_choice_of_functions_that_another_returns(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(True), x(2, 5), x(2, 1)", "Model(False), x(2, 5), x(2, 1)")
   assert "return next(layers)(x, features, noise=noise)" in ported.text
+
+
+def test_function_that_returns_a_function_with_layers_for_others_to_call(tmp_path):
+  source = """
+    class MLP(nn.Module):
+      sizes: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for size in self.sizes:
+          x = nn.relu(nn.Dense(size)(x))
+        return x
+
+
+    def get_update(width, depth):
+      def update(nodes, edges):
+        return MLP([width] * depth)(jnp.concatenate([nodes, edges], axis=-1))
+
+      return update
+
+
+    class Model(nn.Module):
+      width: int = 7
+      depth: int = 2
+      steps: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        edges = x
+        for _ in range(self.steps):
+          update = get_update(self.width, self.depth)
+          edges = jax.tree.map(update, x, edges)
+        return nn.Dense(2)(edges)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(5, 3, 2), x(3, 4)"])
+  assert "update = get_update(layers=update_layers)" in ported.text
+  assert "range(num_" not in ported.text

@@ -150,3 +150,31 @@ def test_value_of_a_call_that_construction_needs_is_hoisted(tmp_path):
   assert "Adapter(adapter_equation, (5, 7), rngs=rngs)" in ported.text
   assert "adapter_equation" in ported.hoisted
   assert "self.scale(self.adapter(x), by=by)" in ported.text  # what construction does not need stays in the call
+
+
+def test_width_in_an_argument_after_a_branch_that_no_example_takes(tmp_path):
+  source = """
+    class MLP(nn.Module):
+      sizes: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for size in self.sizes:
+          x = nn.Dense(size)(x)
+        return x
+
+
+    class Model(nn.Module):
+      hidden_dim: int = 6
+
+      @nn.compact
+      def __call__(self, x, more=None):
+        x = nn.Dense(self.hidden_dim)(x)
+        x = getattr(jnp, "mean")(x, axis=0)
+        if more is not None:
+          x = jnp.concatenate([x, more])
+        return MLP([4 * x.shape[-1]] + [3])(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11), x(2, 4)"])
+  assert "4 * self.hidden_dim" in ported.text
+  assert ported.hoisted == []
