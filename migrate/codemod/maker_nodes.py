@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from migrate.codemod.project import Project
 from migrate.codemod.site import follow_name
-from migrate.codemod.source import Source
+from migrate.codemod.source import Source, key
 from migrate.trace.facts import Activation
 from migrate.trace.recorder import origin_of
 
@@ -33,9 +33,13 @@ def returned_layers(
   """id(activation) -> the layer it returned, if it returned one every time and called none; else None."""
   body: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
   inner = [n for b in body for n in ast.walk(b)]
-  if any(isinstance(n, ast.FunctionDef | ast.Yield | ast.YieldFrom | ast.Await | ast.ClassDef) for n in inner):
+  if any(isinstance(n, ast.Yield | ast.YieldFrom | ast.Await | ast.ClassDef) for n in inner):
     return None
-  values = [node.body] if isinstance(node, ast.Lambda) else [n.value for n in inner if isinstance(n, ast.Return)]
+  helpers = {m for n in inner if isinstance(n, ast.FunctionDef) for m in ast.walk(n)}
+  if any((source.path, key(n)) in f.created for f in project.facts for n in helpers if isinstance(n, ast.Call)):
+    return None
+  own = [n for n in inner if isinstance(n, ast.Return) and n not in helpers]
+  values = [node.body] if isinstance(node, ast.Lambda) else [n.value for n in own]
   found: dict[int, Any] = {}
   for value in values:
     for event in project.events(source, value) if value is not None else []:

@@ -9,11 +9,12 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
-from migrate.codemod.project import has_array, holds_modules
+from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import container, places_in
@@ -113,6 +114,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
       if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
         unit.env.setdefault(name.id, Local("static", None))
     return _setup_compound(unit, node)
+  if isinstance(node, ast.Try):
+    return _setup_try(unit, node)
   if isinstance(node, ast.Match):
     return setup_match(unit, node, lambda body: setup_block(unit, body))
   if isinstance(node, ast.FunctionDef):
@@ -183,7 +186,7 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   if own and ("nnx.Param(" in text or shared) and isinstance(value, ast.List | ast.ListComp | ast.Tuple):
     unit.need_import("from flax import nnx")
     return f"nnx.List({text})"
-  if own and _layer_elsewhere(unit, own[0].attr, value):
+  if own and takes_more_later(unit, own[0].attr, value):
     unit.need_import("from flax import nnx")
     return f"nnx.data({text})"
   if own:
@@ -199,45 +202,6 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if isinstance(value, ast.List | ast.ListComp) and are_lists([e.value for e in events]):
       return as_tuple(text)
   return text
-
-
-def _layer_elsewhere(unit: Unit, attr: str, value: ast.expr) -> bool:
-  """Whether a constant or number is only the attribute's first value, and a later statement assigns a layer or an array.
-
-  NNX takes an attribute that first held None for static, unless told otherwise.
-  """
-  plain = [e.value for e in unit.events(value)]
-  if not isinstance(value, ast.Constant) and (not plain or any(has_array(v) or holds_modules(v) for v in plain)):
-    return False
-  for node in (n for m in map(unit.info.methods.get, ("__post_init__", "setup")) if m is not None for n in ast.walk(m)):
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and node.lineno > value.lineno:
-      targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-      dynamic = isinstance(value, ast.Constant) or any(has_array(e.value) for e in unit.events(node.value))
-      if any(_is_own(unit, t, attr) for t in targets) and not isinstance(node.value, ast.Constant) and dynamic:
-        return not _other_branch(unit, value, node)
-  return False
-
-
-def _is_own(unit: Unit, node: ast.AST, attr: str) -> bool:
-  if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
-    return False
-  return node.value.id == unit.self_name and node.attr == attr
-
-
-def _other_branch(unit: Unit, value: ast.AST, later: ast.AST) -> bool:
-  """Whether two nodes stand in different branches of one condition, so that only one of them runs."""
-  around: list[ast.AST] = []
-  node: ast.AST | None = value
-  while node is not None:
-    around.append(node)
-    node = unit.source.parents.get(node)
-  for outer in around:
-    if isinstance(outer, ast.If):
-      body = any(n in around for n in outer.body)
-      other = outer.orelse if body else outer.body
-      if any(later is n for part in other for n in ast.walk(part)):
-        return True
-  return False
 
 
 def _lists_layers(unit: Unit, value: ast.expr) -> bool:
@@ -352,6 +316,20 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
       if isinstance(argument, ast.Constant):
         unit.variable_attrs[str(argument.value)] = attr
   return made
+
+
+def _setup_try(unit: Unit, node: ast.Try) -> str:
+  for name in ast.walk(node):
+    if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+      unit.env.setdefault(name.id, Local("static", None))
+  unit.env |= {h.name: Local("static", None) for h in node.handlers if h.name}
+  text, at = "", unit.source.offset(node.lineno, 0)
+  for body in [node.body, *(h.body for h in node.handlers), node.orelse, node.finalbody]:
+    if body:
+      text += unit.source.between(at, unit.source.offset(unit.source.lead(body[0]), 0))
+      text += setup_block(unit, body) or f"{unit.source.indent(body[0])}pass\n"
+      at = unit.source.offset((body[-1].end_lineno or 0) + 1, 0)
+  return text
 
 
 def _setup_compound(unit: Unit, node: Any) -> str:

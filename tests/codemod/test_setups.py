@@ -316,21 +316,36 @@ def test_layers_inside_a_sequential_stand_at_their_own_depth(tmp_path):
   assert wanted in ported.text
 
 
-def test_attribute_that_is_a_number_first_and_an_array_then(tmp_path):
+def test_what_a_maker_tries(tmp_path):
   source = """
+    KINDS = {"wide": nn.Dense, "none": None}
+
+    def create(config, kinds):
+      def find(name):
+        if name in kinds:
+          return kinds[name]
+        raise ValueError(name)
+
+      kind = find(config["kind"])
+      try:
+        width = int(config["width"])
+      except (TypeError, ValueError) as error:
+        raise ValueError("no width") from error
+      if kind is None:
+        raise ValueError("no kind")
+      else:
+        # the only one
+        layer = kind(width)
+      return layer
+
     class Model(nn.Module):
-      width: int = 4
-      scale: Any = None
+      config: dict
 
-      def setup(self):
-        self._scale = self.scale
-        if self._scale is None:
-          self._scale = jnp.sqrt(2.0 / self.width)
-        self._scale = jnp.asarray(self._scale)
-        self.dense = nn.Dense(self.width)
-
+      @nn.compact
       def __call__(self, x):
-        return self._scale * self.dense(x)
+        return create(self.config, KINDS)(nn.Dense(7)(x))
     """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
-  assert "self._scale = nnx.data(self.scale)" in ported.text
+  ported = port_and_check(tmp_path, source, 'Model({"kind": "wide", "width": "5"}), x(2, 3)')
+  assert "except (TypeError, ValueError) as error:" in ported.text
+  assert "# the only one" in ported.text
+  assert "rngs=rngs)" in ported.text.partition("def create")[2].partition("class")[0]
