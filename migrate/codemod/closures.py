@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.imports import Names
@@ -80,6 +81,12 @@ def forget_closure(unit: Unit, name: str, value: ast.AST) -> None:
   before = unit.helpers.get(name)
   if before is not None and before.kind == "closure" and _method(unit, before.node) is not _method(unit, value):
     del unit.helpers[name]
+
+
+def thing_given(qualname: str) -> str:
+  """What a function gives, as an attribute is called after it: `update` of `get_update`."""
+  name = qualname.rpartition(".")[2].strip("_")
+  return re.sub(r"^(get|make|create|build)_(?=\w)", "", name)
 
 
 def place_closures(unit: Unit, body: str) -> str:

@@ -9,12 +9,12 @@ that the caller hands them. A method that runs once in an instance keeps plain a
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure
+from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
 from migrate.codemod.source import Source, children, defaults_of, dotted, key, names_in
@@ -125,8 +125,11 @@ class Inlining:
     for name in names | stored:
       self.env.pop(name, None)
     self.parameters = before | names | stored
+    write = (
+      self.given_function if self.event_filter and self.escaping.get(self.event_filter[-1]) else self.plain_function
+    )
     try:
-      text = self.in_rounds(node, lambda: self.plain_function(node))
+      text = self.in_rounds(node, lambda: write(node))
     finally:
       self.env, self.parameters = saved, before
     self.env[node.name] = Local("dynamic", node)
@@ -230,7 +233,7 @@ class Inlining:
       return f"{dotted(node.func)}({', '.join(arguments)})"  # its layers are made for the call that examples come to
     inside = bool(self.iterator) and not once and helper.kind != "closure"  # goes on with the layers of the outer one
     if not once and not inside and not helper.layers:
-      helper.layers = self.attribute(f"{_thing(helper.qualname)}_layers")
+      helper.layers = self.attribute(f"{thing_given(helper.qualname)}_layers")
       self.block_for_lists().append(Stmt(lambda: f"self.{helper.layers} = nnx.List([])", keep=True))
       self.need_import("from flax import nnx")
     helper.takes_layers = not once
@@ -253,7 +256,9 @@ class Inlining:
       self.method_iterators.add(helper.layers)
     if helper.kind == "closure":
       return f"{name}({', '.join(arguments)})"
-    return f"{name}({', '.join([*arguments, f'layers={self.handed_layers if inside else helper.layers}'])})"
+    arguments.append(f"layers={self.handed_layers if inside else helper.layers}")
+    indent = self.source.indent(node)
+    return layout_call(str(name), arguments, indent, 90 - len(indent))
 
   def _takes_self(self: Unit, node: ast.Call, helper: Helper) -> str:
     """The parameter by which a function gets the module itself, empty where it does not."""
@@ -384,12 +389,6 @@ class Inlining:
     if static is not None:
       return Local("size", value, target=[static], residue=self.residue_of(value))
     return Local("dynamic", value)
-
-
-def _thing(qualname: str) -> str:
-  """What a function gives, as an attribute is called after it: `update` of `get_update`."""
-  name = qualname.rpartition(".")[2].strip("_")
-  return re.sub(r"^(get|make|create|build)_(?=\w)", "", name)
 
 
 def _returned(definition: ast.AST) -> list[ast.AST]:

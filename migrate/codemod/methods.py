@@ -219,6 +219,10 @@ def add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str
   if node.args.kwarg is not None:
     at = inner.rindex("**")
     inner = f"{inner[:at]}{star}{joined}, {inner[at:]}"
+  elif "\n" in (tail := text[start + 1 + len(inner) : close]):  # a line for each, the closing parenthesis on its own
+    indent = re.findall(r"^[ \t]*", inner.rpartition("\n")[2])[0]
+    rows = ["*"] * bool(star) + pieces
+    inner = inner.rstrip(",").rstrip() + "".join(f",\n{indent}{row}" for row in rows) + "," + tail
   else:
     inner = inner.rstrip(",").rstrip()
     inner = f"{inner}, {star}{joined}"

@@ -133,6 +133,13 @@ class Rounds:
     ]
     return all(returned[method] == count for method, count in runs.items())
 
+  def given_function(self: Unit, node: ast.FunctionDef) -> str:
+    """A function that the one around it returns: `__init__` makes its layers under the same conditions."""
+    if node.decorator_list or not self.makes_layers(node, self.source) or self.source.shares_line(node.body[0]):
+      return self.plain_function(node)
+    start, stop = (self.source.offset(line, 0) for line in (node.lineno, self.source.lead(node.body[0])))
+    return self.source.between(start, stop) + self.body(node.body)
+
   def either(self: Unit, node: ast.IfExp, dims: Dims) -> Dims:
     """Where the flow tells nothing of an axis, what both alternatives say of it; where they differ, the choice itself."""
     first, second = self.dims(node.body), self.dims(node.orelse)

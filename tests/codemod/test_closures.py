@@ -181,9 +181,16 @@ def test_function_that_returns_a_function_with_layers_for_others_to_call(tmp_pat
         return x
 
 
-    def get_update(width, depth):
+    def get_update(
+      width,
+      depth,
+      residual=False
+    ):
       def update(nodes, edges):
-        return MLP([width] * depth)(jnp.concatenate([nodes, edges], axis=-1))
+        x = MLP([width] * depth)(jnp.concatenate([nodes, edges], axis=-1))
+        if residual:
+          x = x + nn.Dense(width)(x)
+        return x
 
       return update
 
@@ -192,15 +199,18 @@ def test_function_that_returns_a_function_with_layers_for_others_to_call(tmp_pat
       width: int = 7
       depth: int = 2
       steps: int = 3
+      residual: bool = False
 
       @nn.compact
       def __call__(self, x):
         edges = x
         for _ in range(self.steps):
-          update = get_update(self.width, self.depth)
+          update = get_update(self.width, self.depth, residual=self.residual)
           edges = jax.tree.map(update, x, edges)
         return nn.Dense(2)(edges)
     """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(5, 3, 2), x(3, 4)"])
-  assert "update = get_update(layers=update_layers)" in ported.text
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(5, 3, 2, True), x(3, 4)"])
+  assert "update = get_update(residual=self.residual, layers=update_layers)" in ported.text
+  assert "residual=False,\n  *,\n  layers,\n):" in ported.text
+  assert "if self.residual:\n        self.update_layers.append(" in ported.text
   assert "range(num_" not in ported.text
