@@ -97,7 +97,7 @@ def init_text(
   if stock is not None:
     lines.append(f"super().__init__({', '.join(['*args', *stock.passed, 'rngs=rngs', '**kwargs'])})")
     lines += [f"self.{n} = {n}" for n in stock.kept]
-    lines += with_docs(unit, [(f, f"self.{f.name} = {_stored(unit, f)}") for f in fields])
+    lines += with_docs(unit, [(f, f"self.{f.name} = {_stored(unit, f)}") for f in fields if f.name not in stock.again])
   elif base is not None:
     base_fields = {
       f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields

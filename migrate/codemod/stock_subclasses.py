@@ -24,11 +24,13 @@ class StockArguments:
     rows: parameters that the subclass reads itself and the NNX layer does not keep.
     passed: these, as arguments of the layer's constructor.
     kept: their names.
+    again: fields of the layer that the subclass declares again, with a default of its own, and that the NNX layer keeps.
   """
 
   rows: list[str]
   passed: list[str]
   kept: list[str]
+  again: set[str]
 
 
 def layer_names(record: LayerMapping | None) -> dict[str, str]:
@@ -55,8 +57,13 @@ def stock_arguments(unit: Unit) -> StockArguments | None:
   }
   text = inspect.getsource(target.__init__) if target is not None else ""
   parameters = inspect.signature(target.__init__).parameters if target is not None else {}
-  found = StockArguments([], [], [])
+  found = StockArguments([], [], [], set())
+  own, names = {f.name for f in unit.info.fields}, layer_names(record)
   for name in base.__dataclass_fields__:
+    if name in own and names.get(name, name) in parameters:
+      found.passed.append(f"{names.get(name, name)}={name}")
+      found.again |= {name} if f"self.{name} =" in text else set()
+      continue
     if name not in read or name in ("parent", "name") or name in unit.layer_names or f"self.{name} =" in text:
       continue
     if name not in parameters:
@@ -97,8 +104,8 @@ def stock_parameter(unit: Unit, node: ast.Call, name: ast.expr, maker: ast.expr 
     shape = getattr(event.value, "shape", ())
     if len(shape) != len(wanted) or any(type(n) is int and n != s for n, s in zip(wanted, shape, strict=True)):
       return None  # another size than the layer's
-  if not seen:
-    return None
+  if not seen and not isinstance(unit.source.parents.get(unit.source.parents.get(node)), ast.If):  # pyright: ignore
+    return None  # where a field switches it off, it is off in the layer as well
   unit.stock_parameters.add(node)
   return leaf.nnx[0][0]
 

@@ -132,3 +132,28 @@ def test_parameter_that_the_layer_makes_just_so_is_the_layer_s(tmp_path):
   assert "def __init__" not in ported.text.partition("class Monotone")[2].partition("class Model")[0]
   assert "kernel = self.kernel[...]" in ported.text
   assert "self.last = Monotone(self.width, 3, use_bias=False, rngs=rngs)" in ported.text
+
+
+def test_field_of_the_layer_that_is_declared_again_is_given_to_it(tmp_path):
+  source = """
+    class Masked(nn.Dense):
+      event_size: int = 1
+      use_bias: bool = False
+
+      @nn.compact
+      def __call__(self, inputs):
+        kernel = self.param("kernel", self.kernel_init, (inputs.shape[-1], self.features))
+        y = inputs @ (kernel * self.event_size)
+        if self.use_bias:
+          bias = self.param("bias", self.bias_init, (self.features,))
+          y = y + bias
+        return y
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Masked(5, event_size=2)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "super().__init__(*args, use_bias=use_bias, rngs=rngs, **kwargs)" in ported.text
+  assert "nnx.Param" not in ported.text
