@@ -57,9 +57,14 @@ class Hoists:
     if several and not site.looped and site in self.setup_sites:
       self.size_iterators.append(name)
       return f"next({name}_iter)"
+    loop = self.loops[-1] if self.loops else None
+    if several and not site.looped and loop is not None and loop.node is not None and site not in self.setup_sites:
+      if len(self.loops) == 1 and loop.index is not None and not loop.conditional:  # one layer a round
+        return f"{name}[{loop.index}]"
+      self.loops[0].before.append(Stmt(lambda: f"{name}_iter = iter({name})", keep=True))
+      return f"next({name}_iter)"
     if not several or not site.looped:
       return name
-    loop = self.loops[-1] if self.loops else None
     if self.iterator:  # the list holds other layers too
       self.block_for_lists().insert(0, Stmt(lambda: f"{name}_iter = iter({name})", keep=True))
       return f"next({name}_iter)"

@@ -75,7 +75,7 @@ def settled_choice(unit: Unit, node: ast.IfExp) -> ast.expr | None:
 def settled_answer(unit: Unit, node: ast.AST) -> str | None:
   """Questions about the scope, and `and` and `or` without what they answer; None for another expression."""
   if not isinstance(node, ast.BoolOp):
-    return bound_answer(node)
+    return _whether_filled(unit, node) or bound_answer(node)
   idle = isinstance(node.op, ast.And)
   answers = [_answer(unit, v) for v in node.values]
   if (not idle) in answers and not any(
@@ -87,6 +87,15 @@ def settled_answer(unit: Unit, node: ast.AST) -> str | None:
   left = [v for v, answer in zip(node.values, answers, strict=True) if answer is not idle]
   word = " and " if idle else " or "
   return word.join(_operand(unit, v) if len(left) > 1 else unit.text(v) for v in left) or str(idle)
+
+
+def _whether_filled(unit: Unit, node: ast.AST) -> str | None:
+  """The answer of calls to `len(self.variables) == 0`, which tells initialisation by the variables that are there."""
+  read = [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and dotted(n) == f"{unit.self_name}.variables"]
+  if not isinstance(node, ast.Compare) or not read or any(isinstance(n, ast.Subscript) for n in ast.walk(node)):
+    return None
+  seen = {e.value for e in unit.events(node) if not e.activation.initializing}
+  return str(seen.pop()) if len(seen) == 1 and seen <= {True, False} else None
 
 
 def settled_local(unit: Unit, name: str, value: ast.expr) -> bool:
@@ -104,7 +113,8 @@ def _asks(unit: Unit, node: ast.expr) -> bool:
   while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
     node = node.operand
   function = dotted(node.func) if isinstance(node, ast.Call) else None
-  return function in {f"{unit.self_name}.{question}" for question in _QUESTIONS}
+  asks = function in {f"{unit.self_name}.{question}" for question in _QUESTIONS}
+  return asks or _whether_filled(unit, node) is not None
 
 
 def _answer(unit: Unit, node: ast.expr) -> bool | None:

@@ -37,3 +37,21 @@ def test_halves_that_were_joined_are_twice_the_width(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 8)", "Model(6), x(2, 6)")
   assert "2 * self.width" in ported.text
   assert ported.hoisted == []
+
+
+def test_layers_appended_in_a_loop_take_their_sizes_one_by_one(tmp_path):
+  source = """
+    class Model(nn.Module):
+      count: int
+
+      @nn.compact
+      def __call__(self, inputs):
+        layers = []
+        for i in range(self.count):
+          layers.append(nn.Dense(4))
+        widths = iter(inputs["widths"])
+        return sum(layer(jnp.concatenate([inputs["x"], next(widths)], -1)).sum() for layer in layers)
+    """
+  example = 'Model(3), {"x": x(2, 5), "widths": [x(2, 1), x(2, 4), x(2, 7)]}'
+  ported = port_and_check(tmp_path, source, example)
+  assert "_features[i]" in ported.text

@@ -93,3 +93,19 @@ def test_answers_of_initialization_go_out_of_conditions_and_locals(tmp_path):
   assert "if not train:" in lines
   assert not any("100" in line or "known" in line or "first" in line for line in lines)
   assert "self.mean = Stats(jnp.zeros((in_features,)))" in lines
+
+
+def test_initialisation_told_by_the_variables_that_are_there(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        is_initializing = len(self.variables) == 0
+        dense = nn.Dense(3)
+        if is_initializing:
+          dense(x)
+        return dense(x) if len(self.variables) > 0 else dense(2 * x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
+  assert "variables" not in ported.text
+  assert "is_initializing" not in ported.text
