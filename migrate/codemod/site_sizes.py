@@ -318,7 +318,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
       for j, candidates in enumerate(reversed(dims or []), 1):
         if all(by_owner.get(self.owner_key(e.activation)) == e.value.shape[-j] for e in events):
           found += [c for c in candidates if self.holds(site, c, values)]
-    return found if len(by_owner) == len({e.activation.path for e in events}) or found else []
+    return sorted(found, key=lambda c: ".shape[" in c)  # fields before what a layer's parameter tells
 
   def _is_method_call(self: Unit, call: ast.Call, site: Site) -> bool:
     assert isinstance(call.func, ast.Attribute)

@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from migrate.codemod.beta import applied
 from migrate.codemod.project import has_array
+from migrate.codemod.shape_picks import ShapePicks
 from migrate.codemod.site import Site
 from migrate.codemod.static import NotStatic
 from migrate.core.mutable import variable_class
@@ -72,7 +73,7 @@ class Flag:
     return f"set by model.set_attributes({self.attr}=...)"
 
 
-class Variables:
+class Variables(ShapePicks):
   """Rendering of variables, mixed into `Unit`."""
 
   def fixed_part(self: Unit, node: ast.AST) -> str:
@@ -133,6 +134,8 @@ class Variables:
       return self.static(node)
     except NotStatic:
       events = self.events(node)
+      if (picked := self.with_picks(node, site)) is not None:
+        return picked
       if isinstance(node, ast.Tuple | ast.List):
         parts = [self.value_at_init(e, site) for e in node.elts]
         return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
