@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.accessors import accessor_store
 from migrate.codemod.closures import lambda_closure
-from migrate.codemod.compound import Loop
 from migrate.codemod.inlined import inline_layer
+from migrate.codemod.layer_lists import LayerLists, layers_in_row
 from migrate.codemod.project import all_modules, has_array
-from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import settled_local
 from migrate.codemod.source import names_in
 from migrate.codemod.unread_arrays import spelled
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class Assignments:
+class Assignments(LayerLists):
   """Handling of assignments, mixed into `Unit`."""
 
   def _assign(self: Unit, node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> str | None:
@@ -133,10 +133,10 @@ class Assignments:
       isinstance(value, ast.ListComp)
       and len(value.generators) == 1
       and not value.generators[0].ifs
-      and self.creates(value.elt)
+      and all(self.creates(e) for e in layers_in_row(value.elt))
     ):
       if not self.loops and self.try_static(value.generators[0].iter) is not None:
-        self._list_of_layers(name, value)
+        self.list_of_layers(name, value)
         return ""
     if (
       events
@@ -208,35 +208,6 @@ class Assignments:
       self.env[name] = Local("dynamic", value)
     opening, closing = self.around(node, value)
     return self.own_lines(node, f"{self._target_text(node)} = {opening}{text}{closing}")
-
-  def _list_of_layers(self: Unit, name: str, value: ast.ListComp) -> None:
-    """`layers = [nn.Dense(f) for f in self.features]`: a loop of `__init__` that appends."""
-    generator = value.generators[0]
-    static, target = self.static(generator.iter), self.source.code(generator.target)
-    outer, saved = self.block, dict(self.env)
-    self.block = []
-    for inner in ast.walk(generator.target):
-      if isinstance(inner, ast.Name):
-        self.env[inner.id] = Local("static", None)
-    loop = Loop(None)
-    self.loops.append(loop)
-    assert isinstance(value.elt, ast.Call)
-    site = self.make(value.elt, name)
-    site.listed = True
-    self.loops.pop()
-    inner_block, self.block = self.block, outer
-    self.env = saved
-    chain = f"{site.attr}_features"
-    self.block.append(
-      Stmt(lambda: f"{chain} = {site.chain.first}" if site.chain else f"{chain} = 0", frozenset({chain}))
-    )
-    inner_block.append(
-      Stmt(lambda: f"{chain} = {site.chain.step}" if site.chain else f"{chain} = 0", frozenset({chain}))
-    )
-    self.block += loop.before
-    self.block.append(Block([(lambda: f"for {target} in {static}:", inner_block)], loop=True))
-    self.env[name] = Local("modules", value, target=f"self.{site.attr}")
-    site.reference = f"self.{site.attr}"
 
   def _target_text(self: Unit, node: ast.stmt) -> str:
     if isinstance(node, ast.AnnAssign):

@@ -97,12 +97,36 @@ def container(unit: Unit, text: str, events: list) -> str:
   sample = next(e.value for e in events if holds_modules(e.value))
   parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
   inner = next((p for p in parts if isinstance(p, list | tuple | dict)), None)
-  if inner is not None:
+  written = _written_parts(unit, text, parts)
+  if written is not None:
+    text = written
+  elif inner is not None:
     each = _contained(unit, "part", inner)
     text = (
       f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
     )
   return _contained(unit, text, sample)
+
+
+def _written_parts(unit: Unit, text: str, parts: list[Any]) -> str | None:
+  """A list or dict that is written out, with the lists and dicts in it as NNX has them; None for any other text."""
+  try:
+    tree = ast.parse(text.strip(), mode="eval").body
+  except SyntaxError:
+    return None
+  items = tree.values if isinstance(tree, ast.Dict) else tree.elts if isinstance(tree, ast.List | ast.Tuple) else []
+  if not items or len(items) != len(parts) or (isinstance(tree, ast.Dict) and None in tree.keys):
+    return None
+  data, edits = text.strip().encode(), []
+  starts = [0, *(m.end() for m in re.finditer(rb"\n", data))]
+  for item, part in zip(items, parts, strict=True):
+    if isinstance(part, list | tuple | dict) and holds_modules(part):
+      begin = starts[item.lineno - 1] + item.col_offset
+      end = starts[(item.end_lineno or item.lineno) - 1] + (item.end_col_offset or 0)
+      edits.append((begin, end, _contained(unit, data[begin:end].decode(), part)))
+  for begin, end, new in reversed(edits):
+    data = data[:begin] + new.encode() + data[end:]
+  return data.decode()
 
 
 def _contained(unit: Unit, text: str, sample: Any) -> str:

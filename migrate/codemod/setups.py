@@ -12,6 +12,7 @@ from flax import linen as nn
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
+from migrate.codemod.layer_lists import layers_in_row
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
@@ -171,7 +172,7 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     and len(value.generators) == 1
     and not value.generators[0].ifs
   ):
-    if unit.creates(value.elt):
+    if all(unit.creates(e) for e in layers_in_row(value.elt)):
       return _setup_list(unit, own[0].attr, value)
   text = unit.static(value)
   if own and unit.setup_sites and unit.setup_sites[-1].node is value:
@@ -280,9 +281,11 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
   generator = value.generators[0]
   bound = frozenset(n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name))
   before = len(unit.setup_sites)
-  element = unit.static(value.elt, bound)
+  row = layers_in_row(value.elt)
+  made = [unit.static(e, bound) for e in row]
+  element = made[0] if row[0] is value.elt else f"nnx.List([{', '.join(made)}])"
   unit.need_import("from flax import nnx")
-  outer = next(s for s in reversed(unit.setup_sites) if s.node is value.elt)
+  outer = next(s for s in reversed(unit.setup_sites) if s.node is row[0])
   outer.attr, outer.listed, outer.looped = attr, True, True
   for inner in unit.setup_sites[before:]:
     if inner is not outer:
