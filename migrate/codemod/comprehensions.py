@@ -93,7 +93,7 @@ class Comprehensions:
         if self.try_static(part.generators[0].iter) is not None:
           name = self.suggest(part.elt)
           before = self.env.get(name)
-          self._list_of_layers(name, part)
+          self.list_of_layers(name, part)
           self.layer_lists[part] = str(self.env[name].target)
           self.env.pop(name)
           if before is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
-from migrate.codemod.remarks import layout_call
+from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
 from migrate.codemod.source import Source, children, defaults_of, dotted, key, names_in
@@ -117,8 +117,12 @@ class Inlining:
       )
       return f"CLOSURE__{node.name}_{node.lineno}__\n"
     forget_closure(self, node.name, node)
-    if makes_first_values(self, node) and self._moves(node):
-      return ""
+    if makes_first_values(self, node):
+      if self._moves(node):
+        return ""
+      if self.reads_arrays(node) and not comments_in(self.source, node):  # zeros stand for what it makes
+        self.env[node.name] = Local("dynamic", node)
+        return ""
     saved, before = dict(self.env), self.parameters
     names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
@@ -153,18 +157,14 @@ class Inlining:
     if maker is None or self.loops or self.in_setup:
       return False
     method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
-    loads = (
-      [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
-      if method
-      else []
-    )
+    inner = ast.walk(method) if method else ()
+    loads = [n for n in inner if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
     for load in loads:
       call = self.source.parents.get(load)
       if not isinstance(call, ast.Call) or call.func is not load or not self.events(call):
         return False
-    indent = self.source.indent(node)
     text = maker.text if isinstance(node, ast.FunctionDef) else f"{name} = {maker.text}"
-    text = "\n".join(line.removeprefix(indent) for line in text.rstrip("\n").split("\n"))
+    text = "\n".join(line.removeprefix(self.source.indent(node)) for line in text.rstrip("\n").split("\n"))
     self.block.append(Stmt(lambda: text, frozenset({name}), comments=self.take_comments()))
     self.env[name] = Local("static", None)
     self.imports |= maker.imports

@@ -34,8 +34,9 @@ class LayerLists:
     loop = Loop(None)
     self.loops.append(loop)
     row = layers_in_row(value.elt)
-    hints = [name] if row[0] is value.elt else self._names_in_loops(name, value, len(row)) or [*map(self.suggest, row)]
-    sites = [self.make(e, hint) for e, hint in zip(row, hints, strict=True) if isinstance(e, ast.Call)]
+    made = [e for e in row if isinstance(e, ast.Call)]
+    hints = [name] if row[0] is value.elt else self._names_in_loops(name, value, len(row)) or [*map(self.suggest, made)]
+    sites = [self.make(e, hint) for e, hint in zip(made, hints, strict=True)]
     self.loops.pop()
     inner_block, self.block = self.block, outer
     self.env = saved

@@ -269,6 +269,13 @@ class Statics:
         return f"jnp.{kind}"
     raise NotStatic(self.source.code(node))
 
+  def _rank(self: Unit, node: ast.expr) -> str | None:
+    """What `len(x.shape)` is, if it is one number."""
+    if not isinstance(node, ast.Attribute) or node.attr != "shape" or self.try_static(node.value) is not None:
+      return None
+    ranks = {len(e.value.shape) for e in self.array_events(node.value) or ()}
+    return str(ranks.pop()) if len(ranks) == 1 else None
+
   def assumed_dtype(self: Unit, node: ast.Attribute) -> str:
     """The dtype of an array that no example makes: JAX's default."""
     self.need_import("import jax.numpy as jnp")
@@ -293,6 +300,8 @@ class Statics:
       return self.setup_variable(node)
     if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
       raise NotStatic(function)
+    if function == "len" and len(node.args) == 1 and (rank := self._rank(node.args[0])) is not None:
+      return rank
     if function == "len" and len(node.args) == 1:
       events = self.array_events(node.args[0])
       dims = self.dims(node.args[0]) if events else None

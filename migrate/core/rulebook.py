@@ -120,6 +120,13 @@ RULES = (
     "Nothing, unless the field may differ: then change the arguments of the transform, or the type of the variable, with it.",
   ),
   RulePage(
+    "L2N115", "a first value that the inputs give", "eye",
+    "The initializer of a parameter reads the inputs of the first call, as the activation norm of a flow does. An NNX module "
+    "makes its parameters before it sees any: the parameter begins as zeros of its shape. Converted checkpoints are not "
+    "concerned, they hold its value.",
+    "Before a new model is trained, set the parameter from a batch, as the initializer in the finding does.",
+  ),
+  RulePage(
     "L2N118", "whether a collection may change is asked for", "note",
     "Linen's callers say with `apply(..., mutable=[...])` which collections may change, and `is_mutable_collection` asks for "
     "it. An NNX module is told by an attribute: `use_running_average` for `batch_stats`, which `model.train()` and "
