@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from migrate.codemod.unread_arrays import unread_arrays
 
+_CHANGES = ("update", "append", "extend", "insert", "setdefault", "pop", "remove", "clear", "add", "discard")
 _COPIES = ("copy.copy", "copy.deepcopy", "dataclasses.replace", "dict", "list")
 
 
@@ -61,8 +62,9 @@ def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.s
   loads = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
   loaded = Counter(n.id for n in loads)
   stores = [n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.AugAssign)]
+  calls = [n for n in ast.walk(tree) if isinstance(n, ast.Expr)]  # `options.update(...)`, as far as it says so
   changed: Counter[str] = Counter()
-  for store in stores:
+  for store in [*stores, *calls]:
     if (root := _root(store)) is not None:
       changed[root] += sum(isinstance(n, ast.Name) and n.id == root for n in ast.walk(store))
   own: Counter[str] = Counter()  # loads that only make the next value of the name
@@ -81,6 +83,10 @@ def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.s
     root = _root(inner)
     if root in static and loaded[root] == changed[root] and _own(tree, root):
       yield inner
+  for call in calls:
+    root = _root(call)
+    if root in static and loaded[root] == changed[root] and _own(tree, root) and _is_pure(call):
+      yield call
 
 
 def _unused_imports(tree: ast.AST, original: set[str]) -> Iterator[ast.stmt]:
@@ -93,8 +99,12 @@ def _unused_imports(tree: ast.AST, original: set[str]) -> Iterator[ast.stmt]:
         yield node
 
 
-def _root(node: ast.Assign | ast.AugAssign) -> str | None:
-  """The local whose attribute or item a statement sets."""
+def _root(node: ast.Assign | ast.AugAssign | ast.Expr) -> str | None:
+  """The local whose attribute or item a statement sets, or that it changes by a method."""
+  if isinstance(node, ast.Expr):
+    method = node.value.func if isinstance(node.value, ast.Call) else None
+    changes = isinstance(method, ast.Attribute) and isinstance(method.value, ast.Name) and method.attr in _CHANGES
+    return method.value.id if changes else None  # pyright: ignore
   target: ast.AST = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
   inside = isinstance(target, ast.Attribute | ast.Subscript)
   while isinstance(target, ast.Attribute | ast.Subscript):

@@ -140,3 +140,30 @@ def test_what_only_names_other_values_goes_with_its_last_reader():
   assert after("both = (a, *b)\nreturn a", set(), "both = (a, *b)\nreturn f(*both)") == "return a"
   kept = "both = f(a)\nreturn a"
   assert after(kept, set(), "both = f(a)\nreturn both") == kept
+
+
+def test_options_that_only_construction_reads_and_changes(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+      bias: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.relu(nn.Dense(self.width, use_bias=self.bias)(x))
+
+
+    class Model(nn.Module):
+      widths: Sequence[int] = (7, 5)
+
+      @nn.compact
+      def __call__(self, x):
+        options = dict(width=3, bias=False)
+        for i, width in enumerate(self.widths):
+          if i:
+            options.update({"width": options["width"] + width})
+          x = Block(**options)(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((2, 11, 3)), x(3, 4)"])
+  assert "options" not in ported.text.partition("def __call__(self, x):")[2].partition("def __call__(self, x):")[2]
