@@ -253,6 +253,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   moved = {d for n, d in field_docs(unit).items() if n not in hiding and source.code(d).split("\n")[0] in opening}
   for statement in body:
     lead = "".join(source.lines[source.lead(statement) - 1 : source.first_line(statement) - 1])
+    lead = re.sub(r"^[ \t]+$", "", lead, flags=re.MULTILINE)
     if kept and (statement in field_nodes or _is_kw_only(statement)):
       unit.env, unit.parameters, unit.self_name = {}, set(), ""
       out += lead + unit.own_lines(statement, unit.compose(statement, unit.text))

@@ -111,3 +111,21 @@ def test_module_class_inside_another(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Outer(), x(2, 3)", held_out=["Outer(4), x(2, 7)"])
   assert ported.text.count("class Inner") == 1
+
+
+def test_lines_of_spaces_between_methods_are_blank_lines(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.dense = nn.Dense(3)
+
+      def encode(self, x):
+        return self.dense(x)
+    ####
+      def __call__(self, x):
+        return self.encode(x)
+    """.replace("####", "      ")
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
+  assert "return self.dense(x)\n\n" in ported.text
+  assert "return self.dense(x)\n\n\n" not in ported.text
+  assert "  \n" not in ported.text.partition("def encode")[2]
