@@ -4,8 +4,10 @@
 # (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.handed_functions import handed_function
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import InstanceKey, Site, SizeArg
 from migrate.trace.facts import Activation
@@ -73,6 +75,10 @@ class Hoists:
       loop.item = (next(n for n in ("size", f"{base}_item") if n not in taken), name)
       return loop.item[0]
     return f"{name}[len(self.{site.attr})]"
+
+  def function_handed_over(self: Unit, node: ast.Name) -> str | None:
+    """An argument of the constructor for a function that calls hand over."""
+    return handed_function(self, self, node)
 
   def _run_of(self: Unit, activation: Activation) -> Activation:
     """The run of the method in which a layer-making function, or one inside the method, ran."""

@@ -31,7 +31,8 @@ def init_text(
   unit: Unit, setup: list[str], init: list[str], sizes: list[SizeArg], inherited: list[SizeArg], indent: str
 ) -> str:
   fields = [f for f in all_fields(unit) if f.name not in unit.call_fields]
-  if unit.maker_fields and unit.names.resolve("Callable") is None:
+  takes_functions = unit.maker_fields or any(callable(v) for s in [*sizes, *inherited] for v in s.values.values())
+  if takes_functions and unit.names.resolve("Callable") is None:
     unit.need_import("from collections.abc import Callable")
   own = {f.name for f in unit.info.fields}
   unit.env, unit.parameters, unit.self_name = {}, set(), ""
@@ -264,5 +265,7 @@ def size_type(size: SizeArg) -> str:
   values = list(size.values.values())
   if any(isinstance(v, tuple) for v in values):
     return "tuple"
+  if any(map(callable, values)):
+    return "Callable"
   kinds = {type(v) for v in values if v is not None}
   return next(iter(kinds)).__name__ if len(kinds) == 1 and kinds <= {int, bool, str, float, list, dict} else "int"

@@ -16,6 +16,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.handed_functions import handed_function
 from migrate.codemod.imports import Names
 from migrate.codemod.maker_nodes import Definition, find_definition, of_plain_class, receiver_of, returned_layers
 from migrate.codemod.project import ClassInfo, Project
@@ -234,6 +235,10 @@ class MakerUnit(Unit):
   def available(self, text: str, bound: frozenset[str] = frozenset()) -> bool:
     """Sizes that another run of the function was asked for are not known here."""
     return super().available(text, bound | set(self.hoists))
+
+  def function_handed_over(self, node: ast.Name) -> str | None:
+    """A function inside a method reads the method's."""
+    return handed_function(self.outer, self, node) if self.local else None
 
   def _guess(self, site: Site) -> str | None:
     """Callers give what no example tells."""

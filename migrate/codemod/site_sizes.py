@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.guesses import Guesses
+from migrate.codemod.handed_functions import function_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
@@ -73,9 +74,11 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
         known += [c for c in found if c not in known]
 
   def _one_size(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
-    name = self.name_text(site, need, values)
+    name = self.name_text(site, need, values) or function_given(self, site, need, call)
     if name is not None:
       return name
+    if need.axis == 0:
+      return self.hoist(site, need.parameter, values)
     flow = list(site.flow.get(need.parameter + suffix, ()))
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)

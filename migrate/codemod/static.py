@@ -198,10 +198,11 @@ class Statics:
         return name
       if self.first_value and isinstance(local.node, ast.IfExp) and true_at_first(self, local.node.test) is not None:
         return self.static(local.node, bound)
-      raise NotStatic(name)
     if name == self.self_name:
       return "self"
-    if name in self.parameters:
+    if local is not None or name in self.parameters:
+      if name in self.parameters and (text := self.function_handed_over(node)) is not None:
+        return text
       raise NotStatic(name)
     return self.static_global(node)
 
