@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any
 
+from migrate.codemod.choices import fill_choices
 from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site
@@ -42,6 +43,7 @@ def fill_lists(unit: Unit, text: str) -> str:
 def fill_sites(unit: Unit, line: str) -> str:
   """A line with its placeholders replaced by constructor calls."""
   base = len(unit.source.indent(unit.info.node)) + 2 * len(unit.step)
+  line = fill_choices(unit, line, _indent(line))
   while (match := _SITE.search(line)) is not None:
     rows = _rows(unit, line, 100 - base)
     if rows is not None:

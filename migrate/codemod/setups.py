@@ -10,6 +10,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.first_values import takes_more_later
+from migrate.codemod.choices import choice
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.layer_lists import layers_in_row
@@ -87,7 +88,7 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return None
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    value = on_host(unit, targets, _setup_value(unit, targets, node.value))  # pyright: ignore
+    value = choice(unit, node) or on_host(unit, targets, _setup_value(unit, targets, node.value))  # pyright: ignore
     if value == "NOTHING__":
       return None
     start, at = source.span(node)[0], source.span(node.value)[0]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup, spell
+from migrate.codemod.choices import chosen_sizes, is_choice
 from migrate.codemod.remarks import Remark, layout_call, remarks_of, star_rows
 from migrate.codemod.site import Site
 from migrate.codemod.source import names_in
@@ -56,7 +57,8 @@ class SiteLayers:
       function = self.callee(site)
       makers = self.fields_of_makers(site) - site.handed_on
       optional = self._optional_sizes(site) | {AXIS_SIZE}
-      by_name = site.maker is not None and self.partial_positional(site.node.func) > 0
+      by_name = (site.maker is not None and self.partial_positional(site.node.func) > 0) or is_choice(self, site)
+      sizes = [(n, text) for n, text in sizes if n not in chosen_sizes(self, site)]
       arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
       optional_arguments = [f"{n}={text}" for n, text in sizes if n in optional]
       positional = not self.partial_positional(site.node.func)

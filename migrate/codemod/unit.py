@@ -103,6 +103,7 @@ class Unit(
     self.sites: dict[ast.AST, Site] = {}
     self.inner_sites: list[Site] = []
     self.setup_sites: list[Site] = []
+    self.choices: list[tuple[str, type, str]] = []  # names of classes
     self.setup_locals: dict[str, tuple[int, str | None]] = {}  # name -> (line, over fields alone)
     self.deferred: list[Site] = []
     self.produced: list[tuple[Site, str]] = []
@@ -379,8 +380,6 @@ class Unit(
     for base in cls.__mro__ if cls is not None else ():
       found |= self.residues.get(base, set())
     return found
-
-  # ---- names
 
   def attribute(self, hint: str, prefer: bool = False) -> str:
     """A free attribute name."""
