@@ -9,8 +9,8 @@ from typing import Any
 
 from flax import linen as nn
 
-from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.choices import choice
+from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
 from migrate.codemod.layer_lists import layers_in_row

@@ -10,8 +10,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.names import lookup, spell
 from migrate.codemod.choices import chosen_sizes, is_choice
+from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import Remark, layout_call, remarks_of, star_rows
 from migrate.codemod.site import Site
 from migrate.codemod.source import names_in
