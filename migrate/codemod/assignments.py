@@ -251,6 +251,8 @@ class Assignments(LayerLists):
         if static is not None:
           self.rebinding(name)
           self.block.append(Stmt(lambda: f"{name} {_operator(node)}= {static}", frozenset(), mutates=name))
+        elif self.array_events(node.value):  # `total = 0.0`, then `total += y`
+          self.env[name] = Local("array", None, self.dims(node.value))
         else:
           self.env[name] = Local("dynamic")
       elif local is not None and local.kind == "array":

@@ -8,7 +8,9 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from migrate.codemod.scope import Local, given_in
 from migrate.codemod.site import Site
+from migrate.codemod.source import dotted
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -46,6 +48,8 @@ class LoopStarts:
     local = self.env.get(name)
     maker = self._site_called(local.node) if local is not None and local.node is not None else None
     wished = f"{maker.attr if maker is not None and maker.attr else name}_features"
+    if any(wished in given_in(item) for item in self.block):  # an earlier loop has counted under this name
+      wished = f"flat_{wished}" if _flattens(local) else f"{wished}_1"
     site = Site(name, ast.Call(first, [], []), [(a, 0, a.module) for a in runs.values()], None)
     values = [rounds[key][0] for key in runs]
     found: list[str] = []
@@ -58,3 +62,11 @@ class LoopStarts:
       return found[0]
 
     return start
+
+
+def _flattens(local: Local | None) -> bool:
+  """Whether a local is an array that was given another shape."""
+  made = local.node if local is not None else None
+  return (
+    isinstance(made, ast.Call) and (dotted(made.func) or getattr(made.func, "attr", "")).rpartition(".")[2] == "reshape"
+  )

@@ -131,3 +131,22 @@ def test_starred_names_of_what_construction_knows(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model((2, 11)), x(2, 6)"])
   assert "*hidden, last = self.widths" in ported.text
   assert ported.hoisted == []
+
+
+def test_sums_that_begin_with_a_number_have_the_axes_of_what_is_added(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+      width: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        total, skip = 0.0, 0
+        for _ in range(self.depth):
+          y = nn.Dense(self.width)(x)
+          total += y
+          skip = skip + nn.Dense(5)(y)
+        return nn.Dense(3)(total) + nn.Dense(3)(skip)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model(3, 6), x(2, 5)"])
+  assert ported.hoisted == []

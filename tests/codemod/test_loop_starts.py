@@ -48,3 +48,24 @@ def test_a_loop_that_keeps_its_size_asks_for_none(tmp_path):
   source = WAVES.replace("nn.Dense(self.hidden)(x)", "nn.Dense(x.shape[-1])(x)")
   ported = port_and_check(tmp_path, source, 'Model({"scale": 1.0, "width": 10}), x(2, 4)')
   assert "x_features" not in ported.text
+
+
+def test_two_loops_that_count_under_one_name_have_two_starts(tmp_path):
+  source = """
+    class Model(nn.Module):
+      filters: Sequence[int] = (4, 5)
+      rounds: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        for f in self.filters:
+          x = nn.Conv(f, (3, 3), strides=(1, 2))(x)
+        b, h, w, c = x.shape
+        x = x.reshape(b, h, w * c)
+        for _ in range(self.rounds):
+          x = nn.LayerNorm()(nn.Dense(7)(x))
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 8, 3)")
+  assert "x_features = flat_x_features" in ported.text
+  assert "x_features = x_features" not in ported.text
