@@ -20,6 +20,7 @@ from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
+from migrate.codemod.remarks import fits_one_line
 from migrate.codemod.scope import Local
 from migrate.codemod.settled import settled_answer, settled_choice
 from migrate.codemod.site import Site, fields_of, parameters_of
@@ -327,22 +328,21 @@ class Calls:
       name = dict(record.call_args).get(field, field) if record is not None else field
       if field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
         arguments.append(f"{name}={text}")
-    if self._unchanged(node, arguments):
-      return self._respell(node, function)
-    return f"{function}({', '.join(arguments)})"
-
-  def _unchanged(self: Unit, node: ast.Call, arguments: list[str]) -> bool:
-    return arguments == [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    plain = f"{function}({', '.join(arguments)})"
+    if arguments != [self.argument_text(a) for a in [*node.args, *node.keywords]] or fits_one_line(
+      self.source, node, plain
+    ):
+      return plain
+    return self._respell(node, function)
 
   def _respell(self: Unit, node: ast.Call, function: str) -> str:
     """The call as written, layout and comments included, with another function."""
-    whole, (start, end) = "", self.source.span(node)
+    whole, end = "", self.source.span(node)[1]
     at = self.source.span(node.func)[1]
     for child in sorted([*node.args, *node.keywords], key=lambda c: self.source.span(c)[0]):
       a, b = self.source.span(child)
       whole += self.source.between(at, a) + self.argument_text(child)
       at = b
-    del start
     return function + whole + self.source.between(at, end)
 
   def argument_text(self: Unit, node: ast.AST) -> str:

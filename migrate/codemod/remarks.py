@@ -91,6 +91,17 @@ def _comments(gap: str) -> tuple[str, list[str]]:
   return first, own
 
 
+def fits_one_line(source: Source, node: ast.Call, text: str) -> bool:
+  """Whether a layer's call goes on one line, that went over several for the sake of the constructor in it."""
+  end = source.span(node)[1]
+  inside = source.between(source.span(node.func)[1], end)
+  if not isinstance(node.func, ast.Call) or "\n" not in inside or "#" in inside or "\n" in text:
+    return False
+  before = source.between(source.offset(node.lineno, 0), source.span(node)[0])
+  after = source.line(node.end_lineno or node.lineno).encode()[node.end_col_offset or 0 :].decode()
+  return len((before + text + after).rstrip()) <= 100
+
+
 def layout_call(
   function: str,
   arguments: Sequence[str],

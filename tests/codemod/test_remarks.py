@@ -178,3 +178,23 @@ def test_rows_of_a_list_that_a_star_unpacks():
   assert [r for r, _ in star_rows("*[]")] == []
   assert [r for r, _ in star_rows("self.layers")] == ["*self.layers"]
   assert [r for r, _ in star_rows("[*a, b]")] == ["*a", "b"]
+
+
+def test_calls_of_layers_that_hung_below_their_constructor_go_on_one_line(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        y = nn.Dense(
+            features=5,
+            name="first")(
+                x)
+        y = nn.Dense(3, name="second")(
+            # what comes first
+            y
+        )
+        return y
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4)")
+  assert "    y = self.first(x)\n" in ported.text
+  assert "        # what comes first\n" in ported.text
