@@ -55,6 +55,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
       for name in made:
         del self.hoists[name]
       return self.hoist(site, need.parameter, need.values)
+    if whole == ():  # sizes that a list of axes picks, of which there are none
+      return "()"
     if isinstance(whole, dict):
       return "{" + ", ".join(f"{k!r}: {p}" for k, p in zip(whole, parts, strict=True)) + "}"
     if isinstance(whole, tuple) and parts and atoms(need)[0][0]:

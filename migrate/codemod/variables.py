@@ -244,7 +244,8 @@ class Variables(ShapePicks):
     try:
       function = self.static_with_hoists(maker, node)
     except NotStatic as error:
-      told_later = self._from_inputs(maker, pieces, node) if collection == "params" else None
+      first = collection == "params" and not self.call_fields  # else what the makers give in the call may be what lacks
+      told_later = self._from_inputs(maker, pieces, node) if first else None
       if told_later is not None:
         return told_later
       raise self.refusal(node, f"an initial value that only a call knows (`{error}`)", "a value known at construction",

@@ -73,3 +73,23 @@ def test_an_axis_that_is_written_out_stays_a_size_of_its_own(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 5)", held_out=["Model(), x(2, 3, 7)"])
   assert "in_shape" not in ported.text
   assert "(in_features, 3)" in ported.text
+
+
+def test_axes_of_which_there_are_none(tmp_path):
+  source = """
+    class Dense(nn.Module):
+      features: int
+      batch: Sequence[int] = ()
+
+      @nn.compact
+      def __call__(self, x):
+        shape = tuple(x.shape[a] for a in self.batch) + (x.shape[-1], self.features)
+        return x @ self.param("kernel", nn.initializers.normal(), shape)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.relu(Dense(7, name="first")(x))
+        return Dense(3, name="second")(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)")

@@ -367,3 +367,28 @@ def test_initializers_that_a_caller_hands_over_are_no_such_values(tmp_path):
     """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5), nn.initializers.ones")
   assert {f.rule for f in ported.findings} == {"L2N101"}
+
+
+def test_first_values_from_what_a_maker_computes_are_no_zeros(tmp_path):
+  source = """
+    def weights(shape):
+      return jnp.ones(shape) / shape[0]
+
+    class Linear(nn.Module):
+      in_features: int
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        w = weights([self.in_features, self.features])
+        w = self.param("weight", lambda *_: w)
+        return x @ w
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.relu(Linear(x.shape[1], 7)(x.reshape((x.shape[0], -1))))
+        return Linear(in_features=x.shape[1], features=3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "zeros" not in ported.text
