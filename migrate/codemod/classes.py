@@ -80,6 +80,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   needed = setup is not None or checks is not None or bool(init_lines)
   needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or not bases)
   unit.needs_rngs |= needs_init and inherits_rngs(unit)
+  unit.inherited = {s.name for s in inherited_sizes(unit)}
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
   sizes, rename = _size_arguments(
     unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)
@@ -124,7 +125,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
   }
   return ClassResult(info, text, [*inherited, *sizes], sorted(unit.call_fields), unit.variable_sites, outputs, unit.imports,
                      unit.templates, [s.name for s in sizes if s.parameter is None], bool(unit.sites or init_lines), functions,
-                     list(unit.flags.values()), frozenset(unit.maker_fields))  # fmt: skip
+                     list(unit.flags.values()), frozenset(unit.maker_fields),
+                     {k: [[[_renamed(c, rename) for c in axis] for axis in dims] for dims in calls] for k, calls in unit.handed.items()})  # fmt: skip
 
 
 def _renamed(text: str, rename: dict[str, str]) -> str:

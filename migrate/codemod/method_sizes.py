@@ -110,7 +110,9 @@ class MethodSizes:
     assert match is not None
     calls = self.handed.get((match.group(2), match.group(1)), [])
     axis = int(match.group(3))
-    if not calls or any(axis > len(dims) for dims in calls):
+    if not calls:
+      return self._handed_by_base(token, match.group(2), match.group(1), axis)
+    if any(axis > len(dims) for dims in calls):
       return None
     wanted = self.token_values.get(token, {})
     for candidate in calls[0][-axis]:
@@ -123,6 +125,20 @@ class MethodSizes:
       inner = [n for n in names_in(candidate) if n != "self"]
       if all(self.token_values[n].get(k) is not None for n in inner for k in wanted):
         return candidate if candidate.isidentifier() or "(" in candidate or " " not in candidate else f"({candidate})"
+    return None
+
+  def _handed_by_base(self: Unit, token: str, method: str, parameter: str, axis: int) -> str | None:
+    """The size that a base's method hands a method which this class overrides, among those that both are told."""
+    base = self._result_of_base()
+    calls = base.handed.get((method, parameter), []) if base is not None else []
+    if base is None or not calls or any(axis > len(dims) for dims in calls):
+      return None
+    told = {s.name: s.values for s in base.sizes if s.name in self.inherited}
+    wanted = self.token_values.get(token, {})
+    for candidate in calls[0][-axis]:
+      agrees = candidate in told and all(told[candidate].get(k, v) == v for k, v in wanted.items())
+      if agrees and all(candidate in dims[-axis] for dims in calls):
+        return candidate
     return None
 
 

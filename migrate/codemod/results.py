@@ -47,6 +47,7 @@ class ClassResult:
     compact_sites: whether compact methods make layers, which a subclass's own would not.
     flags: attributes that say whether a collection may change.
     maker_fields: fields that take a function that makes a module of `nnx.Rngs`.
+    handed: (method, parameter) -> the axes of what each call of an own method gives for it.
   """
 
   info: ClassInfo
@@ -62,3 +63,4 @@ class ClassResult:
   functions: list[FunctionResult] = dataclasses.field(default_factory=list)
   flags: list[Flag] = dataclasses.field(default_factory=list)
   maker_fields: frozenset[str] = frozenset()
+  handed: dict[tuple[str, str], list[Dims]] = dataclasses.field(default_factory=dict)

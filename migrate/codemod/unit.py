@@ -109,6 +109,7 @@ class Unit(
     self.produced: list[tuple[Site, str]] = []
     self.hoists: dict[str, SizeArg] = {}
     self.handed: dict[tuple[str, str], list[Dims]] = {}
+    self.inherited: set[str] = set()  # sizes that a base takes
     self.tokens: dict[tuple[str, int], str] = {}
     self.token_values: dict[str, dict[InstanceKey, Any]] = {}
     self.counting: set[str] = set()  # sizes of integer arrays, which have no features

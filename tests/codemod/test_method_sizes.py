@@ -86,3 +86,58 @@ def test_size_in_one_branch_for_some_instances(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 5), x(2, 3, 11)", clean=False)
   assert ported.hoisted == ["key_in_features"]
   assert "self.own = Block(in_features, in_features, rngs=rngs)" in ported.text
+
+
+HANDED = """
+    class Block(nn.Module):
+      width: int
+
+      def setup(self):
+        self.norm = nn.LayerNorm()
+
+      def mix(self, x):
+        raise NotImplementedError
+
+      def __call__(self, x):
+        return x + self.mix(self.norm(x))
+
+    class Mlp(Block):
+      expansion: int = 2
+
+      def setup(self):
+        super().setup()
+        self.up = nn.Dense(self.width * self.expansion)
+        self.down = nn.Dense(self.width)
+
+      def mix(self, x):
+        return self.down(nn.gelu(self.up(x)))
+
+    class Gate(Block):
+      def setup(self):
+        super().setup()
+        self.gate = nn.Dense(self.width)
+
+      def mix(self, x):
+        return x * nn.sigmoid(self.gate(x))
+
+    KINDS = {"mlp": Mlp, "gate": Gate}
+
+    class Model(nn.Module):
+      kinds: Sequence[str] = ("mlp", "gate", "mlp")
+      width: int = 8
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(self.width)(x)
+        for kind in self.kinds:
+          x = KINDS[kind](self.width)(x)
+        return x
+    """
+
+
+def test_what_a_base_hands_a_method_that_is_overridden(tmp_path):
+  held_out = ["Model(('gate', 'mlp'), 6), x(2, 4)", "Mlp(7, 3), x(2, 7)"]
+  ported = port_and_check(tmp_path, HANDED, "Model(), x(2, 5)", held_out=held_out)
+  assert "def __init__(self, in_features: int, width: int, expansion: int = 2, *, rngs: nnx.Rngs):" in ported.text
+  assert "self.up = nnx.Linear(in_features, self.width * self.expansion, rngs=rngs)" in ported.text
+  assert ported.hoisted == []
