@@ -38,11 +38,13 @@ def closed_outputs(unit: Unit, dims: Dims) -> Dims:
 
 
 def branch_of(text: str, modules: Iterable[Any]) -> str:
-  """`width if self.out is None else self.out` without the condition, where it comes out alike for all modules."""
+  """`width if self.out is None else self.out`, `self.out or width` decided, where it comes out alike for all modules."""
   try:
     tree = ast.parse(text, mode="eval").body
   except SyntaxError:
     return text
+  if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or):
+    return _first_given(text, tree, [*modules])
   if not isinstance(tree, ast.IfExp) or not isinstance(tree.test, ast.Compare):
     return text
   field = re.fullmatch(r"self\.(\w+) is (not )?None", ast.unparse(tree.test))
@@ -51,6 +53,19 @@ def branch_of(text: str, modules: Iterable[Any]) -> str:
     return text
   chosen = tree.body if values.pop() != bool(field[2]) else tree.orelse
   return branch_of(ast.get_source_segment(text, chosen) or text, modules)
+
+
+def _first_given(text: str, tree: ast.BoolOp, modules: list[Any]) -> str:
+  """`self.out or width` as one of both, where the field decides alike for all modules."""
+  first = ast.unparse(tree.values[0])
+  field = re.fullmatch(r"self\.(\w+)", first)
+  given = {bool(getattr(m, field[1], None)) for m in modules} if field is not None else set()
+  if len(given) != 1:
+    return text
+  if given.pop():
+    return first
+  rest = text.encode()[tree.values[1].col_offset : tree.end_col_offset].decode() if "\n" not in text else text
+  return branch_of(rest, modules) if rest != text else text
 
 
 def _definitions(block: list[Stmt | Block]) -> dict[str, str]:

@@ -116,3 +116,11 @@ def test_a_local_of_the_name_is_no_function_of_the_file(tmp_path):
   )
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(2), x(2, 5)"])
   assert "LayerNorm(_make_divisible(8 * 1.0)" not in ported.text
+
+
+def test_a_field_or_what_stands_for_it_is_decided_by_the_modules():
+  given, none = types.SimpleNamespace(out=8), types.SimpleNamespace(out=None)
+  assert branch_of("self.out or in_features", [given, given]) == "self.out"
+  assert branch_of("self.out or in_features", [none]) == "in_features"
+  assert branch_of("self.out or in_features", [given, none]) == "self.out or in_features"
+  assert branch_of("width or in_features", [given]) == "width or in_features"
