@@ -354,6 +354,11 @@ class Sites:
     names = {n for text in site.texts.values() for n in names_in(text)} - {"self"}
     later = {name for item in self.block[at + 1 :] for name in given_in(item)}
     own = {n for text in [*site.arguments.values(), *site.partial.values()] for n in names_in(text)}
+    read = {a for text in site.texts.values() for a in re.findall(r"\bself\.(\w+)\.", text)}
+    rest = self.block[at + 1 :]
+    if any(s.attr in read and s.statement is not None and s.statement in rest for s in self.sites.values()):
+      self.block.append(self.block.pop(at))  # it reads a layer that is made later
+      return
     if names & later and not own & later:  # its own arguments are those of the place where it stands
       self.block.append(self.block.pop(at))
 

@@ -323,3 +323,26 @@ def test_layer_whose_own_arguments_change_later_stays_where_it_is_made(tmp_path)
         return x
     """
   port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 6)"])
+
+
+def test_a_layer_that_reads_another_is_made_after_it(tmp_path):
+  source = """
+    from jax import lax
+
+    class Dense(nn.Module):
+      features: int
+      axis: Sequence[int] = (-1,)
+
+      @nn.compact
+      def __call__(self, x):
+        axis = tuple(a % x.ndim for a in self.axis)
+        shape = tuple(x.shape[a] for a in axis) + (self.features,)
+        kernel = self.param("kernel", nn.initializers.normal(), shape)
+        return lax.dot_general(x, kernel, ((axis, tuple(range(len(axis)))), ((), ())))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Dense(3)(nn.relu(Dense(7)(x)))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
