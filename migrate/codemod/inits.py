@@ -30,7 +30,8 @@ _MAKES_MODULE = "Callable[[nnx.Rngs], nnx.Module]"
 def init_text(
   unit: Unit, setup: list[str], init: list[str], sizes: list[SizeArg], inherited: list[SizeArg], indent: str
 ) -> str:
-  fields = [f for f in all_fields(unit) if f.name not in unit.call_fields]
+  every = [f for f in all_fields(unit) if f.name not in unit.call_fields]
+  fields = [f for f in every if _is_argument(unit, f)]
   takes_functions = unit.maker_fields or any(callable(v) for s in [*sizes, *inherited] for v in s.values.values())
   if takes_functions and unit.names.resolve("Callable") is None:
     unit.need_import("from collections.abc import Callable")
@@ -111,7 +112,20 @@ def init_text(
     lines += layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
   else:
     lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in unit.maker_fields])
+  for field in (f for f in every if f not in fields and f.name in own):
+    default = _default(unit, field)
+    lines += unit.source.comments_above(field.node)
+    if default is not None and not any(
+      re.match(rf"\s*self\.{field.name}\b[^=]*=(?!=)", line) for line in [*setup, *init]
+    ):
+      lines.append(f"self.{field.name} = {default}")
   return text + _init_body(unit, lines, setup, init, indent)
+
+
+def _is_argument(unit: Unit, field: Any) -> bool:
+  """Whether a field is given to the constructor: not `field(init=False)`, an attribute that the class makes itself."""
+  found = unit.info.cls.__dataclass_fields__.get(field.name)
+  return found is None or found.init
 
 
 def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], indent: str) -> str:

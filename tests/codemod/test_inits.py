@@ -197,3 +197,34 @@ def test_defaults_that_a_function_makes_are_written_out(tmp_path):
   assert "width: int,\n" in ported.text
   assert "given: dict = {}" in ported.text
   assert "factors: list = steps().default_factory()" in ported.text
+
+
+def test_fields_that_the_constructor_does_not_take(tmp_path):
+  source = """
+    import dataclasses
+
+    class Embed(nn.Module):
+      num: int
+      features: int
+      embedding: jax.Array = dataclasses.field(init=False)
+      # how often it was read
+      scale: float = dataclasses.field(default=2.0, init=False)
+
+      def setup(self):
+        self.embedding = self.param("embedding", nn.initializers.normal(), (self.num, self.features))
+
+      def __call__(self, ids):
+        return self.scale * jnp.take(self.embedding, ids, axis=0)
+
+    class Tied(Embed):
+      bias: bool = True
+
+      def __call__(self, ids):
+        x = super().__call__(ids)
+        return x @ self.embedding.T
+    """
+  ported = port_and_check(tmp_path, source, "Embed(7, 4), ids(2, 3)", held_out=["Embed(5, 3), ids(2, 2)"])
+  assert "  def __init__(self, num: int, features: int, *, rngs: nnx.Rngs):" in ported.text
+  assert "    # how often it was read\n    self.scale = 2.0\n" in ported.text
+  ported = port_and_check(tmp_path, source, "Tied(7, 4), ids(2, 3)")
+  assert "super().__init__(num=num, features=features, rngs=rngs)" in ported.text
