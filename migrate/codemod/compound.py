@@ -196,7 +196,7 @@ class Compound(Conditions):
           dims.append(common)
         merged[name] = dataclasses.replace(x, dims=dims)
       elif x.kind == y.kind and x.target == y.target:
-        merged[name] = x
+        merged[name] = y if x.node is not None and y.node is not None and not self.events(x.node) else x
       elif x.kind == "array" or y.kind == "array":
         merged[name] = Local("array", None, None)
       elif {x.kind, y.kind} == {"static"}:

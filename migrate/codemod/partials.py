@@ -139,6 +139,12 @@ class Partials:
     made = local.node if local is not None else None
     if isinstance(made, ast.Call) and made.args and self.resolve(made.func) == "functools.partial":
       return self.resolve(made.args[0])
+    if local is not None and local.kind == "static" and made is not None:
+      held = {self.project.plain(e.value) if isinstance(e.value, type) else None for e in self.events(made)}
+      if (cls := held.pop() if len(held) == 1 else None) is not None and issubclass(cls, nn.Module):
+        return self._full_name(cls)  # `block = nn.remat(Block)`
+      if isinstance(made, ast.Name | ast.Attribute) and not self.events(made):
+        return self.resolve(made)
     if isinstance(function, ast.Attribute) and dotted(function.value) == self.self_name:
       return self._class_in_field(function.attr)
     return self.resolve(function)
@@ -159,11 +165,11 @@ class Partials:
         return None  # a module that the field is given, or a function
       found.add(value)
     cls = found.pop() if len(found) == 1 else None
-    if cls is None or not issubclass(cls, nn.Module):
-      return None
-    return (
-      f"flax.linen.{cls.__name__}" if self.project.record(cls) is not None else f"{cls.__module__}.{cls.__qualname__}"
-    )
+    return self._full_name(cls) if cls is not None and issubclass(cls, nn.Module) else None
+
+  def _full_name(self: Unit, cls: type) -> str:
+    stock = self.project.record(cls) is not None
+    return f"flax.linen.{cls.__name__}" if stock else f"{cls.__module__}.{cls.__qualname__}"
 
   def _partial_base(self: Unit, node: ast.Call) -> Any:
     for event in self.events(node.args[0]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 SOURCE = """
@@ -127,3 +129,41 @@ def test_modules_that_fields_hold_are_no_classes(tmp_path):
         return x
     """
   port_and_check(tmp_path, source, "Model(nn.Dense(6)), x(2, 6)", clean=False)
+
+
+LOCAL_CLASS = """
+    class Layer(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x, flag):
+        return x + nn.Dense(x.shape[-1])(nn.relu(nn.Dense(self.width)(x)))
+
+    class Model(nn.Module):
+      width: int = 6
+      depth: int = 2
+      shared: bool = True
+      remat: bool = True
+
+      @nn.compact
+      def __call__(self, x, flag=True):
+        block = Layer
+        if self.remat:
+          block = nn.remat(block, static_argnums=(2,))
+        x = nn.Dense(5)(x)
+        if self.shared:
+          x = block(self.width, name="one")(x, flag)
+        else:
+          for i in range(self.depth):
+            x = block(self.width, name=f"layer_{i}")(x, flag)
+        return nn.LayerNorm()(x)
+    """
+
+
+@pytest.mark.parametrize("remat", [True, False])
+def test_classes_that_locals_hold_are_made_in_branches_that_no_example_takes(tmp_path, remat):
+  example = f"Model(remat={remat}), x(2, 4)"
+  ported = port_and_check(tmp_path, LOCAL_CLASS, example, held_out=["Model(7, 3, False), x(2, 3)"])
+  assert "        self.layer.append(block(5, self.width, rngs=rngs))\n" in ported.text
+  assert "x = self.layer[i](x, flag)" in ported.text
+  assert "block = Layer" not in ported.text.partition("def __call__(self, x, flag=True)")[2]
