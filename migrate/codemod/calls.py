@@ -14,6 +14,7 @@ from flax import linen as nn
 from migrate.codemod.accessors import accessor_call
 from migrate.codemod.carries import free_carry
 from migrate.codemod.computed import computed_read
+from migrate.codemod.container_types import asks_container
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.names import snake
@@ -171,7 +172,7 @@ class Calls:
       if handler is not None:
         return handler(node)
     written = normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
-    if written is not None or (written := lifted_call(self, node)) is not None:
+    if written is not None or (written := lifted_call(self, node) or asks_container(self, node, self.text)) is not None:
       return written
     helper = self.helper_called(node)
     if helper is not None:
@@ -329,9 +330,8 @@ class Calls:
       if field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
         arguments.append(f"{name}={text}")
     plain = f"{function}({', '.join(arguments)})"
-    if arguments != [self.argument_text(a) for a in [*node.args, *node.keywords]] or fits_one_line(
-      self.source, node, plain
-    ):
+    given = [self.argument_text(a) for a in [*node.args, *node.keywords]]
+    if arguments != given or fits_one_line(self.source, node, plain):
       return plain
     return self._respell(node, function)
 

@@ -10,6 +10,7 @@ import textwrap
 
 from migrate.codemod.accessors import unread_accessor
 from migrate.codemod.closed_sizes import closed_outputs
+from migrate.codemod.closures import kept_decorators
 from migrate.codemod.computed import COMPUTED, computed_method, find_computed
 from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields, needs_dataclass, reading_decorators
 from migrate.codemod.factory_text import read_factory
@@ -108,7 +109,11 @@ def rewrite_class(unit: Unit) -> ClassResult:
     if h.kind == "function" and h.text
   ]
   named = [h for h in unit.helpers.values() if h.text and not isinstance(h.node, ast.Lambda)]
-  taking = [(h.kind, h.node.name) for h in named if h.takes_layers or h.kind == "closure"]
+  taking = [
+    (h.kind, h.node.name)
+    for h in named
+    if (h.takes_layers or h.kind == "closure") and not kept_decorators(unit, h.node)
+  ]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
   text = pieces[""]
   for function in functions:

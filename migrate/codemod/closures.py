@@ -108,10 +108,18 @@ def place_closures(unit: Unit, body: str) -> str:
     first, source = helper.node.body[0], helper.source
     start = source.offset(helper.node.lineno, 0)
     stop = source.span(first)[0] if source.shares_line(first) else source.offset(source.lead(first), 0)
-    header = source.between(start, stop)
+    header = "".join(f"{source.indent(helper.node)}@{source.code(d)}\n" for d in kept_decorators(unit, helper.node))
+    header += source.between(start, stop)
     text = helper.text or f"{source.indent(first)}pass\n"
     body = body.replace(mark, header + text)
   return body
+
+
+def kept_decorators(unit: Unit, node: ast.FunctionDef | ast.Lambda) -> list[ast.expr]:
+  """The decorators of a function of a method that are not Linen's."""
+  found = [] if isinstance(node, ast.Lambda) else node.decorator_list
+  called = [(d, d.func if isinstance(d, ast.Call) else d) for d in found]
+  return [d for d, f in called if not (unit.resolve(f) or "").startswith("flax.linen.")]
 
 
 def _mark(node: ast.Lambda) -> str:

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import Any
 
+from flax import linen as nn
+
 from migrate.codemod.choices import fill_choices
 from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import layout_call
@@ -104,6 +106,10 @@ def container(unit: Unit, text: str, events: list) -> str:
     text = written
   elif inner is not None:
     each = _contained(unit, "part", inner)
+    kinds = {type(p) for p in parts if isinstance(p, list | tuple | dict)}
+    if any(isinstance(p, nn.Module) for p in parts):  # layers stand beside lists of layers
+      one = " | ".join(sorted(k.__name__ for k in kinds))
+      each = f"{each} if isinstance(part, {one}) else part"
     text = (
       f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
     )

@@ -178,8 +178,7 @@ class Statements:
       dims = self.dims(value.args[0])
       last = self.pick(dims[-1]) if dims else None
       if last is not None:
-        if local.kind == "arrays":
-          self.rebinding(owner)  # its last item is another one from here on
+        self.rebinding(owner)  # its last item and its length are others from here on
         self.block.append(Stmt(lambda: f"{owner}.append({last})", frozenset(), mutates=owner))
         local.dims = None
       self.env[owner] = Local("arrays", local.node)

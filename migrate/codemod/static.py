@@ -8,6 +8,7 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from migrate.codemod.container_types import asks_container
 from migrate.codemod.contextual import needs_context
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
@@ -219,6 +220,8 @@ class Statics:
         return self.assumed_dtype(node)
     if self.reads_own_name(node):
       return "self.name"
+    if self.first_value and node.attr == "value" and (other := self.variable_of(node.value)) is not None:
+      return f"self.{other}[...]"
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name:
       if node.attr in self.call_fields:
         raise CallField(node.attr)
@@ -253,10 +256,9 @@ class Statics:
       ranks = {len(e.value.shape) for e in events}
       if len(ranks) == 1:
         return str(ranks.pop())
-    if node.attr == "shape" and dims is not None:
-      sizes = [self.pick(d, bound) for d in dims]
-      if all(s is not None for s in sizes):
-        return f"({', '.join(str(s) for s in sizes)}{',' if len(sizes) == 1 else ''})"
+    sizes = [self.pick(d, bound) for d in dims] if node.attr == "shape" and dims is not None else [None]
+    if all(s is not None for s in sizes):
+      return f"({', '.join(str(s) for s in sizes)}{',' if len(sizes) == 1 else ''})"
     if node.attr == "dtype":
       base = self.try_static(node.value)
       if base is not None:
@@ -274,8 +276,8 @@ class Statics:
     """What `len(x.shape)` is, if it is one number."""
     if not isinstance(node, ast.Attribute) or node.attr != "shape" or self.try_static(node.value) is not None:
       return None
-    ranks = {len(e.value.shape) for e in self.array_events(node.value) or ()}
-    return str(ranks.pop()) if len(ranks) == 1 else None
+    ranks = {str(len(e.value.shape)) for e in self.array_events(node.value) or ()}
+    return ranks.pop() if len(ranks) == 1 else None
 
   def assumed_dtype(self: Unit, node: ast.Attribute) -> str:
     """The dtype of an array that no example makes: JAX's default."""
@@ -301,9 +303,9 @@ class Statics:
       return self.setup_variable(node)
     if function and function.startswith(f"{self.self_name}.") and function.partition(".")[2] in _SCOPE:
       raise NotStatic(function)
-    if function == "len" and len(node.args) == 1 and (rank := self._rank(node.args[0])) is not None:
-      return rank
     if function == "len" and len(node.args) == 1:
+      if (rank := self._rank(node.args[0])) is not None:
+        return rank
       events = self.array_events(node.args[0])
       dims = self.dims(node.args[0]) if events else None
       if dims:
@@ -322,6 +324,8 @@ class Statics:
       raise self.refusal(node, refused, "a construct with a rewriting", "rewrite it by hand")
     if needs_context(self, node):
       raise NotStatic(self.source.code(node))
+    if (asked := asks_container(self, node, lambda c: self.static(c, bound))) is not None and not self.in_setup:
+      return asked
     given = self.given_partial(node)
     if given is not None:
       return self.compose(node, lambda c: _fixed(c, given.fixed) or self.static(c, bound), self.outdent)

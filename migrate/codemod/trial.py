@@ -72,7 +72,7 @@ class Trial:
     own_block[:] = state.pop("block")
     self.block = own_block
     for loop, before, iterators in state.pop("loop_state"):
-      loop.before, loop.iterators = before, iterators
+      loop.before[:], loop.iterators[:] = before, iterators  # a function's loop shares the list with the one around it
     for helper, layers, text in state.pop("helper_state"):
       helper.layers, helper.text = layers, text
     for site, flow in state.pop("flows"):

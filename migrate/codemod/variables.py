@@ -77,6 +77,16 @@ class Flag:
 class Variables(ShapePicks):
   """Rendering of variables, mixed into `Unit`."""
 
+  def variable_of(self: Unit, node: ast.AST) -> str | None:
+    """The attribute of the variable that a local holds, which was made before; None where it is not one of its name."""
+    local = self.env.get(node.id) if isinstance(node, ast.Name) else None
+    made = local.node if local is not None and local.kind == "variable" else None
+    told = [a.value for a in made.args[:2] if isinstance(a, ast.Constant)] if isinstance(made, ast.Call) else []
+    if len(told) != 2:
+      return None
+    named = [s for s in self.variable_sites if s.collection == told[0] and any(told[1] in n for n in s.names.values())]
+    return named[0].attr if len(named) == 1 else None
+
   def fixed_part(self: Unit, node: ast.AST) -> str:
     """The constant part of a computed name."""
     if isinstance(node, ast.JoinedStr):

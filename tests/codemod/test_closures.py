@@ -214,3 +214,26 @@ def test_function_that_returns_a_function_with_layers_for_others_to_call(tmp_pat
   assert "residual=False,\n  *,\n  layers,\n):" in ported.text
   assert "if self.residual:\n        self.update_layers.append(" in ported.text
   assert "range(num_" not in ported.text
+
+
+def test_decorators_of_functions_with_layers_stay(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        def residual(f):
+          return lambda h, i: h + f(h, i)
+
+        @residual
+        def block(h, i):
+          h = nn.LayerNorm(name=f"norm_{i}")(h)
+          return nn.Dense(h.shape[-1], name=f"dense_{i}")(h)
+
+        for i in range(self.depth):
+          x = block(x, i)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model(3), x(2, 5)"])
+  assert "    @residual\n    def block(h, i):\n" in ported.text

@@ -334,3 +334,27 @@ def test_rounds_that_nobody_counted(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(3, 4)"])
   assert "for j in range(self.depth):\n      x = self.dense[j](x) * i\n" in ported.text
   assert "for _ in range(self.depth):\n      x = nnx.relu(x)" in ported.text
+
+
+def test_a_loop_inside_a_function_that_a_loop_calls_leaves_nothing_of_its_trial(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+      width: int = 10
+
+      @nn.compact
+      def __call__(self, x, train=False):
+        drop = functools.partial(nn.Dropout, rate=0.1, deterministic=not train)
+
+        def block(h, i):
+          for j, width in enumerate((self.width, h.shape[-1])):
+            h = nn.Dense(width, name=f"dense_{i}_{j}")(h)
+            h = drop(name=f"drop_{i}_{j}")(h)
+          return h
+
+        for i in range(self.depth):
+          x = x + block(x, i)
+        return nn.LayerNorm()(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(3, 7), x(2, 5)"])
+  assert ported.hoisted == []

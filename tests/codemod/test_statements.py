@@ -139,3 +139,20 @@ def test_several_statements_on_a_line_get_lines_of_their_own(tmp_path):
   )
   assert ported.text.count("# in and out") == 1
   assert "nn.Dense" not in ported.text
+
+
+def test_sizes_that_count_a_list_are_kept_before_it_grows(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 4
+      levels: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        feats = []
+        while len(feats) < self.levels:
+          x = nn.relu(nn.Dense(self.width * 2 ** len(feats))(x))
+          feats.append(x)
+        return jnp.concatenate(feats, axis=-1)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3, 2), x(2, 4)"])

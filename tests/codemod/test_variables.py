@@ -392,3 +392,24 @@ def test_first_values_from_what_a_maker_computes_are_no_zeros(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "zeros" not in ported.text
+
+
+def test_a_variable_that_begins_as_another_one(tmp_path):
+  source = """
+    class Book(nn.Module):
+      num: int = 5
+      decay: float = 0.9
+
+      @nn.compact
+      def __call__(self, z, train=True):
+        book = self.variable("vq", "book", lambda s: jnp.ones(s) * 2, (self.num, z.shape[-1]))
+        mean = self.variable("vq", "mean", lambda: book.value)
+        hot = jax.nn.one_hot((z @ book.value.T).argmax(-1), self.num)
+        out = hot @ book.value
+        if train and not self.is_initializing():
+          mean.value = self.decay * mean.value + (1 - self.decay) * (hot.T @ z)
+          book.value = mean.value / 2
+        return out
+    """
+  ported = port_and_check(tmp_path, source, "Example(Book(), (x(4, 3),), mutable=('vq',))")
+  assert "self.mean = Vq(self.book[...])" in ported.text

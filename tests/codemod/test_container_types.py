@@ -1,0 +1,51 @@
+"""Questions for the type of a container of layers."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check
+
+
+def test_lists_of_layers_beside_layers_and_the_question_which_is_which(tmp_path):
+  source = """
+    class Model(nn.Module):
+      rows: Sequence[Any] = (6, (5, 5), 4)
+
+      def setup(self):
+        layers = []
+        for row in self.rows:
+          if isinstance(row, (list, tuple)):
+            layers.append([nn.Dense(6) for _ in row])
+          else:
+            layers.append(nn.Dense(6))
+        self.layers = layers
+        self.stem = nn.Dense(6)
+        self.heads = {"a": nn.Dense(2)}
+
+      def __call__(self, x):
+        x = self.stem(x)
+        for layer in self.layers:
+          if isinstance(layer, (list, tuple)):
+            x = sum(inner(x) for inner in layer)
+          else:
+            x = layer(x)
+        return x if isinstance(self.heads, dict) else self.heads["a"](x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "if isinstance(layer, (list, tuple, nnx.List)):" in ported.text
+  assert "if isinstance(row, (list, tuple)):" in ported.text  # numbers, as they were
+  assert "if isinstance(part, list) else part for part in layers" in ported.text
+  assert "isinstance(self.heads, dict)" in ported.text  # never true of Linen's frozen dict
+
+
+def test_other_questions_stay(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, more=(1, 2)):
+        x = nn.Dense(3)(x)
+        if isinstance(more, tuple) and not isinstance(x, dict):
+          x = x * len(more)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "if isinstance(more, tuple) and not isinstance(x, dict):" in ported.text
