@@ -68,7 +68,8 @@ class Builder:
       if value is nn.Module:
         return "flax.nnx", "Module"
     full = getattr(value, "__module__", "") or ""
-    if isinstance(value, type) and value.__qualname__ in self.kept.get(full, ()):
+    plain = isinstance(value, type) and not issubclass(value, nn.Module)
+    if plain and value.__qualname__ in self.kept.get(full, ()):
       return self.new_module(full), value.__qualname__  # a plain class whose methods make layers
     if full.startswith("flax.linen") and not isinstance(value, type):
       target = nnx_name(f"flax.linen.{getattr(value, '__name__', '')}")
