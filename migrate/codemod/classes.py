@@ -81,13 +81,13 @@ def rewrite_class(unit: Unit) -> ClassResult:
   needed = setup is not None or checks is not None or bool(init_lines)
   needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or not bases)
   unit.needs_rngs |= needs_init and inherits_rngs(unit)
-  unit.inherited = {s.name for s in inherited_sizes(unit)}
+  inherited = inherited_sizes(unit)
+  unit.inherited = {s.name for s in inherited}
   handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
   sizes, rename = _size_arguments(
     unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)
   )
   rename = {t: _renamed(e, rename) for t, e in handed.items()} | rename
-  inherited = inherited_sizes(unit)
   optional = {s.name for s in sizes if s.optional} | {
     t for t, n in rename.items() if any(s.name == n and s.optional for s in sizes)
   }

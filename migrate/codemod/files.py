@@ -205,7 +205,8 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
       text, add=sorted(added), remove_if_unused=_linen_names(source) | handed_on, own=module.partition(".")[0]
     )
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
-    rewriting.keep[module] |= {_at_the_top(source, f.node).name for f in factories if getattr(f, "reached", True)}
+    reached = [f for f in factories if not isinstance(f, Maker) or f.reached]
+    rewriting.keep[module] |= {_at_the_top(source, f.node).name for f in reached}
     rewriting.keep[module] |= giving
 
 

@@ -62,8 +62,10 @@ class ShapePicks:
       self.suggest_variable(site), site, [(e.activation, 0, e.activation.module) for e in events], None,
       looped=bool(self.loops),
     )  # fmt: skip
+    method = self.info.methods.get(self.method)
+    first = [a.arg for a in method.args.args[1:2]] if method is not None else []
     name = array.id if isinstance(array, ast.Name) else ""
-    wished = "in_shape" if name in ("x", "inputs", "input", "hidden_states") or not name else f"{name}_shape"
+    wished = "in_shape" if name in ("", *first) else f"{name}_shape"
     return self.hoist(pseudo, "shape", values, wished)
 
 

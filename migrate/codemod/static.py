@@ -324,7 +324,7 @@ class Statics:
       raise self.refusal(node, refused, "a construct with a rewriting", "rewrite it by hand")
     if needs_context(self, node):
       raise NotStatic(self.source.code(node))
-    if (asked := asks_container(self, node, lambda c: self.static(c, bound))) is not None and not self.in_setup:
+    if (asked := asks_container(self, node, lambda c: self.static(c, bound))) is not None:
       return asked
     given = self.given_partial(node)
     if given is not None:

@@ -49,3 +49,21 @@ def test_other_questions_stay(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert "if isinstance(more, tuple) and not isinstance(x, dict):" in ported.text
+
+
+def test_fields_that_hold_one_module_or_several(tmp_path):
+  source = """
+    class Model(nn.Module):
+      encoders: Any
+
+      def setup(self):
+        if isinstance(self.encoders, (list, tuple)):
+          self.parts = self.encoders
+        else:
+          self.parts = [self.encoders]
+
+      def __call__(self, x):
+        return sum(part(x) for part in self.parts)
+    """
+  ported = port_and_check(tmp_path, source, "Model([nn.Dense(3), nn.Dense(3)]), x(2, 4)")
+  assert "if isinstance(self.encoders, (list, tuple, nnx.List)):" in ported.text
