@@ -1,5 +1,6 @@
 """A class called once for every layer or time step, as `nn.scan` of a class gives it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def scan(
 
   Args:
     target: the NNX class; its call takes `(carry, *inputs)` and returns `(carry, outputs)`.
-    variable_axes: collection -> axis along which its variables are stacked, one for every step.
+    variable_axes: collection -> axis along which its variables are stacked, one for every step; True is all of them.
     variable_broadcast: collections that all steps share.
     variable_carry: collections that go from step to step.
     split_rngs: streams that differ from step to step.
@@ -43,12 +44,13 @@ def scan(
     reverse: from the last step to the first.
     unroll: as `jax.lax.scan`.
   """
-  stacked = variable_axes.get("params") is not None
+  everything = variable_axes.get(True)  # type: ignore[call-overload]
+  stacked = variable_axes.get("params", everything) is not None
   kinds = {_TYPES[c]: a for c, a in variable_axes.items() if c in _TYPES}
   shared = (variable_broadcast,) if isinstance(variable_broadcast, str) else tuple(variable_broadcast or ())
   kinds |= {_TYPES[c]: None for c in shared if c in _TYPES}
   if stacked:
-    axes = nnx.StateAxes({**kinds, nnx.RngState: 0, ...: 0})
+    axes = nnx.StateAxes({**kinds, nnx.RngState: 0, ...: everything or 0})
   else:
     streams = {name: one_each for name, one_each in split_rngs.items() if name != "params"}
     own_keys = bool(streams) and all(streams.values())  # else a stream goes from step to step
@@ -93,8 +95,15 @@ def scan(
         run = nnx.split_rngs(splits=along if length is None else length)(run)
       return run(self.scanned, carry, *[inputs[i] for i in scanned])
 
-  if hasattr(target, "initialize_carry"):  # a cell: its own carry begins the scan
-    Scanned.initialize_carry = lambda self, key, shape: self.scanned.initialize_carry(shape, nnx.Rngs(key))  # type: ignore[attr-defined]
+  first = getattr(target, "initialize_carry", None)
+  if first is not None and "rngs" in inspect.signature(first).parameters:  # a cell: its own carry begins the scan
+
+    def initialize_carry(self: Any, rng: Any, input_shape: tuple[int, ...]) -> Any:
+      return self.scanned.initialize_carry(input_shape, nnx.Rngs(rng))
+
+    Scanned.initialize_carry = initialize_carry  # type: ignore[attr-defined]
+  elif first is not None:
+    Scanned.initialize_carry = lambda self, *args, **kwargs: self.scanned.initialize_carry(*args, **kwargs)  # type: ignore[attr-defined]
 
   Scanned.__name__ = f"Scan{target.__name__}"
   return Scanned

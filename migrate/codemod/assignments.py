@@ -326,14 +326,7 @@ class Assignments(LayerLists):
             self.env[name] = Local("size", value, target=list(dims[axis]))
         return
     if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
-      for element, part in zip(target.elts, value.elts, strict=True):
-        if isinstance(element, ast.Name):
-          static = self.try_static(part)
-          if static is not None and not self.array_events(part):
-            self.block.append(Stmt(lambda e=element.id, s=static: f"{e} = {s}", frozenset({element.id})))
-            self.env[element.id] = Local("static", part)
-          else:
-            self.bind(element, part)
+      self._unpack_row(target, value, {n for n in names if n is not None})
       return
     values = self.events(value)
     bare = [e.value if isinstance(e, ast.Starred) else e for e in target.elts]
@@ -366,6 +359,25 @@ class Assignments(LayerLists):
         self.env[name] = Local("array", None, (self.dims(value) or [])[1:] or None)
       else:
         self.env[name] = Local("dynamic")
+
+  def _unpack_row(self: Unit, target: ast.Tuple | ast.List, value: ast.Tuple | ast.List, names: set[str]) -> None:
+    """`a, b = b, a + b`: every value is the one from before."""
+    given = [p for p in value.elts if not isinstance(p, ast.Starred)]
+    before = {p: (self.try_static(p), self.dims(p) if self.array_events(p) else None) for p in given}
+    self._dims |= {p: dims for p, (_, dims) in before.items() if dims is not None}
+    settled: list[tuple[str, str]] = []
+    for element, part in zip(target.elts, value.elts, strict=True):
+      static = before[part][0] if part in before else None
+      if isinstance(element, ast.Name) and static is not None and not self.array_events(part):
+        settled.append((element.id, static))
+        self.env[element.id] = Local("static", part)
+      elif isinstance(element, ast.Name):
+        self.bind(element, part)
+    swapped = any(names_in(text) & names for _, text in settled) and len(settled) > 1
+    rows = [(", ".join(n for n, _ in settled), ", ".join(t for _, t in settled))] if swapped else settled
+    for left, right in rows:
+      bound = frozenset(n for n, _ in settled) if swapped else frozenset({left})
+      self.block.append(Stmt(lambda e=left, s=right: f"{e} = {s}", bound))
 
 
 def _operator(node: ast.AugAssign) -> str:

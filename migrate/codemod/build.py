@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from migrate.codemod.caches import cached_inputs
+from migrate.codemod.frozen import frozen
 from migrate.codemod.lifted_classes import lifted_by
 from migrate.codemod.local_classes import local_class
 from migrate.codemod.names import nnx_name, spell
@@ -142,7 +143,7 @@ class Builder:
       current = value.__dict__.get(name, getattr(value, name, None))
       if _is_default(field, current):
         continue
-      found[name] = self.writer.write(current, f"{type(value).__name__}.{name}")
+      found[name] = self.writer.write(frozen(current), f"{type(value).__name__}.{name}")
     return found
 
   def _layer(self, value: Any, record: LayerMapping) -> Source:

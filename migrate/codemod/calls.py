@@ -19,11 +19,13 @@ from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
+from migrate.codemod.opened import opened_sequential
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.remarks import fits_one_line
 from migrate.codemod.scope import Local
 from migrate.codemod.settled import settled_answer, settled_choice
+from migrate.codemod.shared_names import shared_layer
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
@@ -131,21 +133,17 @@ class Calls:
     return local is not None and local.kind == "variable"
 
   def _holds_array(self: Unit, node: ast.AST) -> bool:
-    events = self.events(node)
-    return all(hasattr(e.value, "shape") for e in events)
+    """Whether an expression is an array, or a number that is one after the first run."""
+    return all(hasattr(e.value, "shape") or type(e.value) in (int, float) for e in self.events(node))
 
   def _own_variables(self: Unit, node: ast.Subscript) -> str | None:
     """`self.dense.variables["params"]["kernel"]` reads the attribute."""
     path: list[str] = []
     inner: ast.AST = node
     while isinstance(inner, ast.Subscript):
-      try:
-        step = ast.literal_eval(inner.slice)
-      except (ValueError, TypeError, SyntaxError):
+      if not isinstance(inner.slice, ast.Constant) or not isinstance(inner.slice.value, str):
         return None
-      if not isinstance(step, str):
-        return None
-      path.insert(0, step)
+      path.insert(0, inner.slice.value)
       inner = inner.value
     if not isinstance(inner, ast.Attribute) or inner.attr != "variables" or len(path) < 2:
       return None
@@ -171,8 +169,10 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    written = normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
-    if written is not None or (written := lifted_call(self, node) or asks_container(self, node, self.text)) is not None:
+    written = (
+      opened_sequential(self, node) or normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
+    )
+    if (written := written or lifted_call(self, node) or asks_container(self, node, self.text)) is not None:
       return written
     helper = self.helper_called(node)
     if helper is not None:
@@ -187,7 +187,7 @@ class Calls:
     if inner is not None and isinstance(node.func, ast.Call):
       for argument in [*node.args, *node.keywords]:
         self.argument_text(argument)  # names are settled left to right, as in `call_site`
-      return self._respell(node, self.run_helper(node.func, inner, node))
+      return self.respell(node, self.run_helper(node.func, inner, node))
     site = self.site_of(node.func)
     if site is not None:
       return self.call_site(node, site)
@@ -237,7 +237,7 @@ class Calls:
 
   def make(self: Unit, node: ast.Call, hint: str) -> Site:
     """Turns a construction into an attribute; returns its site."""
-    known = self.sites.get(node)
+    known = self.sites.get(node) or shared_layer(self, node)
     if known is not None:
       return known
     site = self.site(node, "")
@@ -333,9 +333,9 @@ class Calls:
     given = [self.argument_text(a) for a in [*node.args, *node.keywords]]
     if arguments != given or fits_one_line(self.source, node, plain):
       return plain
-    return self._respell(node, function)
+    return self.respell(node, function)
 
-  def _respell(self: Unit, node: ast.Call, function: str) -> str:
+  def respell(self: Unit, node: ast.Call, function: str) -> str:
     """The call as written, layout and comments included, with another function."""
     whole, end = "", self.source.span(node)[1]
     at = self.source.span(node.func)[1]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from migrate.codemod.source import dotted
 from migrate.codemod.unpacked import unpacked_items
 from migrate.core.declare import LayerMapping
+from migrate.core.report import Finding
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -67,9 +69,23 @@ def only_for_carry(unit: Unit, statement: ast.stmt) -> bool:
 
 
 def _cell(unit: Unit, made: ast.AST | None) -> LayerMapping | None:
-  full = unit.resolve(made.func) if isinstance(made, ast.Call) else None
-  record = unit.project.layers.get(full) if full is not None else None
+  if not isinstance(made, ast.Call):
+    return None
+  full = unit.resolve(made.func)
+  record = unit.project.layers.get(full) if full is not None else _cell_in_field(unit, made)
   return record if record is not None and record.carry else None
+
+
+def _cell_in_field(unit: Unit, made: ast.Call) -> LayerMapping | None:
+  """The cell that `self.cell_type(...)` made every time."""
+  if not isinstance(made.func, ast.Attribute) or dotted(made.func.value) != unit.self_name:
+    return None
+  records = [unit.project.record(type(m)) for _, _, m in unit.made_at(made)]
+  record = records[0] if records and all(r is records[0] for r in records) else None
+  if record is not None:
+    unit.note(Finding(unit.where(made), f"`{unit.source.code(made.func)}` was {record.linen} wherever an example came",
+                      "one cell", "change the carry where it is another", "note", "L2N114"))  # fmt: skip
+  return record
 
 
 def _made_for_carry(unit: Unit, name: ast.Name) -> ast.AST | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site, follow_name
+from migrate.codemod.source import dotted
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -80,6 +81,34 @@ def _chosen(unit: Unit, name: str, node: ast.stmt) -> list[type]:
       if cls is None:
         return []
       found.append(cls)
+  return found
+
+
+def named_under_same_test(unit: Unit, function: ast.Name) -> str | None:
+  """The full name of the class that a local is given under the conditions of a call that no example reaches.
+
+  `if kind == "mlp": net = MLP` and `elif kind == "simba": net = SimBa`, and the calls under the same two tests.
+  """
+  here = _tests_around(unit, function)
+  method = next((n for n in unit.source.enclosing(function) if isinstance(n, ast.FunctionDef)), None)
+  given = [
+    n.value
+    for n in ast.walk(method or function)
+    if isinstance(n, ast.Assign) and n.lineno < function.lineno and [dotted(t) for t in n.targets] == [function.id]
+    and (tests := _tests_around(unit, n)) and tests <= here
+  ]  # fmt: skip
+  return unit.resolve(given[-1]) if given and isinstance(given[-1], ast.Name | ast.Attribute) else None
+
+
+def _tests_around(unit: Unit, node: ast.AST) -> set[tuple[str, bool]]:
+  """The tests of the `if` around a node in its function, each with whether it holds there."""
+  found: set[tuple[str, bool]] = set()
+  for outer in unit.source.enclosing(node):
+    if isinstance(outer, ast.FunctionDef):
+      break
+    if isinstance(outer, ast.If) and node is not outer.test:
+      found.add((ast.dump(outer.test), node in outer.body))
+    node = outer
   return found
 
 

@@ -9,6 +9,7 @@ import re
 import textwrap
 
 from migrate.codemod.accessors import unread_accessor
+from migrate.codemod.bound_functions import bound_methods, find_bound
 from migrate.codemod.closed_sizes import closed_outputs
 from migrate.codemod.closures import kept_decorators
 from migrate.codemod.computed import COMPUTED, computed_method, find_computed
@@ -21,6 +22,7 @@ from migrate.codemod.inits import init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
+from migrate.codemod.paragraphs import place_comments
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
 from migrate.codemod.setup_lists import fill_chains, fill_lists, guard_setup
@@ -49,6 +51,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   if setup is not None:
     setup_lines += unit.source.comments_above(setup) if checks is not None else []
     unit.computed = find_computed(unit, setup)
+    unit.bound = find_bound(unit, setup)
     setup_lines += write_setup(unit, setup)
   compact = info.compact_methods()
   order = [n for n in info.methods if n not in CONSTRUCTION]
@@ -57,6 +60,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
   parts: dict[str, list[Stmt | Block]] = {}
   if unit.computed is not None:
     texts[COMPUTED] = computed_method(unit)
+  if setup is not None and unit.bound:
+    texts[COMPUTED] = texts.get(COMPUTED, "") + bound_methods(unit, setup, unit.bound, unit.source.indent(setup))
   order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
   for name in order:
     factory = unit.factory_at(info.methods[name], info.source)
@@ -72,6 +77,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     parts[name] = unit.block[before:] = without_stops(unit.block[before:])
   unit.block = under_guards(unit, parts)
   body, _ = prune(unit.block)
+  place_comments(unit, body)
   setup_text: list[str] = []
   if setup_lines:
     setup_text = fill_chains(unit, fill_lists(unit, "\n".join(setup_lines)).split("\n"))
@@ -248,7 +254,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
   skipped_first = True
   body = list(node.body)
   opening = init_text(unit, setup, init, sizes, inherited, indent) if needs_init else ""
-  opening += f"\n{texts[COMPUTED]}" if COMPUTED in texts else ""
+  opening += "\n" + texts[COMPUTED].lstrip("\n") if COMPUTED in texts else ""
   first_method = next((s for s in body if isinstance(s, ast.FunctionDef)), None)
   own = sorted((info.methods[n] for n in CONSTRUCTION if n in info.methods), key=lambda m: m.lineno)
   anchor = own[0] if own else first_method

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.conditions import Conditions
+from migrate.codemod.given_values import bind_given, constant_truth, index_of
 from migrate.codemod.names import spoken
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import negated, settled_branch
@@ -82,7 +83,10 @@ class Compound(Conditions):
     return self.own_lines(node, text)
 
   def _if(self: Unit, node: ast.If, chained: bool = False) -> str | None:
-    static = self.static_test(node.test)
+    static = self.test_of(node.test)
+    decided = constant_truth(static) if self.function_depth else None
+    if static is not None and decided is None and self.function_depth:
+      bind_given(self, node)
     start = self.source.offset(node.lineno, 0)
     inline = self.source.shares_line(node.body[0])
     stop = self.source.span(node.body[0])[0] if inline else self.source.offset(self.source.lead(node.body[0]), 0)
@@ -91,16 +95,19 @@ class Compound(Conditions):
     if enclosed(test) and "\n" not in test and not enclosed(self.source.code(node.test)):
       test = test[1:-1]
     head = self.source.between(start, a) + test + self.source.between(b, stop)
-    outer, entry = self.block, dict(self.env)
+    outer, entry = self.block, {n: dataclasses.replace(v) for n, v in self.env.items()}
     entry_dims = dict(self._dims)
     taken: list[Stmt | Block] = []
     self.block = taken
     self.conditions.append(static is not None)
-    self._conditional(1)
+    self.open_conditions |= {node} if static is None else set()
+    conditional = [x for x in self.loops if static is not None or x.dynamic]  # else every round makes its layer
+    for loop in conditional:
+      loop.conditional += 1
     self.guards.append(static or "True")
     body = self._branch(node.body, inline)
     after_body = self.env
-    self.env, self._dims = {n: dataclasses.replace(v) for n, v in entry.items()}, entry_dims
+    self.env, self._dims = entry, entry_dims
     other: list[Stmt | Block] = []
     self.block = other
     tail: str | None = ""
@@ -109,16 +116,21 @@ class Compound(Conditions):
       tail = self._else(node)
     self.guards.pop()
     after_else = self.env
-    self._conditional(-1)
+    for loop in conditional:
+      loop.conditional -= 1
     self.conditions.pop()
     self.block = outer
     truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
-    if truths == {True}:  # the other way was never taken: nothing is known of it
-      after_else = {**after_else, **seen_only(after_body, after_else)}
+    if truths == {True}:  # the other way was never taken: nothing is known of it, where it does something
+      kept = measured(after_else) if static is not None and not node.orelse else frozenset[str]()
+      after_else = {**after_else, **{n: v for n, v in seen_only(after_body, after_else).items() if n not in kept}}
     elif truths == {False}:
       after_body = {**after_body, **seen_only(after_else, after_body)}
     self.env = self._merge(after_body, after_else, taken, other, static is not None)
-    if static is not None:
+    if decided is not None:
+      self.env = after_body if decided else after_else
+      self.block += taken if decided else other
+    elif static is not None:
       parts: list[Any] = [(lambda: f"if {static}:", taken)]
       if other:
         parts.append((lambda: "else:", other))
@@ -216,16 +228,21 @@ class Compound(Conditions):
       static = self.static_sizes(node.iter)
       target_text = self.source.code(node.target)
       header = (lambda: f"for {target_text} in {static}:") if static is not None else None
+    here: set[str] | None = None
+    if header is None and isinstance(node, ast.For) and (part := self.known_rounds(node)) is not None:
+      header, here = (lambda: part[0]), part[1]
     if header is None and not self.makes_here(node.body):
       return self._dynamic_loop(node)
-    loop = self.new_loop(node, spoken(self, node, self._index(node)), header is not None)
+    loop = self.new_loop(node, spoken(self, node, index_of(self, node)), header is not None)
     header = header or (lambda: self.rounds(loop))
     target = node.target if isinstance(node, ast.For) else None
+    bind_given(self, node)
+    self.name_joined(node)
     entry = {n: dataclasses.replace(v) for n, v in self.env.items()}
-    carried = self._carried(node, target, entry, not loop.dynamic)
+    carried = self._carried(node, target, entry, not loop.dynamic, here)
     self.env = entry
-    for name, (local, axis, fresh) in carried.items():
-      del name
+    starts = {fresh: (self.env[local].dims[axis] or [""])[0] for local, axis, fresh in carried.values()}  # type: ignore
+    for local, axis, fresh in carried.values():
       known = self.env[local].dims[axis]  # type: ignore[index]
       if not known:
         start = self.loop_start(node, local)
@@ -237,7 +254,7 @@ class Compound(Conditions):
         self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])]
       )
       self.env[fresh] = Local("static")
-    self.enter_loop(node, target, not loop.dynamic)
+    self.enter_loop(node, target, not loop.dynamic, here)
     outer = self.block
     self.block = []
     text_header = self._header(node, node.body)
@@ -251,7 +268,7 @@ class Compound(Conditions):
         new = next((c for c in now.dims[axis] if c != fresh), None)
         if new is not None:
           self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {e}", frozenset({fresh})))
-          last = [c for c in now.dims[axis] if closed(c)] or self.of_last_round(node, new)
+          last = [c for c in now.dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
           now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(now.dims)]
     self.loops.pop()
     inner, self.block = self.block, outer
@@ -264,32 +281,22 @@ class Compound(Conditions):
     else:
       indent = self.source.indent(node)
       prefix = "".join(f"{indent}{_iterator(a)} = iter(self.{a})\n" for a in dict.fromkeys(loop.iterators))
-    if not body.strip():
-      return None
-    return prefix + text_header + body
-
-  def enter_loop(self: Unit, node: ast.AST, target: ast.AST | None, static: bool) -> None:
-    """Notes what the names of a loop's target hold; `static` tells whether `__init__` has the same loop."""
-    for name in {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else ():
-      self.rebinding(name)
-      loads = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name and self.array_events(n)]
-      if loads:
-        rank = min(len(e.value.shape) for e in self.array_events(loads[0]) or [])
-        self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name] if static else []])
-        if static:
-          self.bound_names = self.bound_names | {name}  # in `__init__` it is the size
-      else:
-        self.env[name] = Local("static" if static else "dynamic", None)
+    return prefix + text_header + body if body.strip() else None
 
   def _carried(
-    self: Unit, node: ast.For | ast.While, target: ast.AST | None, entry: dict[str, Local], static: bool
+    self: Unit,
+    node: ast.For | ast.While,
+    target: ast.AST | None,
+    entry: dict[str, Local],
+    static: bool,
+    known: set[str] | None,
   ) -> dict[str, tuple[str, int, str]]:
     """Sizes that change from one round to the next: a trial run of the body tells."""
     state = self.snapshot()
     self.env = {n: dataclasses.replace(v) for n, v in entry.items()}
     self.block = []
-    self.enter_loop(node, target, static)
-    self.loops.append(Loop(self._index(node), dynamic=not static, node=node))
+    self.enter_loop(node, target, static, known)
+    self.loops.append(Loop(index_of(self, node), dynamic=not static, node=node))
     try:
       self.body(node.body)
       after = self.env
@@ -322,23 +329,6 @@ class Compound(Conditions):
       self.env[name] = Local("dynamic", None)  # as long as the rounds that only a call knows make it
     return text
 
-  def _index(self: Unit, node: ast.For | ast.While) -> str | None:
-    """The name that counts the rounds from 0."""
-    if self.loops or not isinstance(node, ast.For):
-      return None
-    call = node.iter
-    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-      if call.func.id == "range" and len(call.args) == 1 and isinstance(node.target, ast.Name):
-        return node.target.id
-      if (
-        call.func.id == "enumerate"
-        and len(call.args) == 1
-        and isinstance(node.target, ast.Tuple)
-        and isinstance(node.target.elts[0], ast.Name)
-      ):
-        return node.target.elts[0].id
-    return None
-
   def reference(self: Unit, attr: str) -> str:
     """What the method writes for an attribute made here: in a loop, an element of a list."""
     if self.iterator:
@@ -350,10 +340,17 @@ class Compound(Conditions):
       return self.layer_of_round(attr)
     if isinstance(loop.node, _ANYWHERE):
       return self._reference_anywhere(loop, attr)
-    if len(self.loops) == 1 and loop.index is not None and not loop.conditional and self.assigned[loop.index] <= 1:
+    if self.counted(loop):
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)
     return f"next({_iterator(attr)})"
+
+  def counted(self: Unit, loop: Loop) -> bool:
+    """Whether every round makes one layer, and a name counts the rounds."""
+    if len(self.loops) > 1 or loop.index is None or loop.conditional or not isinstance(loop.node, ast.For):
+      return False
+    inside = [n for s in loop.node.body for n in ast.walk(s)]
+    return not any(isinstance(n, ast.Name) and n.id == loop.index and isinstance(n.ctx, ast.Store) for n in inside)
 
   def _reference_anywhere(self: Unit, loop: Loop, attr: str) -> str:
     if loop.zipped is None:
@@ -378,6 +375,11 @@ def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, L
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
+
+
+def measured(env: dict[str, Local]) -> frozenset[str]:
+  """Names of arrays whose axes are all known."""
+  return frozenset(n for n, v in env.items() if v.kind == "array" and v.dims and all(v.dims))
 
 
 def iterator_of(unit: Unit, attr: str) -> str:

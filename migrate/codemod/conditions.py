@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from migrate.codemod.given_flags import asked_for, flag
 from migrate.codemod.project import Event, has_array
-from migrate.codemod.scope import Stmt
+from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import is_plain
 from migrate.codemod.site import InstanceKey, SizeArg
 from migrate.codemod.static import NotStatic
@@ -21,6 +22,34 @@ if TYPE_CHECKING:
 
 class Conditions:
   """Tests of `if`, mixed into `Unit` as a part of `Compound`."""
+
+  def bind_named(self: Unit, test: ast.AST) -> None:
+    """`if rank := self.rank:` is `rank = self.rank` and `if rank:` for `__init__`; the method keeps it as it is."""
+    for node in _named_first(test):
+      name, dims = node.target.id, self.dims(node.value) if self.array_events(node.value) else None
+      static = self.try_static(node.value)
+      measured = self.measured_axes(node.value)
+      self.rebinding(name)
+      if static is not None:
+        self.block.append(Stmt(lambda name=name, static=static: f"{name} = {static}", frozenset({name})))
+        self.env[name] = Local("static", node.value, measured, residue=self.residue_of(node.value))
+      else:
+        self.env[name] = Local("array" if dims is not None else "dynamic", node.value, dims or measured)
+      self.bound_in_tests.add(node)
+
+  def test_of(self: Unit, test: ast.AST) -> str | None:
+    """The condition of an `if`; a name alone that `:=` gave needs no parentheses."""
+    self.bind_named(test)
+    text = self.static_test(test)
+    for node in _named_first(test):
+      text = text and re.sub(rf"(?<!\w)\({node.target.id}\)", node.target.id, text)
+    return text
+
+  def static_named(self: Unit, node: ast.NamedExpr, bound: frozenset[str]) -> str:
+    """The name that `:=` gives a value, where `__init__` has given it the value already."""
+    if node not in self.bound_in_tests:
+      raise NotStatic(self.source.code(node))
+    return self.static(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target), bound)
 
   def static_test(self: Unit, test: ast.AST) -> str | None:
     """The condition for `__init__`, or None where only a call knows it."""
@@ -60,12 +89,18 @@ class Conditions:
       return None
     by_owner = {k: set(v) for k, v in rounds.items()}
     around = self.source.parents.get(test)
-    if isinstance(around, ast.If) and not around.orelse and all(v == {True} for v in by_owner.values()):
+    if (
+      isinstance(around, ast.If) and not self.makes_here(around.orelse) and all(v == {True} for v in by_owner.values())
+    ):
       return None  # it always held: the layers are made
     parent = self.source.parents.get(test)
     made = [n for n in ast.walk(parent) if isinstance(n, ast.Call) and self.creates(n)] if parent is not None else []
     if not made:
       return None
+    asked = asked_for(self, test)
+    if asked and all(len(v) == 1 for v in by_owner.values()):
+      if (name := flag(self, asked, {k: next(iter(v)) for k, v in by_owner.items()})) is not None:
+        return name
     hint, i = re.sub(r"\W", "_", self.suggest(made[0])), 0
     attr = hint
     while attr in self.used or f"has_{attr}" in self.hoists:  # as the layer will be called
@@ -99,3 +134,14 @@ class Conditions:
     runs = self.project.activations.get((self.source.path, f"{self.info.name}.{self.method}"), [])
     given = [a.arguments[name] for a in runs if name in a.arguments]
     return not given or not all(isinstance(v, dict) and has_array(v) for v in given)
+
+
+def _named_first(test: ast.AST) -> list[ast.NamedExpr]:
+  """The `:=` of a test that are evaluated whatever comes out."""
+  if isinstance(test, ast.NamedExpr):
+    return [test]
+  if isinstance(test, ast.UnaryOp):
+    return _named_first(test.operand)
+  if isinstance(test, ast.Compare):
+    return [*_named_first(test.left), *_named_first(test.comparators[0])]
+  return _named_first(test.values[0]) if isinstance(test, ast.BoolOp) else []

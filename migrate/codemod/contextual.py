@@ -1,4 +1,4 @@
-"""Functions that answer from where they are called, not from their arguments: `shape("d")` under a decorator that checks."""
+"""Calls that answer from where they are made, not from their arguments: `shape("d")` under a decorator that checks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.names import lookup
+from migrate.codemod.opened import is_opened
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
 def needs_context(unit: Unit, node: ast.Call) -> bool:
-  """Whether a function of constants that gave sizes in the trace does not give them outside of the call."""
+  """Whether a call means nothing in `__init__`: a function of constants that gave sizes in the trace gives others there."""
+  if is_opened(unit, node):
+    return True
   given = [*node.args, *[k.value for k in node.keywords]]
   if not all(isinstance(a, ast.Constant) for a in given) or any(k.arg is None for k in node.keywords):
     return False

@@ -7,6 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
+from migrate.codemod.source import Source
 from migrate.codemod.unread_arrays import unread_arrays
 
 _CHANGES = ("update", "append", "extend", "insert", "setdefault", "pop", "remove", "clear", "add", "discard")
@@ -26,7 +27,7 @@ def drop_dead(
   """
   original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
   empties = not any(isinstance(n, ast.Pass) for n in ast.walk(node))
-  lines = body.split("\n")
+  lines = _unnamed(body, original).split("\n")
   while True:
     try:
       tree = ast.parse(textwrap.dedent("def f():\n" + textwrap.indent(textwrap.dedent("\n".join(lines)), "  ")))
@@ -49,6 +50,30 @@ def drop_dead(
       while blank and last + 1 < len(lines) - 1 and not lines[last + 1].strip():
         last += 1
       del lines[first : last + 1]
+
+
+def _unnamed(body: str, original: set[str]) -> str:
+  """The body without names that tests give (`:=`) and that nothing reads any more."""
+  try:
+    source = Source("", textwrap.dedent(body))
+  except SyntaxError:
+    return body
+  names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
+  read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+  given = [n for n in ast.walk(source.tree) if isinstance(n, ast.NamedExpr) and n.target.id in original - read]
+  indent = body[: len(body) - len(body.lstrip(" "))].rpartition("\n")[2]
+  data = source.data
+  for node in sorted(given, key=lambda n: source.span(n)[0], reverse=True):
+    start, end = source.span(node)
+    value = source.code(node.value).encode()
+    simple = isinstance(node.value, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+    alone = (
+      data[start - 1 : start] == b"(" and data[end : end + 1] == b")" and not data[start - 2 : start - 1].isalnum()
+    )
+    if simple and alone:
+      start, end = start - 1, end + 1
+    data = data[:start] + value + data[end:]
+  return textwrap.indent(data.decode(), indent) if given else body
 
 
 def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.stmt]:

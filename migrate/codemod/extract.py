@@ -75,12 +75,12 @@ def extract(
 def _with_values(
   sources: Mapping[str, str], keep: Mapping[str, Set[str]], names: Mapping[str, Names], where_defined: DefinedIn
 ) -> dict[str, set[str]]:
-  """The names to keep, with values made of ported definitions that another kept file imports: `Heads = nn.vmap(Head)`."""
+  """The names to keep, with values and functions made of ported definitions that another kept file imports: `Heads = nn.vmap(Head)`."""
   found = {module: set(kept) for module, kept in keep.items()}
   parsed = {m: split_units(t.encode(), ast.parse(t.encode())) for m, t in sources.items() if found.get(m)}
   values: dict[str, set[str]] = {}
   for module, units in parsed.items():
-    made = [u for u in units if all(isinstance(n, ast.Assign | ast.AnnAssign) for n in u.nodes)]
+    made = [u for u in units if all(isinstance(n, ast.Assign | ast.AnnAssign | ast.FunctionDef) for n in u.nodes)]
     touching = touching_names(units, found[module])
     values[module] = {n for u in made for n in u.binds & touching}
   for module, units in parsed.items():

@@ -350,8 +350,9 @@ def _linen_names(source: Source) -> set[str]:
   for node in ast.walk(source.tree):
     if isinstance(node, ast.Import):
       for alias in node.names:
-        if alias.name.startswith("flax"):
-          found.add((alias.asname or alias.name).partition(".")[0])
+        name = (alias.asname or alias.name).partition(".")[0]
+        if alias.name.startswith("flax") or (alias.name == "functools" and f"{name}." in source.text):
+          found.add(name)
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
       for alias in node.names:
         full = f"{node.module}.{alias.name}"

@@ -14,6 +14,19 @@ def are_lists(values: Sequence[Any]) -> bool:
   return bool(values) and all(isinstance(v, list) and not has_array(v) and not holds_modules(v) for v in values)
 
 
+def frozen(value: Any) -> Any:
+  """A field's value as Linen's methods see it: lists of plain values are tuples."""
+  return tuple(map(frozen, value)) if are_lists([value]) else value
+
+
+def as_pairs(text: str) -> str:
+  """An expression for a list of lists, as one for tuples; a name may stand for a word such as `SAME` too."""
+  tuples = as_tuple(text)
+  if not tuples.startswith("tuple(") or not text.replace(".", "").isidentifier():
+    return tuples
+  return f"{text} if isinstance({text}, str) else tuple(map(tuple, {text}))"
+
+
 def as_tuple(text: str) -> str:
   """An expression for a list, as one for a tuple, lists inside a literal too."""
   try:

@@ -4,6 +4,7 @@
 # (a part of `Unit`, whose state its methods share)
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.site import Need, Site
@@ -49,3 +50,13 @@ class Guesses:
     return [c.module for f in self.project.facts for c in f.calls if names <= set(type(c.module).__dataclass_fields__)][
       :1
     ]
+
+
+def counts_to(cls: ast.ClassDef, times: int) -> bool:
+  """Whether a class says a number itself, or joins as many arrays: else it is the example's, and may be any."""
+  for node in ast.walk(cls):
+    joined = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    many = isinstance(joined, ast.Tuple | ast.List) and len(joined.elts) == times
+    if many or (isinstance(node, ast.Constant) and type(node.value) is int and node.value == times):
+      return True
+  return False

@@ -74,6 +74,8 @@ class Hoists:
       taken = {*self.hoists, *self.used_arguments, *self.env}
       loop.item = (next(n for n in ("size", f"{base}_item") if n not in taken), name)
       return loop.item[0]
+    if loop is not None and not loop.dynamic and self.counted(loop):
+      return f"{name}[{loop.index}]"
     return f"{name}[len(self.{site.attr})]"
 
   def function_handed_over(self: Unit, node: ast.Name) -> str | None:

@@ -60,7 +60,7 @@ def tidy_imports(source: str, *, add: list[str], remove_if_unused: set[str], own
     source: a file that parses.
     add: statements such as `from flax import nnx`, one import each; what the file already has is not added again.
     remove_if_unused: names as bound in the file (`nn` of `import flax.linen as nn`) whose imports may go.
-      A name stays while code, an annotation in a string, a type comment or `__all__` uses it. Imports in `try` stay.
+      A name stays while code, an annotation in a string, a type comment or `__all__` uses it. What a `try` consists of stays.
     own: the top-level package of the file, whose imports come last.
 
   Returns:
@@ -141,6 +141,10 @@ def _remove_in(body: list[ast.stmt], gone: set[str], data: bytes, at: Positions,
       if _remove_in(node.body, gone, data, at, inner, top=False):
         whole.append(node)
       else:
+        edits += inner
+    elif isinstance(node, ast.Try):  # an optional dependency: something must be left to try
+      inner = []
+      if not _remove_in(node.body, gone, data, at, inner, top=False):
         edits += inner
   if not top and len(whole) == len(body):
     return True

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import numpy as np
 from flax import linen as nn
 
 from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
@@ -21,6 +23,7 @@ from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.stock_subclasses import stock_arguments
+from migrate.codemod.super_setups import with_base
 from migrate.codemod.unit import Unit
 from migrate.core.report import MigrateError
 
@@ -44,8 +47,8 @@ def init_text(
   stock = stock_arguments(unit)
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
   layers: dict[str, str] = {}
-  known = [s for s in [*inherited, *sizes] if not s.optional]
-  unknown = [s for s in [*inherited, *sizes] if s not in known]
+  known = [s for s in [*inherited, *sizes] if not s.by_name]
+  named = [s for s in [*inherited, *sizes] if s.by_name]
   rows += [([], f"{s.name}: {size_type(s)}", "") for s in known]
   keyword_rows: list[tuple[list[str], str, str]] = []
   seen_default = False
@@ -77,7 +80,7 @@ def init_text(
     else:
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
-  keyword_rows += [([], f"{s.name}: {size_type(s)} | None = None", "") for s in unknown]
+  keyword_rows += [([], f"{s.name}: {size_type(s)}" + " | None = None" * s.optional, "") for s in named]
   if stock is None:
     rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
   else:
@@ -109,7 +112,9 @@ def init_text(
     given = [f"{s.name}={unit.super_sizes.get(s.name, s.name)}" for s in base.sizes]
     given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
     room = 100 - len(indent + unit.step)
-    lines += layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
+    call = layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
+    late = with_base(setup, call, base_fields)
+    lines, setup = (lines, late) if late is not None else ([*lines, *call], setup)
   else:
     lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in unit.maker_fields])
   for field in (f for f in every if f not in fields and f.name in own):
@@ -225,7 +230,21 @@ def _stored(unit: Unit, field: Any) -> str:
     return f"nnx.Dict({field.name})" if isinstance(sample, Mapping) else f"nnx.List({field.name})"
   if any(v is None for v in values) and any(isinstance(v, nn.Module) for v in values):
     return f"nnx.data({field.name})"
+  sample = next((v for v in values if isinstance(v, tuple | list | Mapping) and _holds_arrays(v)), None)
+  if sample is not None:  # `nnx.data` of a tuple could not be updated
+    made = f"nnx.Dict({field.name})" if isinstance(sample, Mapping) else f"nnx.List({field.name})"
+    optional = any(v is None for v in values) or field.default == "None"
+    return f"{made} if {field.name} is not None else None" if optional else made
   return field.name
+
+
+def _holds_arrays(value: Any) -> bool:
+  """Whether a field's value is an array, or a container with one in it: NNX takes it for a setting unless it is told."""
+  if isinstance(value, Mapping):
+    return any(map(_holds_arrays, value.values()))
+  if isinstance(value, tuple | list):
+    return any(map(_holds_arrays, value))
+  return isinstance(value, jax.Array | np.ndarray)
 
 
 def _field_values(unit: Unit, name: str) -> list[Any]:

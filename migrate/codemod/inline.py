@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
+from migrate.codemod.hygiene import kept_apart
 from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
@@ -240,7 +241,8 @@ class Inlining:
     self.returned = None
     guards = [g for g in helper.guards if g != "True" and g not in self.guards]
     outer, self.block = self.block, [] if guards else self.block
-    self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
+    with kept_apart(self, helper.node):
+      self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
     if guards and self.block:
       outer.append(Block([(lambda: f"if {' and '.join(guards)}:", self.block)]))
     self.block = outer

@@ -54,11 +54,28 @@ def asks_for_nothing(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> 
 
 
 def hiding_fields(unit: Unit) -> set[str]:
-  """Fields of this class that stand for a property or an abstract method of a base."""
+  """Fields that the class itself keeps: those that stand for a property or an abstract method of a base, or are read from it."""
   found = set()
   for field in unit.info.fields:
     for base in unit.info.cls.__mro__[1:]:
       hidden = vars(base).get(field.name)
-      if isinstance(hidden, property) or getattr(hidden, "__isabstractmethod__", False):
+      # a property that Linen has wrapped is one of another type
+      if hasattr(type(hidden), "__set__") or getattr(hidden, "__isabstractmethod__", False):
         found.add(field.name)
+    if field.name in vars(unit.info.cls) and _read_from_class(unit, field.name):
+      found.add(field.name)
   return found & {f.name for f in all_fields(unit)}
+
+
+def _read_from_class(unit: Unit, name: str) -> bool:
+  """Whether code of the project reads a field's default from the class (`layer = Dense; layer.init_fn`)."""
+  for source in {i.source.path: i.source for i in unit.project.classes.values()}.values():
+    for node in ast.walk(source.tree):
+      if not isinstance(node, ast.Attribute) or node.attr != name or not isinstance(node.ctx, ast.Load):
+        continue
+      owners = [e.value for e in unit.project.events(source, node.value)]
+      if any(isinstance(o, type) and issubclass(o, unit.info.cls) for o in owners):
+        return True
+      if isinstance(node.value, ast.Name) and node.value.id == unit.info.name:
+        return True
+  return False

@@ -16,6 +16,7 @@ from flax import linen as nn
 from flax import nnx
 
 from migrate.codemod.caches import whole_sequences
+from migrate.codemod.opened import without_opened
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
@@ -169,6 +170,7 @@ def _path(path: Sequence[Any]) -> Path:
 
 def pair(linen: Sequence[Visit], ported: Sequence[Visit], where: str) -> list[tuple[Visit, Visit]]:
   """The n-th with the n-th. Raises MigrateError where the sequences differ."""
+  linen = without_opened(linen, ported)
   for i in range(max(len(linen), len(ported))):
     mine = ported[i] if i < len(ported) else None
     theirs = linen[i] if i < len(linen) else None
@@ -326,7 +328,7 @@ def _class_rules(
     for site in result.variables if result is not None else ():
       for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
         source = (site.collection, *_scope(fact, theirs.path), name)
-        attribute = site.attr.split(".")  # that of a layer, where the parameter is the layer's
+        attribute = site.attr.split(".") if site.attr else [name]  # that of a layer, where the parameter is the layer's
         target = (*mine.path, *attribute, site.first + index) if site.looped else (*mine.path, *attribute)
         for full in sorted(v for v in variables if v[: len(source)] == source):
           if full not in named:

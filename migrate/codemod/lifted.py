@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.names import spell
+from flax import linen as nn
+
+from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.stacks import call_of, stacked_module
 from migrate.codemod.transforms import DECORATORS
@@ -256,9 +258,8 @@ def draws(unit: Unit) -> bool:
 def _axis(unit: Unit, node: ast.expr | None) -> str:
   if node is None:
     return "0"
-  return (
-    "None" if unit.resolve(node) in ("flax.linen.broadcast", "flax.linen.transforms.broadcast") else unit.text(node)
-  )
+  full = unit.resolve(node)
+  return "None" if full is not None and lookup(full) is nn.broadcast else unit.text(node)
 
 
 def _known(unit: Unit, node: ast.expr | None, default: Any) -> Any:

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from migrate.codemod.scope import Local, given_in
+from migrate.codemod.put_together import JOINS
+from migrate.codemod.scope import Dims, Local, Stmt, given_in
 from migrate.codemod.site import Site
 from migrate.codemod.source import dotted
 
@@ -62,6 +65,35 @@ class LoopStarts:
       return found[0]
 
     return start
+
+  def name_joined(self: Unit, node: ast.For | ast.While) -> None:
+    """Names the last axis of what the rounds of a loop join to something, where nothing tells it: `inputs` of a skip."""
+    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    joined = [c for c in ast.walk(node) if isinstance(c, ast.Call) and ast.unparse(c.func).rpartition(".")[2] in JOINS]
+    for name in [n for c in joined for n in ast.walk(c) if isinstance(n, ast.Name)]:
+      local = self.env.get(name.id)
+      # some runs may never come to the name in the loop
+      events = (self.array_events(local.node) if local is not None and local.node is not None else None) or []
+      ranks = {len(e.value.shape) for e in events}
+      if local is None or local.kind != "array" or name.id in stored or len(ranks) != 1 or (local.dims or [[]])[-1]:
+        continue
+      sizes = {id(e.activation): e.value.shape[-1] for e in events}
+      runs = {id(e.activation): e.activation for e in events}
+      if not all(e.value.shape and e.value.shape[-1] == sizes[id(e.activation)] for e in events):
+        continue
+      fresh, i = f"{name.id}_features", 1
+      while fresh in self.parameters or self.joined_names.setdefault(fresh, node) is not node:  # of another loop
+        fresh, i = f"{name.id}_features_{i}", i + 1
+      site = Site(name.id, ast.Call(name, [], []), [(a, 0, a.module) for a in runs.values()], None)
+      hoist = functools.cache(functools.partial(self.hoist, site, "features", [*sizes.values()], fresh))
+      self.block.append(Stmt(lambda fresh=fresh, hoist=hoist: f"{fresh} = {hoist()}", frozenset({fresh})))
+      self.env[fresh] = Local("static")
+      dims: Dims = [[] for _ in range(ranks.pop() - 1)]
+      same = local.node.id if isinstance(local.node, ast.Name) else ""
+      for other in {name.id, same} & set(self.env):  # `inputs = x`
+        if not (self.env[other].dims or [[]])[-1]:
+          known = self.env[other].dims or [*dims, []]
+          self.env[other] = dataclasses.replace(self.env[other], dims=[*known[:-1], [fresh]])
 
 
 def _flattens(local: Local | None) -> bool:

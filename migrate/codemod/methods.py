@@ -15,6 +15,7 @@ from migrate.codemod.inheritance import all_fields
 from migrate.codemod.interfaces import asks_for_nothing
 from migrate.codemod.lifted import lifted
 from migrate.codemod.overrides import reading_call, reading_header
+from migrate.codemod.paragraphs import without_moved
 from migrate.codemod.plain_loops import plain_loops
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
@@ -38,7 +39,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   # a class method or static method makes instances, not layers of this one
   unit.no_sites = any(d in ("staticmethod", "classmethod") for d in map(ast.unparse, node.decorator_list))
   _bind_parameters(unit, node)
-  names = unit.names
+  names, since = unit.names, len(unit.paragraphs)
   body = unit.body(node.body)
   unit.no_sites, unit.names = False, names
   extra = [f for f in sorted(unit.call_fields) if f not in unit.parameters and re.search(rf"\b{f}\b", body)]
@@ -59,6 +60,7 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   body = plain_loops(
     drop_dead(body, _only_static(unit), node, unit.array_statements), _only_static(unit), unit.parameters
   )
+  body = without_moved(unit, body, since)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   elif not unit.source.shares_line(node.body[0]) and unit.source.lines[unit.source.lead(node.body[0]) - 1].strip():

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.choices import named_under_same_test
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site, positional_fields
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
+from migrate.codemod.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -135,8 +137,12 @@ class Partials:
 
   def untraced_callee(self: Unit, function: ast.AST) -> str | None:
     """The full name of what a call that no example reaches calls: itself, or what a local partial is of."""
+    if isinstance(function, ast.Call) and function.args and self.resolve(function.func) in TRANSFORMS:
+      return self.untraced_callee(function.args[0])  # `nn.remat(Block)(...)`
     local = self.env.get(function.id) if isinstance(function, ast.Name) else None
     made = local.node if local is not None else None
+    if isinstance(function, ast.Name) and (chosen := named_under_same_test(self, function)):
+      return chosen
     if isinstance(made, ast.Call) and made.args and self.resolve(made.func) == "functools.partial":
       return self.resolve(made.args[0])
     if local is not None and local.kind == "static" and made is not None:
@@ -231,6 +237,8 @@ class Partials:
     if base is not None and base.exact is not None and self._partial_half(node):
       for name, code in base.exact.args:
         pieces.append(f"{name}={self.template(code)}")
+    if left and len(pieces) == 1 and not any(remarks) and not [*pending.every, *last]:
+      return pieces[0]  # all that it gave goes to the calls
     function = self.static(node.func, bound)
     indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
     return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])

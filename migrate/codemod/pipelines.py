@@ -86,6 +86,19 @@ class Pipelines:
     if self.produced and self.produced[-1][0] is site:
       self.env[key] = Local("array", None, [[self.produced[-1][1]]])
 
+  def passes_features(self: Unit, site: Site, known: int) -> None:
+    """A layer that gives as many features as it gets, such as a norm: the next one of a list gets them.
+
+    Args:
+      site: the layer.
+      known: how many layers had told their features before this one was read.
+    """
+    outputs = [self.project.output_features(m) for _, _, m in site.made]
+    for need in site.needs if len(self.produced) == known and outputs and None not in outputs else ():
+      if need.axis == 1 and need.values == outputs:
+        self.produced.append((site, site.texts[need.parameter]))
+        return
+
   def _sequential_of(self: Unit, node: ast.stmt, name: str) -> ast.Call | None:
     """The one `nn.Sequential(name)` that a list is made for."""
     method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
@@ -121,12 +134,15 @@ class Pipelines:
     outer: ast.AST = site.node
     while True:
       above = self.source.parents.get(self.inlined_at.get(outer, outer))
+      first = isinstance(above, ast.List | ast.Tuple) and above.elts[0] is outer  # of what a `Sequential` calls
+      above = self.source.parents.get(above) if first and above is not None else above
       above = self.source.parents.get(above) if isinstance(above, ast.keyword) else above
       if not isinstance(above, ast.Call) or above.func is outer:
         break
       made = {self.project.plain(type(m)) for _, _, m in self.made_at(above)}
-      records = [self.project.record(c) for c in made]
-      if len(records) != 1 or records[0] is None or not {n for n, _ in records[0].children} & _PASSED_ON:
+      records = [self.project.record(c) for c in made] or [self.untraced_layer(above)]
+      passed_on = {n for n, _ in records[0].children} if len(records) == 1 and records[0] is not None else set()
+      if not passed_on & (_PASSED_ON | {"layers"} if first else _PASSED_ON):
         return None
       outer = above
     if (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -195,16 +196,30 @@ class Project:
 
   def _add_named(self, info: ClassInfo) -> None:
     """Classes of the same files that a class speaks of and no example reaches: NNX makes layers that Linen put off."""
-    home = sys.modules.get(info.module) or sys.modules.get(info.cls.__module__)
-    names = vars(home) if home is not None else {}
-    for node in ast.walk(info.node):
-      found = names.get(node.id) if isinstance(node, ast.Name) else None
-      if isinstance(found, type) and issubclass(found, nn.Module) and found not in self.classes:
+    for found in self._spoken_of(info):
+      if found not in self.classes:
         new = self._add(found)
         if new is not None:
           self._add_named(new)
-      if isinstance(found, type) and found in self.classes:
+      if found in self.classes:
         self.named.setdefault(info.cls, []).append(found)
+
+  def _spoken_of(self, info: ClassInfo) -> list[type]:
+    """Module classes that a class names, and those of the tables and functions it names: `layer = layer_class(kind)`."""
+    home = sys.modules.get(info.module) or sys.modules.get(info.cls.__module__)
+    names = vars(home) if home is not None else {}
+    found: list[Any] = []
+    for value in [names.get(n.id) for n in ast.walk(info.node) if isinstance(n, ast.Name)]:
+      found += [value] if isinstance(value, type) else value.values() if isinstance(value, dict) else []
+      source = self.sources.get(value.__code__.co_filename) if inspect.isfunction(value) else None
+      if source is None or not inspect.isfunction(value):
+        continue
+      node = source.function(value.__code__.co_firstlineno, value.__code__.co_qualname)
+      if node is not None:
+        called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+        given = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
+        found += [value.__globals__.get(n) for n in given]
+    return [f for f in found if isinstance(f, type) and issubclass(f, nn.Module) and f is not nn.Module]
 
   def _add(self, cls: type) -> ClassInfo | None:
     if cls in self.classes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SPLITS = {"split", "array_split", "vsplit", "hsplit", "dsplit"}
 _RESHAPES = {"reshape", "rearrange", "ravel", "space_to_depth", "pixel_unshuffle"}
-_JOINS = {"concatenate", "concat", "hstack", "column_stack", "dstack"}
+JOINS = {"concatenate", "concat", "hstack", "column_stack", "dstack"}
 
 
 def put_together(unit: Unit, node: ast.AST, events: list[Event], pool: Pool) -> None:
@@ -43,7 +43,7 @@ def put_together(unit: Unit, node: ast.AST, events: list[Event], pool: Pool) -> 
   elif name in _RESHAPES:
     for inner in [a for n in node.args for a in (n.elts if isinstance(n, ast.Tuple | ast.List) else [n])]:
       pool.parts += [n for n in _number(unit, inner) if n[1] > 1]
-  elif name in _JOINS and node.args:
+  elif name in JOINS and node.args:
     arrays = node.args[0]
     _sum(unit, node, arrays.elts if isinstance(arrays, ast.List | ast.Tuple) else [arrays], events, pool)
 

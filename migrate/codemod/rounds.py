@@ -7,14 +7,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sized
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from migrate.codemod.compound import Loop
-from migrate.codemod.scope import Block, Stmt
+from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.site import InstanceKey, Site, SizeArg
 from migrate.codemod.sizes import Dims
-from migrate.codemod.sizes_pool import closed
+from migrate.codemod.sizes_pool import closed, wrap
 from migrate.codemod.source import names_in
 
 if TYPE_CHECKING:
@@ -160,6 +160,79 @@ class Rounds:
                          "a loop over fields or constants", "loop over a field")  # fmt: skip
     return Loop(index, dynamic=not static, node=node)
 
+  def enter_loop(
+    self: Unit, node: ast.AST, target: ast.AST | None, static: bool, known: set[str] | None = None
+  ) -> None:
+    """Notes what the names of a loop's target hold.
+
+    Args:
+      node: the loop.
+      target: what it names in each round.
+      static: whether `__init__` has the same loop.
+      known: the names that it has there, where those are not all.
+    """
+    looped = static
+    for name in {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target is not None else ():
+      self.rebinding(name)
+      static = looped and (known is None or name in known)
+      loads = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == name and self.array_events(n)]
+      if loads:
+        rank = min(len(e.value.shape) for e in self.array_events(loads[0]) or [])
+        self.env[name] = Local("array", None, [[] for _ in range(rank - 1)] + [[name] if static else []])
+        if static:
+          self.bound_names = self.bound_names | {name}  # in `__init__` it is the size
+      else:
+        self.env[name] = Local("static" if static else "dynamic", None)
+
+  def known_rounds(self: Unit, node: ast.For) -> tuple[str, set[str]] | None:
+    """The header of a loop over arrays beside what `__init__` knows, without the arrays, and the names that it keeps.
+
+    `for i, (x, size) in enumerate(zip(xs, self.sizes))` is `for i, size in enumerate(self.sizes)`: its rounds are as many.
+    """
+    target, items, count = node.target, node.iter, ""
+    if _calls(items, "enumerate") and len(items.args) == 1 and isinstance(target, ast.Tuple) and len(target.elts) == 2:
+      if not isinstance(target.elts[0], ast.Name):
+        return None
+      count, target, items = target.elts[0].id, target.elts[1], items.args[0]
+    if not _calls(items, "zip") or not isinstance(target, ast.Tuple) or len(items.args) != len(target.elts):
+      return None
+    known = [(t, text) for t, i in zip(target.elts, items.args, strict=True) if (text := self.static_sizes(i))]
+    if not known or not self._as_long(items):
+      return None
+    targets, over = [self.source.code(t) for t, _ in known], [text for _, text in known]
+    name, text = (targets[0], over[0]) if len(known) == 1 else (", ".join(targets), f"zip({', '.join(over)})")
+    names = {n.id for t, _ in known for n in ast.walk(t) if isinstance(n, ast.Name)}
+    if not count:
+      return f"for {name} in {text}:", names
+    name = f"({name})" if len(known) > 1 else name
+    return f"for {count}, {name} in enumerate({text}):", names | {count}
+
+  def _as_long(self: Unit, items: ast.Call) -> bool:
+    """Whether everything that a `zip` runs over was as long as the rest, every time."""
+    seen = [[_length(e.value) for e in self.events(a)] for a in items.args]
+    return bool(seen[0]) and all(s == seen[0] and None not in s for s in seen)
+
+  def after_rounds(self: Unit, node: ast.For | ast.While, text: str, name: str, start: str) -> list[str]:
+    """What a size is after a loop: of its last round, or `start + n * more` where each of n rounds adds something.
+
+    Args:
+      node: the loop.
+      text: the size after a round.
+      name: the size before it.
+      start: the size before the loop.
+    """
+    last = self.of_last_round(node, text)
+    more = _added_to(name, text)
+    if last or not more or not closed(start) or not start or not isinstance(node, ast.For):
+      return last
+    counted = (
+      isinstance(node.iter, ast.Call) and self.source.code(node.iter.func) == "range" and len(node.iter.args) == 1
+    )
+    count = self.try_static(node.iter.args[0]) if counted else None  # pyright: ignore
+    if count is None or not closed(count) or not closed(more):
+      return []
+    return [f"{start} + {wrap(count)} * {wrap(more)}"]
+
   def of_last_round(self: Unit, node: ast.For | ast.While, text: str) -> list[str]:
     """What an expression over the target of a loop is after it: `size` of `for size in self.sizes` is `self.sizes[-1]`."""
     if not isinstance(node, ast.For):
@@ -203,6 +276,15 @@ class Rounds:
     return counts
 
 
+def _calls(node: ast.expr, name: str) -> TypeGuard[ast.Call]:
+  return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _length(value: Any) -> int | None:
+  shape = getattr(value, "shape", None)
+  return (shape[0] if shape else None) if shape is not None else len(value) if isinstance(value, Sized) else None
+
+
 def _items(target: ast.expr, items: ast.expr) -> list[tuple[str, ast.expr]]:
   """(name, what it runs over) for the names of a loop's target."""
   if isinstance(target, ast.Name):
@@ -222,3 +304,12 @@ def _parts(node: Comprehension) -> list[ast.expr]:
 
 def _inside(node: Comprehension) -> list[ast.AST]:
   return [n for part in _parts(node) for n in ast.walk(part)]
+
+
+def _added_to(name: str, text: str) -> str:
+  """What a sum adds to a name; empty where the text is no such sum."""
+  terms: list[ast.expr] = [ast.parse(text, mode="eval").body]
+  while isinstance(terms[0], ast.BinOp) and isinstance(terms[0].op, ast.Add):
+    terms[:1] = [terms[0].left, terms[0].right]
+  rest = [ast.unparse(t) for t in terms if not (isinstance(t, ast.Name) and t.id == name)]
+  return " + ".join(rest) if len(rest) == len(terms) - 1 else ""

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from migrate.codemod.source import loads_in, names_in
+from migrate.codemod.source import loads_in, names_in, opposite
 
 Dims = list[list[str]]  # for every axis, expressions for its size that `__init__` can evaluate, best first
 
@@ -137,9 +137,11 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
   """Lines of source."""
   lines: list[str] = []
   for item in block:
+    text = item.text() if isinstance(item, Stmt) else ""
+    if text and len(set(text.split(" = "))) == 1 < len(text.split(" = ")):
+      continue  # an argument that has the name of the local that it starts
     lines += [f"{indent}{c}" for c in item.comments]
     if isinstance(item, Stmt):
-      text = item.text()
       lines += [indent + t if t.strip() else t for t in text.split("\n")]
       if item.trailing:
         lines[-1] += f"  {item.trailing}"
@@ -150,7 +152,7 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
         continue
       head = header()
       if not body and len(item.parts) > 1 and head.startswith("if ") and item.parts[1][0]() == "else:":
-        lines.append(f"{indent}if not ({head[3:-1]}):" if " " in head[3:-1] else f"{indent}if not {head[3:-1]}:")
+        lines.append(f"{indent}if {opposite(head[3:-1])}:")
         lines += render(item.parts[1][1], indent + step, step)
         break
       lines += [indent + h for h in head.split("\n")]

@@ -183,7 +183,7 @@ class Services:
       return self.compose(node, self.text)
     finally:
       self.variable_attr, self.first_value = "", False
-    if collection != "params" and self._starts_as_number(node):
+    if self._starts_as_number(node):
       self.need_import("import jax.numpy as jnp")
       number, made = made, lambda: f"jnp.asarray({number()})"
     indent = self.init_indent
@@ -238,7 +238,7 @@ class Services:
 
   def _starts_as_number(self: Unit, node: ast.AST) -> bool:
     """Whether a variable's first value is a Python number: Linen's `jit` makes it an array, NNX takes it for a constant."""
-    seen = [e.value.value for e in self.events(node) if e.activation.initializing and hasattr(e.value, "value")]
+    seen = [getattr(e.value, "value", e.value) for e in self.events(node) if e.activation.initializing]
     return bool(seen) and all(type(v) in (int, float, bool) for v in seen)
 
   def _same_variable(self: Unit, collection: str, name: Any) -> str | None:

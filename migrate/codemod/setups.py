@@ -13,6 +13,7 @@ from migrate.codemod.choices import choice
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
+from migrate.codemod.inheritance import base_with_init
 from migrate.codemod.layer_lists import layers_in_row
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
@@ -21,6 +22,7 @@ from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import container, places_in
 from migrate.codemod.source import names_in
+from migrate.codemod.super_setups import base_runs_late, is_super_setup
 from migrate.codemod.unit import Unit
 
 
@@ -48,7 +50,9 @@ def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
     lead = "".join(unit.source.lines[unit.source.lead(statement) - 1 : unit.source.first_line(statement) - 1])
     if i == 0 and not lead.strip():
       lead = ""
-    text = None if unit.computed is not None and unit.computed.leaves(statement) else _setup_statement(unit, statement)
+    gone = unit.computed is not None and unit.computed.leaves(statement)
+    gone = gone or any(statement in f.statements for f in unit.bound)
+    text = None if gone else _setup_statement(unit, statement)
     if text is not None:
       inside = [c for n in _variables_of(unit, statement) for c in comments_in(unit.source, n)]
       out += lead + "".join(f"{unit.source.indent(statement)}{c}\n" for c in inside) + text
@@ -85,7 +89,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     "super().__init__()",
     "super().__post_init__()",
   ):
-    return None
+    late = is_super_setup(node) and base_with_init(unit) is not None and base_runs_late(unit)
+    return unit.own_lines(node, source.code(node.value)) if late else None
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     value = choice(unit, node) or on_host(unit, targets, _setup_value(unit, targets, node.value))  # pyright: ignore

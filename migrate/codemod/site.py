@@ -43,6 +43,14 @@ class SizeArg:
   values: dict[InstanceKey, Any]
   optional: bool = False
 
+  @property
+  def by_name(self) -> bool:
+    """Whether it is given by name: what some instances do without, and whether a call gives an argument."""
+    told = [v for v in self.values.values() if v is not None]
+    return self.optional or (
+      self.parameter is not None and self.axis == 0 and bool(told) and all(isinstance(v, bool) for v in told)
+    )
+
 
 @dataclasses.dataclass
 class Need:

@@ -56,7 +56,7 @@ class SiteLayers:
     if site.record is None:
       function = self.callee(site)
       makers = self.fields_of_makers(site) - site.handed_on
-      optional = self._optional_sizes(site) | {AXIS_SIZE}
+      optional = self._sizes_by_name(site) | {AXIS_SIZE}
       by_name = (site.maker is not None and self.partial_positional(site.node.func) > 0) or is_choice(self, site)
       sizes = [(n, text) for n, text in sizes if n not in chosen_sizes(self, site)]
       arguments = [f"{n}={text}" if by_name else text for n, text in sizes if n not in optional]
@@ -124,6 +124,13 @@ class SiteLayers:
       return set()
     classes = {self.project.plain(type(m)) for _, _, m in site.made} or set(self.untraced_class(site.node))
     return {s.name for c in classes for s in self.project_sizes(c) if s.optional}
+
+  def _sizes_by_name(self: Unit, site: Site) -> set[str]:
+    """Those that a class takes by name."""
+    if site.maker is not None:
+      return set()
+    classes = {self.project.plain(type(m)) for _, _, m in site.made} or set(self.untraced_class(site.node))
+    return {s.name for c in classes for s in self.project_sizes(c) if s.by_name}
 
   def write_layer(
     self: Unit, site: Site, record: LayerMapping, sizes: Mapping[str, str], width: int, indent: str

@@ -9,7 +9,8 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.guesses import Guesses
+from migrate.codemod.given_flags import flag_text, is_flag
+from migrate.codemod.guesses import Guesses, counts_to
 from migrate.codemod.handed_functions import function_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
@@ -66,6 +67,10 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
   def learn(self: Unit, site: Site, call: ast.Call) -> None:
     """Keeps what a call of a layer made in `setup` tells about its sizes, if it can be said in `__init__`."""
     for need in site.needs:
+      if is_flag(need):
+        told = flag_text(self, site, need, call)
+        site.flow.setdefault(need.parameter, []).extend([told] if told is not None else [])
+        continue
       given = self.argument(call, site, need.call_parameter) if need.axis == 1 else None
       if given is not None and need.parameter not in site.wished:
         site.wished[need.parameter] = input_name(self, given)
@@ -76,11 +81,12 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
         known += [c for c in found if c not in known]
 
   def _one_size(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
-    name = self.name_text(site, need, values) or function_given(self, site, need, call)
+    name = self.name_text(site, need, values) or (None if is_flag(need) else function_given(self, site, need, call))
     if name is not None:
       return name
     if need.axis == 0:
-      return self.hoist(site, need.parameter, values)
+      told = flag_text(self, site, need, call) if is_flag(need) and call is not None else None
+      return told or next(iter(site.flow.get(need.parameter, ())), None) or self.hoist(site, need.parameter, values)
     flow = list(site.flow.get(need.parameter + suffix, ()))
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
@@ -124,7 +130,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
-    if owned and len(set(values)) > 1:  # it went along with several sizes: hardly by chance
+    if owned and _differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
     told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
     return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
@@ -139,7 +145,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
   def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""
-    if len(set(values)) < 2 or any(v is None for v in values):
+    if not _differ(values) or any(v is None for v in values):
       return None
     for name, text in site.arguments.items():
       given = [getattr(m, name, None) for _, _, m in site.made]
@@ -158,9 +164,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
   def _multiple_of_field(self: Unit, known: list[tuple[Any, int]], values: list[Any]) -> str | None:
     """Two, three or four times a width that is a field: halves that were joined, at every set of sizes."""
-    if len(known) < len(values) or len({v for _, v in known}) < 2:
+    if len(known) < len(values) or not _differ([v for _, v in known]):
       return None
-    for times in (2, 3, 4):
+    for times in (n for n in (2, 3, 4) if counts_to(self.info.node, n)):
       if all(type(v) is int and v % times == 0 for _, v in known):
         owned = self.matches([(m, v // times) for m, v in known])
         if owned and owned[0][0] >= 2:
@@ -301,10 +307,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
         continue
       if need.axis and j != need.axis and not events:
         continue
-      fits = all(
-        by_module.get(id(e.activation)) in (None, e.value.shape[-j]) or len(by_module) != len(site.made) for e in events
-      )
-      seen = {e.value.shape[-j] for e in events}
+      sizes = [(e, e.value.shape[-j] if len(e.value.shape) >= j else None) for e in events]
+      fits = all(by_module.get(id(e.activation)) in (None, n) or len(by_module) != len(site.made) for e, n in sizes)
+      seen = {n for _, n in sizes}
       wanted = {v for v in values if v is not None}
       if j == need.axis or (fits and seen == wanted):
         offered = [c for c in dims[-j] if c not in found and self.holds(site, c, values)]
@@ -385,3 +390,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
 
 _HEADS = {"head", "heads", "nhead", "nheads"}
+
+
+def _differ(values: list[Any]) -> bool:
+  """Whether there are two sizes among the values, which may be lists of sizes."""
+  return any(v != values[0] for v in values)

@@ -14,7 +14,8 @@ from flax import linen as nn
 
 from migrate.codemod.carries import made_for_carry
 from migrate.codemod.copies import handed_on, make_by_template, template_of
-from migrate.codemod.frozen import are_lists, as_tuple
+from migrate.codemod.frozen import are_lists, as_pairs, as_tuple
+from migrate.codemod.opened import is_opened
 from migrate.codemod.project import has_array, is_local
 from migrate.codemod.scope import Stmt, given_in
 from migrate.codemod.site import (
@@ -62,7 +63,7 @@ class Sites:
 
   def creates(self: Unit, node: ast.AST) -> bool:
     """Whether this expression makes a module."""
-    if not isinstance(node, ast.Call) or self.no_sites or made_for_carry(self, node):
+    if not isinstance(node, ast.Call) or self.no_sites or made_for_carry(self, node) or is_opened(self, node):
       return False
     if self.factory_of(node) is not None:
       return all(isinstance(e.value, nn.Module) for e in self.events(node))
@@ -189,7 +190,9 @@ class Sites:
       if self.pipeline:
         self.pipeline_sizes(site)
       self.settle(site, self.call_of_wrapper(site) or self.call_soon(site))
+      known = len(self.produced)
       self.note_features(site)
+      self.passes_features(site, known)
       if self.pipeline:
         self.pipeline_passes(site)
       return self.write_site(site, 70)
@@ -239,8 +242,10 @@ class Sites:
       try:
         text = spread_text(value, lambda v: self.static(v, bound)) if field == "**" else self.static(value, bound)
         nested = [v for e in events if isinstance(e.value, list | tuple) for v in e.value]
-        if are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
-          text = as_tuple(text)  # a stock layer takes any sequence, but of tuples
+        if site.record is not None and are_lists(nested):
+          text = as_pairs(text)  # a stock layer takes any sequence, but of tuples
+        elif are_lists([e.value for e in events] if site.record is None and site.maker is None else nested):
+          text = as_tuple(text)
         site.arguments[field] = text
         if field in self.fields_of_makers(site) and (function_text := handed_on(self, site, field, value)):
           site.arguments[field] = function_text

@@ -152,3 +152,23 @@ def loads_in(text: str) -> set[str]:
   except SyntaxError:
     return set()
   return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+_OPPOSITES: dict[type[ast.cmpop], str] = {
+  ast.Is: "is not", ast.IsNot: "is", ast.Eq: "!=", ast.NotEq: "==", ast.In: "not in", ast.NotIn: "in"
+}  # fmt: skip
+
+
+def opposite(test: str) -> str:
+  """What holds where a test does not, as a person writes it: `x is not None` for `x is None`."""
+  try:
+    node = ast.parse(test, mode="eval").body
+  except SyntaxError:
+    return f"not ({test})"
+  code = lambda n: ast.get_source_segment(test, n) or ""
+  if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+    return code(node.operand)
+  if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _OPPOSITES and "(" not in test:
+    return f"{code(node.left)} {_OPPOSITES[type(node.ops[0])]} {code(node.comparators[0])}"
+  simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+  return f"not {test}" if simple else f"not ({test})"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flax import linen as nn
 
 from migrate.codemod.carries import only_for_carry
+from migrate.codemod.paragraphs import note_statement
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, closed
@@ -37,6 +38,7 @@ class Statements:
       self.pending_comments = self.source.comments_above(statement)
       before, known = len(self.todo), len(self.block)
       text = self.statement(statement)
+      note_statement(self, i == 0, statement, lead, self.block[known:])
       if (only_for_carry(self, statement) and lead.strip()) or (
         text is None and not self._comments_moved(statement, self.block[known:])
       ):
@@ -181,7 +183,8 @@ class Statements:
         self.rebinding(owner)  # its last item and its length are others from here on
         self.block.append(Stmt(lambda: f"{owner}.append({last})", frozenset(), mutates=owner))
         local.dims = None
-      self.env[owner] = Local("arrays", local.node)
+      # without the size of one item, the list of sizes would be that of another list
+      self.env[owner] = Local("arrays" if last is not None else "dynamic", local.node)
       return self.own_lines(node, text)
     static = self.try_static(value)
     if static is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.container_types import asks_container
 from migrate.codemod.contextual import needs_context
+from migrate.codemod.late_attributes import is_there_when_read
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
 from migrate.codemod.scope import Dims
@@ -134,7 +135,7 @@ class Statics:
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
       inner = bound | {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
       return self.compose(node, lambda c: self.static(c, inner), self.outdent)
-    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+    if isinstance(node, ast.arg) or (isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)):
       return source.code(node)
     if isinstance(node, ast.Lambda):
       return self.compose(
@@ -144,10 +145,10 @@ class Statics:
       )
     if isinstance(node, ast.stmt):
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
-    if isinstance(node, (ast.arg | ast.keyword, ast.expr | ast.comprehension)):
-      if isinstance(node, ast.arg):
-        return source.code(node)
-      if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr):
+    if isinstance(node, ast.keyword | ast.expr | ast.comprehension):
+      if isinstance(node, ast.NamedExpr) and not self.in_setup:
+        return self.static_named(node, bound)
+      if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
         raise NotStatic(source.code(node))
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     raise NotStatic(type(node).__name__)
@@ -229,19 +230,18 @@ class Statics:
         return f"self.{self.layer_names[node.attr]}"
       if node.attr in self.readable & self.host_attributes:
         return f"self.{node.attr}[...]"
-      if node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE):
+      known = node.attr in self.readable or (self.cls_attribute(node.attr) and node.attr not in _SCOPE)
+      if known or is_there_when_read(self, node):
         return f"self.{node.attr}"
       raise NotStatic(f"self.{node.attr}")
-    lost = self.lost_attribute(node)
-    if lost is not None:
+    if (lost := self.lost_attribute(node)) is not None:
       return lost
     renamed = self.layer_attribute(node)
     if renamed is not None:
       return f"{self.static(node.value, bound)}.{renamed}"
-    if text is not None and text.partition(".")[0] not in bound:
-      root = text.partition(".")[0]
-      if root not in self.env and root not in self.parameters and root != self.self_name:
-        return self.static_global(node)
+    root = (text or "").partition(".")[0]
+    if root and root not in {*bound, *self.env, *self.parameters, self.self_name}:
+      return self.static_global(node)
     return self.compose(node, lambda c: self.static(c, bound), self.outdent)
 
   def static_global(self: Unit, node: ast.AST) -> str:

@@ -23,6 +23,7 @@ from migrate.codemod.lookups import Lookups
 from migrate.codemod.loop_starts import LoopStarts
 from migrate.codemod.matches import Matches
 from migrate.codemod.names import nnx_name, snake, spell
+from migrate.codemod.paragraphs import Paragraph
 from migrate.codemod.partials import Partials
 from migrate.codemod.pipelines import Pipelines
 from migrate.codemod.project import ClassInfo, Event, Project
@@ -136,27 +137,26 @@ class Unit(
     self.dead_lists: set[str] = set()
     self.hoisted_locals: set[str] = set()
     self.super_sizes: dict[str, str] = {}  # sizes that the base's `__init__` is given, by its names
-    self.static_arrays: set[str] = set()
+    self.static_arrays, self.bound_in_tests = set[str](), set[ast.NamedExpr]()
     self.array_statements: set[str] = set()  # what makes these, as `spelled` gives it
     self.imports: set[str] = set()
     self.templates: set[str] = set()
     self.findings: list[Finding] = []
     self.outputs: dict[str, Dims] = {}
     self.pending_comments: list[str] | None = []
-    self.moved = False
+    self.paragraphs: list[Paragraph] = []
     self.returned: Dims | None = None
-    self.needs_rngs = False
-    self.late = self.in_setup = False
-    self.counting_arrays = False
-    self.setup_loops = 0
+    self.moved = self.needs_rngs = False
+    self.late = self.in_setup = self.counting_arrays = False
+    self.open_conditions, self.setup_loops = set[ast.AST](), 0  # conditions that only a call knows
     self.comprehension_texts: dict[ast.AST, str] = {}
     self.layer_lists: dict[ast.AST, str] = {}  # lists of layers without a name of their own
     self.names_in_comprehension: list[tuple[str, str]] | None = None
     self.pipelines: dict[str, str] = {}
     self.carried: dict[str, str] = {}
+    self.opened: dict[ast.AST, bool] = {}  # a `Sequential` -> whether each call puts it together
     self.pipeline = ""
-    self.method = ""
-    self.rngs_argument = "rngs"
+    self.method, self.rngs_argument = "", "rngs"
     self.inlined: dict[str, ast.expr] = {}  # a layer of a loop that is only an argument -> what makes it
     self.inlined_at: dict[ast.AST, ast.AST] = {}  # what makes it -> where it is an argument
     self.first_value = False  # whether what is written is the first value of a variable
@@ -171,6 +171,7 @@ class Unit(
     self.param_locals: set[str] = set()
     self.derived: dict[str, str] = {}
     self.computed: Any = None  # the `Computed` of `setup`
+    self.bound: list[Any] = []  # functions of `setup` that are methods now: `BoundFunction`
     self.computed_used: set[str] = set()
     self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
     self.after_setup: list[str] = []
@@ -181,10 +182,9 @@ class Unit(
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
     self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
-    self.iterator = ""
-    self.layer_hint = ""
-    self.handed_layers = ""
+    self.iterator = self.layer_hint = self.handed_layers = ""
     self.method_iterators: set[str] = set()
+    self.joined_names: dict[str, ast.AST] = {}  # sizes of what is joined to something in every round of a loop -> loop
     self.function_depth = 0
     self.output_call = None
     self.local_names: set[str] = set()  # every name that the method gives a value

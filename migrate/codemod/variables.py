@@ -17,6 +17,7 @@ from migrate.codemod.input_values import InputValues
 from migrate.codemod.project import has_array
 from migrate.codemod.shape_picks import ShapePicks
 from migrate.codemod.site import Site
+from migrate.codemod.source import defaults_of
 from migrate.codemod.static import NotStatic
 from migrate.core.mutable import variable_class
 from migrate.core.report import Finding
@@ -38,7 +39,7 @@ class VariableSite:
   """`self.param(...)` or `self.variable(...)` and the attribute it became.
 
   Attributes:
-    attr: the attribute; `layer.attribute` where the parameter is a layer's.
+    attr: the attribute; `layer.attribute` where the parameter is a layer's, empty where Linen's names are the attributes.
     collection: Linen's collection.
     names: path and trace of the owner -> Linen names in order of creation.
     looped: whether the attribute is a list.
@@ -161,8 +162,18 @@ class Variables(InputValues, ShapePicks):
           return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         return self._hoisted_value(node, site, values, events, None)
       if not self.events(site) and not isinstance(node, ast.Starred):
+        if (default := self.default_of(node)) is not None:
+          return default
         return self.hoist(Site(self.suggest_variable(site), site, [], None), "value", [])
       raise
+
+  def default_of(self: Unit, node: ast.AST) -> str | None:
+    """What a call argument is where no call gives it, if `__init__` can say it."""
+    method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+    if not isinstance(node, ast.Name) or node.id not in self.parameters or method is None:
+      return None
+    default = defaults_of(method.args).get(node.id)
+    return self.try_static(default) if default is not None and self.assigned[node.id] == 0 else None
 
   def _hoisted_value(
     self: Unit, node: ast.AST, site: ast.Call, values: list[Any], events: list, index: int | None
@@ -223,7 +234,10 @@ class Variables(InputValues, ShapePicks):
       raise NotStatic(self.source.code(node))
     statement = self.block[-1]
     del self.block[before:]
-    self.open_variables.append(self.variable_sites[-1])
+    if _set_by_name(self.source.parents.get(node), node):
+      self.variable_sites[-1] = dataclasses.replace(self.variable_sites[-1], attr="", looped=False)
+    else:
+      self.open_variables.append(self.variable_sites[-1])
     return statement.text().partition(" = ")[2]  # type: ignore[union-attr]
 
   def suggest_variable(self: Unit, site: ast.Call) -> str:
@@ -279,3 +293,10 @@ def _uses_arguments(maker: ast.Lambda) -> bool:
   """Whether a lambda reads any of its arguments."""
   names = {a.arg for a in ast.walk(maker.args) if isinstance(a, ast.arg)}
   return any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(maker.body))
+
+
+def _set_by_name(around: ast.AST | None, node: ast.Call) -> bool:
+  """Whether `around` is `setattr(self, name, self.param(name, ...))`: the attribute has the name of the parameter."""
+  if not isinstance(around, ast.Call) or ast.unparse(around.func) != "setattr" or len(around.args) != 3:
+    return False
+  return bool(node.args) and around.args[2] is node and ast.dump(around.args[1]) == ast.dump(node.args[0])

@@ -127,6 +127,15 @@ RULES = (
     "Before a new model is trained, set the parameter from a batch, as the initializer in the finding does.",
   ),
   RulePage(
+    "L2N116", "a construction without sizes and `rngs`", "eye",
+    "A module of NNX is made with its sizes and `rngs`, which Linen's was not. A function that makes a model, returns it and "
+    "is called by nothing takes them as arguments of its own now (a note). Any other such construction, of which neither an "
+    "example nor a program tells the sizes, stays as it was and raises.",
+    "Give the construction what the finding names.",
+    before="def small(classes):\n  return Net(classes)\n",
+    after="def small(in_features, classes, *, rngs):\n  return Net(in_features, classes, rngs=rngs)\n",
+  ),
+  RulePage(
     "L2N118", "whether a collection may change is asked for", "note",
     "Linen's callers say with `apply(..., mutable=[...])` which collections may change, and `is_mutable_collection` asks for "
     "it. An NNX module is told by an attribute: `use_running_average` for `batch_stats`, which `model.train()` and "

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import errors
+from flax import linen as nn
 
 from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
@@ -65,7 +66,8 @@ def abstract_init(example: Example) -> Any:
 
   def run(rngs: Any, arrays: Any) -> Any:
     a, k = rebuild(arrays)
-    return example.module.init(rngs, *a, **k, **({"method": method} if method else {}))
+    options: dict[str, Any] = {"method": method} if method else {}
+    return nn.Module.init(example.module, rngs, *a, **k, **options)  # a model may have an `init` of its own
 
   return jax.eval_shape(run, _keys(tuple(example.init_rngs)), arrays)
 

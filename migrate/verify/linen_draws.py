@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+from flax import linen as nn
 from flax import nnx
 
 from migrate.core.mutable import Flags
@@ -86,11 +87,11 @@ def _abstract_variables(example: Example, where: str) -> Any:
   args = example.args if example.init_args is None else example.init_args
   dynamic, rebuild = A.split_static(A.fill_shapes((tuple(args), dict(kwargs)), SEED))
   method = example.init_method or example.method
-  options = {"method": method} if method else {}
+  options: dict[str, Any] = {"method": method} if method else {}
 
   def init(rngs: Any, dynamic: list[Any]) -> Any:
     a, k = rebuild(dynamic)
-    return example.module.init(rngs, *a, **k, **options)
+    return nn.Module.init(example.module, rngs, *a, **k, **options)
 
   try:
     with sowing() as sown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -74,11 +74,11 @@ def init_variables(example: Example, where: str) -> A.Flat:
   args = example.args if example.init_args is None else example.init_args
   dynamic, rebuild = A.split_static(A.fill_shapes((tuple(args), dict(kwargs)), SEED))
   method = example.init_method or example.method
-  options = {"method": method} if method else {}
+  options: dict[str, Any] = {"method": method} if method else {}
 
-  def init(rngs: Mapping[str, Any], dynamic: list[Any]) -> Any:
+  def init(rngs: Any, dynamic: list[Any]) -> Any:
     a, k = rebuild(dynamic)
-    return nn.meta.unbox(example.module.init(rngs, *a, **k, **options))
+    return nn.meta.unbox(nn.Module.init(example.module, rngs, *a, **k, **options))
 
   rngs = A.stream_keys(example.init_rngs, SEED)
   try:

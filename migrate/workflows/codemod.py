@@ -18,6 +18,7 @@ from migrate.codemod.snippets import Doctest, Page, doctests
 from migrate.core.report import Finding, refuse
 from migrate.example import Example
 from migrate.workflows.codemod_files import KINDS, gather, write_whole
+from migrate.workflows.codemod_lines import at_old_lines
 from migrate.workflows.codemod_notebooks import notebooks_as_modules
 
 Progress = Callable[..., None]
@@ -164,6 +165,7 @@ def codemod(
   if ported:
     from migrate.codemod.remains import without_linen
     from migrate.codemod.training.reader import Rewritten, rewrite_training
+    from migrate.codemod.training.uncalled import with_sizes
 
     say("training code")
     callers = importing(scans, about)
@@ -181,9 +183,15 @@ def codemod(
       done = Rewritten(findings=[Finding(program[0][0], said, "", "report this as a fault of linen2nnx", "error", "L2N408")])  # fmt: skip
     paths_of = {s.module: s.path for s in about}
     texts |= {paths_of[m]: t for m, t in done.texts.items() if m in paths_of}
-    findings += done.findings
+    before = {s.path: s.text or "" for s in about}
+    findings += at_old_lines(done.findings, before, {p: t for p, _, t in program})
     findings += _put_doctests(tests, texts, done.texts)
     texts |= {s.path: without_linen(texts[s.path], s.path, s.module) for s in about if texts[s.path] != s.text}
+    if not ignored("L2N116"):
+      now = [(s.path, s.module, texts[s.path]) for s in about]
+      given, more = with_sizes(now, ported, before, findings, _skips(about))
+      findings += at_old_lines(more, before, texts)
+      texts |= {paths_of[m]: t for m, t in given.items()}
   changes = [_change(s, texts[s.path]) for s in about if texts[s.path] != s.text]
   changes += [Change(Path(p), _existing(p), t) for p, t in new.items() if _existing(p) != t]
   report.changes = sorted(changes, key=lambda c: str(c.path))

@@ -150,3 +150,20 @@ def test_sums_that_begin_with_a_number_have_the_axes_of_what_is_added(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model(3, 6), x(2, 5)"])
   assert ported.hoisted == []
+
+
+def test_names_that_change_places_change_them_at_once(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        y = nn.Dense(5)(x)
+        x, y = y, x
+        y = nn.Dense(3)(y)
+        a, b = 2, 7
+        a, b = b, a + b
+        return nn.Dense(a)(x) + nn.Dense(b)(y)[..., :1]
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model(), x(2, 6)"])
+  assert "    a, b = b, a + b\n    self." in ported.text
+  assert "nnx.Linear(5, a, rngs=rngs)" in ported.text

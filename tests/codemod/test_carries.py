@@ -38,3 +38,24 @@ def test_cell_with_a_carry_of_its_own_stays(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 4)"])
   assert "jnp.zeros" not in ported.text
+
+
+def test_cell_of_a_field_makes_no_layer_for_its_carry(tmp_path):
+  source = """
+    class Model(nn.Module):
+      size: int
+      cell_type: Any = nn.OptimizedLSTMCell
+
+      @nn.compact
+      def __call__(self, x):
+        carries = [
+          self.cell_type(self.size, parent=None).initialize_carry(jax.random.key(0), (x.shape[0], self.size))
+          for _ in range(2)
+        ]
+        for i in range(2):
+          x = nn.Dense(self.size)(x) + carries[i][0]
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(6), x(2, 5)")
+  assert "self.cell_type(" not in ported.text
+  assert "(jnp.zeros((x.shape[0], self.size)), jnp.zeros((x.shape[0], self.size)))" in ported.text

@@ -61,3 +61,53 @@ def test_classes_that_need_the_same_sizes_stay_as_they_are(tmp_path):
   )
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5), x(2, 3)")
   assert "block = Cross\n" in ported.text
+
+
+def test_class_that_a_branch_that_no_example_takes_chooses(tmp_path):
+  source = """
+    class Plain(nn.Module):
+      widths: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for width in self.widths:
+          x = nn.Dense(width)(x)
+        return x
+
+
+    class Deep(nn.Module):
+      depth: int
+      widths: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for _ in range(self.depth):
+          x = nn.Dense(self.widths[0])(x)
+        return nn.Dense(self.widths[-1])(x)
+
+
+    def several(cls, n):
+      return nn.vmap(cls, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=None, axis_size=n)
+
+
+    class Model(nn.Module):
+      kind: str = "plain"
+      widths: Sequence[int] = (7, 3)
+
+      def setup(self):
+        if self.kind == "plain":
+          net = Plain
+        elif self.kind == "deep":
+          net = Deep
+        net = several(net, 2)
+        if self.kind == "plain":
+          value = net((*self.widths, 1))
+        elif self.kind == "deep":
+          value = net(2, (*self.widths, 1))
+        self.value = value
+
+      def __call__(self, x):
+        return self.value(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model('deep'), x(2, 4)"])
+  assert "net(in_features, 2, (*self.widths, 1), rngs=rngs)" in ported.text

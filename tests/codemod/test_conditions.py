@@ -65,3 +65,50 @@ def test_what_only_the_size_of_an_image_decides_in_a_loop_is_told_round_by_round
   assert ported.hoisted == ["has_attn"]
   assert "has_attn_iter = iter(has_attn)" in ported.text
   assert "if next(has_attn_iter):" in ported.text
+
+
+def test_names_that_tests_give(tmp_path):
+  source = """
+    class Scaled(nn.Module):
+      rank: int | None = None
+
+      def setup(self):
+        if rank := self.rank:
+          self.w = self.param("w", nn.initializers.normal(), (rank, 3))
+
+      def __call__(self, x):
+        return x @ self.w if self.rank else x
+
+
+    class Model(nn.Module):
+      rank: int | None = None
+      out: int | None = None
+
+      @nn.compact
+      def __call__(self, x):
+        if (n := self.out) is not None:
+          x = nn.Dense(n)(x)
+        if (n := x.shape[-1]) > 2:
+          x = nn.Dense(n // 2)(x)
+        x = nn.Dense(4)(x)
+        return Scaled(self.rank)(x)
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(4, 7), x(2, 5)", held_out=["Model(4), x(2, 6)", "Model(None, 6), x(2, 1)"], clean=False
+  )
+  assert "if n is not None:\n" in ported.text
+  assert "if rank := self.rank:\n" in ported.text
+
+
+def test_condition_without_an_else_keeps_the_size_before_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      out: int | None = None
+
+      @nn.compact
+      def __call__(self, x):
+        if self.out is not None:
+          x = nn.Dense(self.out)(x)
+        return nn.Dense(3)(x)
+    """
+  port_and_check(tmp_path, source, "Model(7), x(2, 5)", held_out=["Model(), x(2, 5)", "Model(4), x(2, 6)"])

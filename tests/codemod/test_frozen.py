@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.codemod.frozen import are_lists, as_tuple
+from migrate.codemod.frozen import are_lists, as_pairs, as_tuple, frozen
 from tests.codemod.support import port_and_check
 
 
@@ -64,3 +64,32 @@ def test_lists_given_to_modules_are_tuples_there(tmp_path):
   assert "tuple(kernel)" in ported.text
   assert "[3, 3], padding=((1, 1), (2, 2))" in ported.text
   assert "self.more = (2, 3)" in ported.text
+
+
+def test_pairs_of_a_name_that_may_be_a_word():
+  assert as_pairs("[[1, 0], [0, 1]]") == "((1, 0), (0, 1))"
+  assert as_pairs("padding") == "padding if isinstance(padding, str) else tuple(map(tuple, padding))"
+  assert as_pairs("[(p, p) for p in ps]") == "tuple((p, p) for p in ps)"
+
+
+def test_fields_are_given_as_the_methods_see_them():
+  assert frozen([[1, 0], [0, [2]]]) == ((1, 0), (0, (2,)))
+  assert frozen({"a": [1]}) == {"a": [1]}
+  assert frozen("ab") == "ab"
+
+
+def test_padding_as_lists(tmp_path):
+  source = """
+    def conv(features, padding):
+      padding = padding if isinstance(padding, str) else [[padding, padding] for _ in range(2)]
+      return nn.Conv(features, (3, 3), padding=padding)
+
+    class Model(nn.Module):
+      pads: Any
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Conv(4, (3, 3), padding=self.pads)(x)
+        return conv(2, 1)(x)
+    """
+  port_and_check(tmp_path, source, "Model([[1, 0], [0, 1]]), x(2, 5, 5, 3)", held_out=["Model('VALID'), x(2, 5, 5, 3)"])

@@ -203,6 +203,20 @@ def test_block_that_would_be_empty_goes_and_try_stays():
   assert "if TYPE_CHECKING" not in after
 
 
+def test_names_in_a_try_go_where_something_is_left_to_try():
+  source = dedent("""
+    try:
+      import jax
+      from flax import linen as nn
+      from flax.linen import initializers as init
+    except ImportError:
+      jax = None
+    x = jax
+  """)
+  after = tidy_imports(source, add=["from flax import nnx"], remove_if_unused={"nn", "init"})
+  assert "try:\n  import jax\nexcept ImportError:\n" in after
+
+
 def test_added_imports_find_their_place():
   source = dedent('''
     #!/usr/bin/env python

@@ -228,3 +228,22 @@ def test_fields_that_the_constructor_does_not_take(tmp_path):
   assert "    # how often it was read\n    self.scale = 2.0\n" in ported.text
   ported = port_and_check(tmp_path, source, "Tied(7, 4), ids(2, 3)")
   assert "super().__init__(num=num, features=features, rngs=rngs)" in ported.text
+
+
+def test_field_that_holds_a_pair_of_arrays(tmp_path):
+  source = """
+    import numpy
+
+    class Model(nn.Module):
+      width: int
+      pair: Any = None
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(self.width)(x)
+        return x if self.pair is None else x * self.pair[0] + self.pair[1]
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(3, (numpy.ones(3), numpy.zeros(3))), x(2, 5)", held_out=["Model(4), x(2, 5)"]
+  )
+  assert "self.pair = nnx.List(pair) if pair is not None else None" in ported.text

@@ -79,3 +79,46 @@ def test_field_in_the_place_of_a_property(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(4), x(2, 5)", held_out=["Model(4, False), x(2, 4)"])
   assert "\n  is_potential: bool = True\n" in ported.text
+
+
+def test_field_that_hides_a_property_of_a_module(tmp_path):
+  source = """
+    class Potential(nn.Module):
+      @property
+      def is_potential(self) -> bool:
+        return False
+
+    class Model(Potential):
+      width: int
+      is_potential: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(1 if self.is_potential else self.width)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(4), x(2, 5)", held_out=["Model(4, False), x(2, 4)"])
+  assert "\n  is_potential: bool = True\n" in ported.text
+
+
+def test_default_that_is_read_from_the_class_stays_there(tmp_path):
+  source = """
+    class Positive(nn.Module):
+      width: int
+      inverse: Callable = lambda v: v - 1
+      other: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return x @ jnp.exp(self.param("kernel", nn.initializers.ones, (x.shape[-1], self.width)))
+
+    class Model(nn.Module):
+      def setup(self):
+        layer = Positive
+        self.start = layer.inverse(2.0)
+        self.layer = layer(5)
+
+      def __call__(self, x):
+        return self.layer(x) + self.start
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "  inverse: Callable = lambda v: v - 1\n\n  def __init__(" in ported.text

@@ -69,3 +69,48 @@ def test_two_loops_that_count_under_one_name_have_two_starts(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 8, 3)")
   assert "x_features = flat_x_features" in ported.text
   assert "x_features = x_features" not in ported.text
+
+
+NERF = """
+  class Model(nn.Module):
+    depth: int = 6
+    width: int = 7
+    skip: int = 2
+
+    @nn.compact
+    def __call__(self, x, condition):
+      x = jnp.sin(x[..., None] * 2.0 ** jnp.arange(3)).reshape(x.shape[0], -1)
+      inputs = x
+      for i in range(self.depth):
+        x = nn.Dense(self.width)(x)
+        if i % self.skip == 0 and i > 0:
+          x = jnp.concatenate([x, inputs], axis=-1)
+      density = nn.Dense(1)(x)
+      x = jnp.cos(jnp.concatenate([x, condition], axis=-1)[..., None] * jnp.arange(2)).reshape(x.shape[0], -1)
+      inputs = x
+      for i in range(2):
+        x = jnp.concatenate([nn.Dense(self.width)(x), inputs], axis=-1)
+      return density, nn.Dense(4)(x)
+  """
+
+
+def test_inputs_of_skip_connections_whose_size_nothing_tells(tmp_path):
+  ported = port_and_check(tmp_path, NERF, "Model(), x(2, 5), x(2, 4)")
+  assert sorted(ported.hoisted) == ["inputs_features", "inputs_features_1"]
+  assert "x_features = inputs_features\n" in ported.text
+  assert "x_features = self.width + inputs_features\n" in ported.text
+  assert "x_features = self.width + inputs_features_1\n" in ported.text
+
+
+def test_model_without_the_skip_connection_of_another(tmp_path):
+  source = (
+    NERF
+    + """
+
+  class Both(nn.Module):
+    @nn.compact
+    def __call__(self, x, condition):
+      return Model(depth=2)(x, condition), Model(width=5)(x, condition)
+  """
+  )
+  port_and_check(tmp_path, source, "Both(), x(2, 5), x(2, 4)")

@@ -241,3 +241,23 @@ def test_a_long_partial_has_a_line_for_each_argument(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert max(map(len, ported.text.splitlines())) <= 100
+
+
+def test_a_partial_that_gives_nothing_but_a_flag_of_the_call_is_the_class(tmp_path):
+  source = """
+    class Block(nn.Module):
+      norm: Any
+
+      @nn.compact
+      def __call__(self, x):
+        return self.norm()(nn.Dense(4)(x))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train)
+        return Block(norm)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "norm = nnx.BatchNorm\n" in ported.text
+  assert "functools" not in ported.text

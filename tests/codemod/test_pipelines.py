@@ -65,3 +65,28 @@ def test_layer_that_a_condition_chooses_is_no_list(tmp_path):
   body = "layer = nn.Dense(6) if self.norm else nn.Dense(6, use_bias=False)\nx = layer(x)"
   ported = port_and_check(tmp_path, model(body), "Model(), x(2, 3)", "Model((7, 6), False), x(2, 4)")
   assert "nnx.List" not in ported.text
+
+
+def test_layers_of_a_sequential_take_their_sizes_from_its_input_and_from_norms(tmp_path):
+  source = """
+    def embedding(t, dim):
+      angles = t[:, None] * jnp.arange(dim // 2)
+      return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+
+    class Model(nn.Module):
+      frequencies: int = 16
+      hidden: int = 6
+
+      def _time(self, times):
+        times = embedding(times, self.frequencies)
+        return nn.Sequential([nn.Dense(self.frequencies), nn.swish, nn.Dense(3)])(times)
+
+      @nn.compact
+      def __call__(self, x, times):
+        g = nn.Sequential((nn.LayerNorm(), nn.Dense(self.hidden)))(x.reshape(x.shape[0], -1))
+        return nn.Sequential([nn.Sequential([nn.Dense(2), nn.relu]), nn.Dense(1)])(g), self._time(times)
+    """
+  held_out = ["Model(8, 5), x(2, 3, 5), x(2)"]
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 4), x(2)", held_out=held_out)
+  assert "nnx.Linear(length * in_features, self.hidden, rngs=rngs)" in ported.text
+  assert ported.hoisted == []

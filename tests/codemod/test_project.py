@@ -8,7 +8,7 @@ import pytest
 
 from migrate.codemod.project import find_class, has_array
 from migrate.trace.facts import ArraySpec
-from tests.codemod.support import rewrite
+from tests.codemod.support import port_and_check, rewrite
 
 TREE = ast.parse("""
 class A:
@@ -141,3 +141,52 @@ def test_class_behind_a_transform(project):
 )
 def test_arrays_are_found_in_containers(value, wanted):
   assert has_array(value) is wanted
+
+
+def test_classes_that_a_function_of_another_file_chooses_from(tmp_path):
+  source = {
+    "pkg/__init__.py": "",
+    "pkg/blocks.py": """
+    from flax import linen as nn
+    import jax.numpy as jnp
+
+
+    class Wide(nn.Module):
+      width: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+
+
+    class Scaled(nn.Module):
+      def setup(self):
+        self.scale = self.param("scale", nn.initializers.ones, ())
+
+      def __call__(self, x):
+        return x * self.scale
+
+
+    def block(kind):
+      known = {"wide": Wide, "scaled": Scaled}
+      return known[kind]
+    """,
+    "pkg/model.py": """
+    from flax import linen as nn
+
+    from pkg.blocks import block
+
+
+    class Model(nn.Module):
+      kind: str = "wide"
+
+      @nn.compact
+      def __call__(self, x):
+        return block(self.kind)()(x)
+    """,
+  }
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", module="pkg.model", clean=False)
+  blocks = next(p.read_text() for p in ported.out.rglob("blocks.py"))
+  assert "class Scaled(nnx.Module):" in blocks
+  assert "def block(kind):" in blocks
+  assert "linen" not in blocks

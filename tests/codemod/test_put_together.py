@@ -186,3 +186,20 @@ def test_added():
   assert added(["a", "b"]) == "a + b"
   assert added(["a", "a", "a"]) == "3 * a"
   assert added(["a // 2", "b"]) == "(a // 2) + b"
+
+
+def test_list_with_an_array_of_unknown_size_tells_no_sum(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x, more, condition=None):
+        h = nn.Dense(self.width)(x)
+        h = [h]
+        h.append(jnp.concatenate(jnp.split(more, 2, axis=-1)[:1], axis=-1) ** jnp.arange(1, more.shape[-1] // 2 + 1))
+        if condition is not None:
+          h.append(condition)
+        return nn.Dense(3)(jnp.concatenate(h, axis=-1))
+    """
+  port_and_check(tmp_path, source, "Model(5), x(2, 3), x(2, 4), x(2, 7)")

@@ -209,3 +209,53 @@ def test_a_size_that_a_field_decides_is_decided_by_it(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(np.array([0, 2, 5])), x(2, 7)", held_out=["Model(), x(3, 6)"])
   assert "in_features if self.chosen is None else self.chosen.shape[-1]" in ported.text
   assert ported.hoisted == []
+
+
+def test_arrays_beside_fields_in_a_loop(tmp_path):
+  """What `zip` runs over beside the arrays tells the layers of every round; a round that a call skips keeps its layer."""
+  source = """
+    class Model(nn.Module):
+      sizes: tuple
+
+      @nn.compact
+      def __call__(self, xs):
+        out = []
+        for i, (x, size) in enumerate(zip(xs, self.sizes)):
+          if x is not None:
+            x = nn.Dense(size, name=f"in_{i}")(x)
+            x = nn.Dense(2 * size)(x)
+          out.append(x)
+        return out
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model((3, 4)), [x(2, 5), x(2, 7)]", held_out=["Model((2, 6, 9)), [x(2, 8), x(2, 3), x(2, 1)]"]
+  )
+  assert "for i, size in enumerate(self.sizes):\n" in ported.text
+  assert "self.dense[i](x)" in ported.text
+
+
+def test_width_that_grows_in_every_round(tmp_path):
+  source = """
+    class Block(nn.Module):
+      layers: int
+      growth: int
+
+      @nn.compact
+      def __call__(self, x):
+        for _ in range(self.layers):
+          x = jnp.concatenate([x, nn.Dense(self.growth)(x)], axis=-1)
+        return x
+
+    class Model(nn.Module):
+      sizes: Sequence[int]
+      growth: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        for size in self.sizes:
+          x = Block(size, self.growth)(x)
+        return nn.Dense(2)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model((2, 1)), x(2, 5)", held_out=["Model((3, 4), 7), x(2, 4)"])
+  assert ported.hoisted == []
+  assert "x_features = x_features + size * self.growth" in ported.text

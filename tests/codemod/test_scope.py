@@ -99,3 +99,8 @@ def test_text_of_several_lines_is_indented_whole():
 )  # fmt: skip
 def test_names_read_by_headers(header, names):
   assert header_names(header) == names
+
+
+def test_argument_that_starts_a_local_of_its_name_is_not_assigned_to_itself():
+  block = [Stmt(lambda: "a = a", frozenset({"a"})), kept("self.x = a"), made("a", "3"), kept("self.y = a")]
+  assert lines(block) == ["self.x = a", "a = 3", "self.y = a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from migrate.codemod.site_sizes import _differ
 from tests.codemod.support import port_and_check
 
 SKIPS = """
@@ -178,3 +179,27 @@ def test_width_in_an_argument_after_a_branch_that_no_example_takes(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11), x(2, 4)"])
   assert "4 * self.hidden_dim" in ported.text
   assert ported.hoisted == []
+
+
+def test_sizes_may_be_lists():
+  assert not _differ([[64, 2], [64, 2]])
+  assert _differ([[64, 2], [64, 3]])
+  assert not _differ([])
+
+
+def test_multiple_that_the_class_does_not_name_is_no_size(tmp_path):
+  source = """
+    def tripled(x):
+      return jnp.tile(x, 3)
+
+
+    class Model(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        x = tripled(nn.Dense(self.features)(x))
+        return nn.Dense(5)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(7), x(2, 4)", held_out=["Model(6), x(2, 8)"])
+  assert "3 * self.features" not in ported.text

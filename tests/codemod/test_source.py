@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from migrate.codemod.source import Source, dotted, names_in
+from migrate.codemod.source import Source, dotted, names_in, opposite
 
 TEXT = '''# first
 
@@ -95,3 +95,18 @@ def test_dotted_names(text, wanted):
 )
 def test_names_in_a_text(text, wanted):
   assert names_in(text) == wanted
+
+
+@pytest.mark.parametrize(
+  ("test", "wanted"),
+  [
+    ("self.init is None", "self.init is not None"),
+    ("not self.bias", "self.bias"),
+    ("self.kind == 'a'", "self.kind != 'a'"),
+    ("self.deep", "not self.deep"),
+    ("len(self.widths) > 2", "not (len(self.widths) > 2)"),
+    ("self.a and self.b", "not (self.a and self.b)"),
+  ],
+)
+def test_opposite_of_a_test(test, wanted):
+  assert opposite(test) == wanted

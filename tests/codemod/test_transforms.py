@@ -254,8 +254,14 @@ def test_map_variables_of_a_function_is_left(tmp_path):
   assert any("map_variables of a function" in str(f) and f.severity == "error" for f in ported.findings)
 
 
-@pytest.mark.parametrize("cell", ["OptimizedLSTMCell", "GRUCell"])
-def test_a_scanned_cell_makes_its_carry(tmp_path, cell):
+@pytest.mark.parametrize(
+  ("cell", "given"),
+  [
+    ("OptimizedLSTMCell", "jax.random.key(0), x[:, 0].shape"),
+    ("GRUCell", "rng=jax.random.key(0), input_shape=x[:, 0].shape"),
+  ],
+)
+def test_a_scanned_cell_makes_its_carry(tmp_path, cell, given):
   source = f"""
     class Model(nn.Module):
       @nn.compact
@@ -264,7 +270,45 @@ def test_a_scanned_cell_makes_its_carry(tmp_path, cell):
           nn.{cell}, variable_broadcast="params", split_rngs={{"params": False}}, in_axes=1, out_axes=1
         )
         cell = Scanned(6, name="cell")
-        carry = cell.initialize_carry(jax.random.key(0), x[:, 0].shape)
+        carry = cell.initialize_carry({given})
         return cell(carry, x)[1]
     """
   port_and_check(tmp_path, source, "Model(), x(2, 3, 5)", held_out=["Model(), x(2, 4, 6)"])
+
+
+def test_scan_of_all_collections_and_a_class_lifted_in_a_branch_that_no_example_takes(tmp_path):
+  source = """
+    class Embedder(nn.Module):
+      size: int
+
+      def setup(self):
+        self.table = self.param("table", nn.initializers.normal(), (self.size, 4))
+
+      def encode(self, x):
+        return self.table[x]
+
+    class Block(nn.Module):
+      hidden: int
+
+      @nn.compact
+      def __call__(self, x):
+        return x + nn.Dense(x.shape[-1])(nn.tanh(nn.Dense(self.hidden)(x))), None
+
+    class Model(nn.Module):
+      remat: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        if self.remat:
+          embedder = nn.remat(Embedder, prevent_cse=False)(7)
+        else:
+          embedder = Embedder(7)
+        x = embedder.encode(x)
+        x, _ = nn.scan(Block, variable_axes={True: 0}, split_rngs={True: True}, length=3)(5)(x)
+        return x
+    """
+  tokens = "Model(), jnp.arange(6).reshape(2, 3)"
+  ported = port_and_check(tmp_path, source, tokens, held_out=["Model(True), jnp.arange(4).reshape(2, 2)"])
+  call = ported.text.rpartition("def __call__(self, x):")[2]
+  assert "prevent_cse" not in call, "it is made in `__init__`"
+  assert "      embedder = self.embedder\n" in call

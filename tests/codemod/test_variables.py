@@ -342,3 +342,44 @@ def test_a_variable_that_begins_as_another_one(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Example(Book(), (x(4, 3),), mutable=('vq',))")
   assert "self.mean = Vq(self.book[...])" in ported.text
+
+
+def test_parameter_that_begins_as_a_number(tmp_path):
+  source = """
+    class Scalar(nn.Module):
+      init_value: float
+
+      def setup(self):
+        self.value = self.param("value", lambda _: self.init_value)
+
+      def __call__(self):
+        return self.value
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return x * Scalar(2.0)()
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "self.value = nnx.Param(jnp.asarray(self.init_value))\n" in ported.text
+  assert "return self.value[...]\n" in ported.text
+
+
+def test_call_argument_of_a_parameter_that_no_example_makes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      init: Any = None
+
+      @nn.compact
+      def __call__(self, x, dtype=jnp.float32):
+        if self.init is None:
+          shift = 0.0
+        else:
+          shift = self.param("shift", self.init, x.shape[1:], dtype)
+        return nn.Dense(3)(x + shift)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)
+  assert ported.hoisted == []
+  assert "    if self.init is not None:\n" in ported.text
+  assert "jnp.float32" in ported.text

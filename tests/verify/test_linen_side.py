@@ -127,3 +127,16 @@ def test_parameters_in_a_tuple_are_given_as_one():
   record = record_linen(migrate.Example(Factored(), (np.ones((2, 5), np.float32),)))
   assert sorted(record.variables) == [("params", "kernel", "0"), ("params", "kernel", "1")]
   assert sorted(record.calls[0].grads) == sorted(record.variables)
+
+
+def test_model_with_an_init_of_its_own():
+  class Own(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(3)(x)
+
+    def init(self):
+      """Makes every parameter."""
+      return self(X)
+
+  assert ("params", "Dense_0", "kernel") in init_variables(migrate.Example(Own(), (X,)), "own")

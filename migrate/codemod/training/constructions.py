@@ -35,6 +35,12 @@ class Constructions(Meanings):
     self.touched.add(token.owner)
     return Recipe(token), PLAINLY
 
+  def handed(self, argument: ast.expr | None, values: tuple[object, ...]) -> str | None:
+    """What stands for an argument itself: whether it is given, or the function that it is."""
+    if values and all(isinstance(v, bool) for v in values):
+      return str(argument is not None and not (isinstance(argument, ast.Constant) and argument.value is None))
+    return self.file.text(argument) if argument is not None else None
+
   def note_dropped(self, node: ast.Call) -> None:
     """Tells of arguments of `init` that did something: NNX takes no inputs to make a model."""
     for argument in [*node.args[1:], *(k.value for k in node.keywords)]:

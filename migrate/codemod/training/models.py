@@ -7,6 +7,7 @@ import dataclasses
 
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.constructions import Constructions, only_calls
+from migrate.codemod.training.modes import thrown_away
 from migrate.codemod.training.values import (
   NOTHING,
   PLAIN,
@@ -178,7 +179,8 @@ class Models(Constructions):
     found: list[str] = []
     for name, (parameter, axis, values) in token.cls.sizes.items():
       argument = self._argument(node, token, parameter) if parameter else None
-      text = self._axis(argument, axis) if argument is not None else None
+      text = self.handed(argument, values) if parameter and not axis else None
+      text = self._axis(argument, axis) if argument is not None and text is None and axis else text
       if text is None:
         seen = list(dict.fromkeys(values))
         if len(seen) != 1:
@@ -257,17 +259,20 @@ class Models(Constructions):
           f"{keyword.arg}={self.file.text(keyword.value)}" if keyword.arg else f"**{self.file.text(keyword.value)}"
         )
     changed = self._mutable(node, mutable, variables)
-    if changed is not None or streams or held.cls.flags:
+    thrown = changed is not None and not streams and thrown_away(self.file.source, node)
+    if (changed is not None and not thrown) or streams or held.cls.flags:
       self.changes(held, node)
     model = self.model(held, node)
     self._set_mode(node, mutable, model, held)
+    model = f"{self.nnx()}.clone({model})" if thrown else model
     if streams:
       policy = ', policy="match_shape"' if held.cls.stacked else ""
       self.put_before(node, f"{self.nnx()}.reseed({model}, {streams}{policy})")
     self.file.replace(node, self.call_text(node, f"{model}.{method}" if method else model, texts))
     if changed is None:
       return PLAIN, PLAINLY
-    self.pending.add(held)
+    if not thrown:
+      self.pending.add(held)
     return Tup((PLAIN, changed)), PLAINLY
 
   def _apply_others(self, node: ast.Call, token: Token, variables: Others) -> Result:

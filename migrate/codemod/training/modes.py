@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 
-from migrate.codemod.source import defaults_of
+from migrate.codemod.source import Source, defaults_of
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
 from migrate.codemod.training.functions import positional
@@ -91,3 +91,15 @@ class Modes(Base):
     for call in [*(w.call for w in function.wraps if w.kind == "partial" and w.call is not None), node]:
       found |= {k.arg: k.value for k in call.keywords if k.arg}
     return found.get(name)
+
+
+def thrown_away(source: Source, node: ast.Call) -> bool:
+  """Whether nothing reads what a call changes: `logits, _ = discriminator.apply_fn(..., mutable=["batch_stats"])`."""
+  assign = source.parents.get(node)
+  target = assign.targets[0] if isinstance(assign, ast.Assign) and len(assign.targets) == 1 else None
+  if not isinstance(target, ast.Tuple) or len(target.elts) != 2 or not isinstance(target.elts[1], ast.Name):
+    return False
+  name = target.elts[1].id
+  function = next((n for n in source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  names = [n for n in ast.walk(function) if isinstance(n, ast.Name)] if function is not None else []
+  return bool(names) and not any(n.id == name and isinstance(n.ctx, ast.Load) for n in names)

@@ -83,3 +83,13 @@ def main():
   return [table["score"](x) for x in data()]
 """)
   assert "    return model(x).sum()\n" in text
+
+
+def test_statistics_that_nothing_reads_change_in_a_copy():
+  code = GAN.replace("y, d_new = d_state", "y, _ = d_state").replace(
+    "(y**2).mean(), (g_new, d_new)", "(y**2).mean(), g_new"
+  )
+  code = code.replace("(loss, (g_new, d_new)), grads", "(loss, g_new), grads")
+  code = code.replace('d_state.replace(batch_stats=d_new["batch_stats"])', "d_state")
+  text = check_same(code)
+  assert "    fake = model(z, train=True)\n    y = nnx.clone(d_model)(fake, train=True)\n" in text
