@@ -166,7 +166,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
     """Two, three or four times a width that is a field: halves that were joined, at every set of sizes."""
     if len(known) < len(values) or not _differ([v for _, v in known]):
       return None
-    for times in (n for n in (2, 3, 4) if counts_to(self.info.node, n)):
+    joined = {len(s.record.children) for s in self.sites.values() if s.record is not None}
+    for times in (n for n in (2, 3, 4) if n in joined or counts_to(self.info.node, n)):
       if all(type(v) is int and v % times == 0 for _, v in known):
         owned = self.matches([(m, v // times) for m, v in known])
         if owned and owned[0][0] >= 2:
