@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.conditions import Conditions
@@ -72,11 +73,10 @@ class Compound(Conditions):
       at = b
     return text + self.source.between(at, stop)
 
-  def _suite(self: Unit, body: list[ast.stmt]) -> str:
-    text = self.body(body)
-    if text.strip():
-      return text
-    return f"{self.source.indent(body[0])}pass\n"
+  def _suite(self: Unit, header: str, body: list[ast.stmt]) -> str:
+    inline = self.source.shares_line(body[0])
+    text = self._branch(body, inline)
+    return joined(header, text if text.strip() else "pass\n" if inline else f"{self.source.indent(body[0])}pass\n")
 
   def _plain_compound(self: Unit, node: ast.stmt) -> str:
     text = self.compose(node, self.text)
@@ -144,13 +144,15 @@ class Compound(Conditions):
         return None
       body = f"{self.source.indent(node.body[0])}pass\n" if not inline else "pass\n"
     settled = settled_branch(self, node, test, body, tail or "") if not inline else None
-    return head + body + (tail or "") if settled is None else settled or None
+    return joined(head, body) + (tail or "") if settled is None else settled or None
 
   def _branch(self: Unit, statements: list[ast.stmt], inline: bool) -> str:
     text = self.body(statements)
-    if inline:
-      return text.lstrip() if text.strip() else "pass\n"
-    return text
+    if not inline:
+      return text
+    if len(text.strip().split("\n")) == 1:
+      return text.lstrip()
+    return "\n" + textwrap.indent(text, self.step)  # only one fits behind the colon
 
   def _else(self: Unit, node: ast.If) -> str | None:
     first = node.orelse[0]
@@ -165,7 +167,7 @@ class Compound(Conditions):
       stop = self.source.span(first)[0]
     gap = self.source.between(previous_end, stop)
     body = self._branch(node.orelse, inline)
-    return gap + body if body.strip() else None
+    return joined(gap, body) if body.strip() else None
 
   def _is_elif(self: Unit, node: ast.If, first: ast.If) -> bool:
     return self.source.between(*self.source.span(first)).startswith("elif")
@@ -259,7 +261,7 @@ class Compound(Conditions):
     self.block = []
     text_header = self._header(node, node.body)
     self.loops.append(loop)
-    body = self.body(node.body)
+    body = self._branch(node.body, self.source.shares_line(node.body[0]))
     if loop.index is not None and f"[{loop.index}]" in body:
       text_header = re.sub(r"(?<=for )(\(?)_\b", rf"\g<1>{loop.index}", text_header, count=1)
     for local, axis, fresh in carried.values():
@@ -281,7 +283,7 @@ class Compound(Conditions):
     else:
       indent = self.source.indent(node)
       prefix = "".join(f"{indent}{_iterator(a)} = iter(self.{a})\n" for a in dict.fromkeys(loop.iterators))
-    return prefix + text_header + body if body.strip() else None
+    return prefix + joined(text_header, body) if body.strip() else None
 
   def _carried(
     self: Unit,
@@ -323,7 +325,7 @@ class Compound(Conditions):
     header = self._header(node, node.body)
     if isinstance(node, ast.For):
       self.bind(node.target, node.target)
-    text = header + self._suite(node.body)
+    text = self._suite(header, node.body)
     for name in changed_in(node) & set(self.env):
       self.rebinding(name)
       self.env[name] = Local("dynamic", None)  # as long as the rounds that only a call knows make it
@@ -359,6 +361,11 @@ class Compound(Conditions):
     name = f"{attr}_layer" if attr in self.env or attr in self.parameters else attr
     loop.zipped.append((name, attr))
     return name
+
+
+def joined(header: str, suite: str) -> str:
+  """A header and what stands behind its colon or below it."""
+  return header.rstrip(" ") + suite if suite.startswith("\n") else header + suite
 
 
 def changed_in(node: ast.AST) -> set[str]:

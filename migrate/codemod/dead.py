@@ -26,7 +26,7 @@ def drop_dead(
     arrays: statements that make arrays, and that `__init__` has too.
   """
   original = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-  empties = not any(isinstance(n, ast.Pass) for n in ast.walk(node))
+  kept = {ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.If | ast.For)}
   lines = _unnamed(body, original).split("\n")
   while True:
     try:
@@ -36,12 +36,16 @@ def drop_dead(
     dead = next(_dead(tree, static & original, original), None) or next(_unused_imports(tree, original), None)
     dead = dead or unread_arrays(tree, arrays)
     first, last = (dead.lineno - 2, (dead.end_lineno or dead.lineno) - 2) if dead is not None else (0, -1)
-    if dead is None and empties:
-      first, last = _empty(tree, lines)
+    if dead is None:
+      first, last = _empty(tree, lines, kept)
       if last >= first:
         dead = next((n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno - 2 == first), None)
     if last < first:
       return "\n".join(lines)
+    prefix = _before(lines, tree, dead) if dead is not None else ""
+    if prefix.strip():  # it stands behind the colon of its header
+      lines[first : last + 1] = [prefix + "pass"]
+      continue
     block = _enclosing_block(tree, dead) if dead is not None else None
     if block is not None and len(block) == 1 and not lines[first].lstrip().startswith("el"):
       lines[first : last + 1] = [lines[first][: len(lines[first]) - len(lines[first].lstrip())] + "pass"]
@@ -149,10 +153,16 @@ def _own(tree: ast.AST, name: str) -> bool:
   )
 
 
-def _empty(tree: ast.AST, lines: list[str]) -> tuple[int, int]:
-  """First and last line of a condition, a loop or an `else` in which nothing happens; (0, -1) where there is none."""
+def _empty(tree: ast.AST, lines: list[str], kept: set[str]) -> tuple[int, int]:
+  """First and last line of a condition, a loop or an `else` in which nothing happens; (0, -1) where there is none.
+
+  Args:
+    tree: the method as it is now.
+    lines: its text.
+    kept: conditions and loops as the method had them: they are its author's.
+  """
   for node in ast.walk(tree):
-    if not isinstance(node, ast.If | ast.For):
+    if not isinstance(node, ast.If | ast.For) or ast.unparse(node) in kept:
       continue
     span = (node.lineno - 2, (node.end_lineno or 0) - 2)
     if isinstance(node, ast.For) and (not _is_pure(node.iter) or _calls_next(node.iter)):
@@ -165,6 +175,14 @@ def _empty(tree: ast.AST, lines: list[str]) -> tuple[int, int]:
       if not _remarks(lines[start : span[1] + 1]) and lines[start].strip().startswith("else"):
         return start, span[1]
   return 0, -1
+
+
+def _before(lines: list[str], tree: ast.Module, statement: ast.stmt) -> str:
+  """What stands before a statement on its line: the indentation, or a header that it shares the line with."""
+  first = next(s for s in tree.body[0].body)  # type: ignore[attr-defined]
+  margin = len(lines[first.lineno - 2]) - len(lines[first.lineno - 2].lstrip()) - first.col_offset
+  line = lines[statement.lineno - 2].encode()
+  return line[: max(statement.col_offset + margin, 0)].decode()
 
 
 def _passes(block: list[ast.stmt]) -> bool:

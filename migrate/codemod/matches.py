@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.compound import seen_only
+from migrate.codemod.compound import joined, seen_only
 from migrate.codemod.scope import Block, Local, Stmt
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Matches:
       self._conditional(-1)
       self.conditions.pop()
       whole += body if body.strip() != "pass" else ""
-      text += body if body.strip() else f"{self.source.indent(case.body[0])}pass\n"
+      nothing = "pass\n" if inline else f"{self.source.indent(case.body[0])}pass\n"
+      text = joined(text, body if body.strip() else nothing)
       inside = [n for s in case.body for n in ast.walk(s) if isinstance(n, ast.expr)]
       ran = not inside or any(map(self.events, inside))  # what `pass` leaves is known without running it
       branches.append((self.block, self.env, ran))

@@ -362,7 +362,7 @@ def _setup_compound(unit: Unit, node: Any) -> str:
     for name in ast.walk(node.target) if isinstance(node, ast.For) else ():
       if isinstance(name, ast.Name):
         unit.env.pop(name.id, None)  # a layer of another loop must not take a size from it
-  text += (body.lstrip() if inline else body) or f"{source.indent(first)}pass\n"
+  text = _suite(unit, text, body, first)
   orelse = getattr(node, "orelse", [])
   if orelse and not (unit.computed is not None and all(map(unit.computed.leaves, orelse))):
     end = source.offset((node.body[-1].end_lineno or 0) + 1, 0)
@@ -370,6 +370,15 @@ def _setup_compound(unit: Unit, node: Any) -> str:
     if isinstance(first, ast.If) and source.code(first).startswith("elif"):
       text += source.between(end, source.offset(first.lineno, 0)) + _setup_compound(unit, first)
     else:
-      stop = source.offset(source.lead(first), 0)
-      text += source.between(end, stop) + (setup_block(unit, orelse) or f"{source.indent(first)}pass\n")
+      stop = source.span(first)[0] if source.shares_line(first) else source.offset(source.lead(first), 0)
+      text = _suite(unit, text + source.between(end, stop), setup_block(unit, orelse), first)
   return text
+
+
+def _suite(unit: Unit, header: str, body: str, first: ast.stmt) -> str:
+  """A header and its suite, which stays behind the colon where it stood there and is still one line."""
+  if not unit.source.shares_line(first):
+    return header + (body or f"{unit.source.indent(first)}pass\n")
+  if len(body.strip().split("\n")) > 1:
+    return header.rstrip(" ") + "\n" + textwrap.indent(body, unit.step)
+  return header + (body.lstrip() or "pass\n")

@@ -100,7 +100,7 @@ class Statements:
       return self._loop(node)
     if isinstance(node, ast.With):
       header = self._header(node, node.body)
-      return header + self._suite(node.body)
+      return self._suite(header, node.body)
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
       return self._nested(node)
     if isinstance(node, ast.Try):

@@ -358,3 +358,26 @@ def test_a_loop_inside_a_function_that_a_loop_calls_leaves_nothing_of_its_trial(
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(3, 7), x(2, 5)"])
   assert ported.hoisted == []
+
+
+def test_suites_behind_their_colon(tmp_path):
+  source = """
+    class Model(nn.Module):
+      wide: bool = True
+      act: str = "relu"
+
+      @nn.compact
+      def __call__(self, x):
+        if self.wide: size = 3
+        else: size = 1
+        x = nn.Conv(7, (size,))(x)
+        if self.act == "relu": x = nn.relu(x)
+        elif self.act == "none": pass
+        else: x = nn.tanh(x); x = x + 1
+        for _ in range(2): x = nn.Dense(5)(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 8, 5)", "Model(False, 'tanh'), x(2, 8, 5)", "Model(True, 'none'), x(2, 8, 5)")  # fmt: skip
+  assert ported.text.count("size = 3") == 1
+  assert 'elif self.act == "none": pass' in ported.text
+  assert "for i in range(2): x = self.dense[i](x)" in ported.text

@@ -167,3 +167,19 @@ def test_options_that_only_construction_reads_and_changes(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((2, 11, 3)), x(3, 4)"])
   assert "options" not in ported.text.partition("def __call__(self, x):")[2].partition("def __call__(self, x):")[2]
+
+
+def test_assignment_behind_a_colon_goes_with_its_condition():
+  body = """
+    if a: n = 1
+    else: n = 2
+    if b: pass
+    return x
+    """
+  assert after(body, {"n"}, body + "\n    print(n)") == "if b: pass\nreturn x"
+  read = """
+    if a: n = 1
+    else: n = 2
+    return n
+    """
+  assert after(read, {"n"}) == textwrap.dedent(read).strip("\n")

@@ -349,3 +349,23 @@ def test_what_a_maker_tries(tmp_path):
   assert "except (TypeError, ValueError) as error:" in ported.text
   assert "# the only one" in ported.text
   assert "rngs=rngs)" in ported.text.partition("def create")[2].partition("class")[0]
+
+
+def test_suites_behind_their_colon(tmp_path):
+  source = """
+    class Model(nn.Module):
+      deep: bool = True
+
+      def setup(self):
+        if self.deep: self.first = nn.Dense(7); self.second = nn.Dense(5)
+        else: self.first = nn.Dense(5)
+        for i in range(2): setattr(self, f"extra_{i}", nn.Dense(5))
+
+      def __call__(self, x):
+        x = self.first(x)
+        if self.deep: x = self.second(x)
+        return self.extra_1(self.extra_0(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", "Model(False), x(2, 3)")
+  assert "else: self.first = nnx.Linear(" in ported.text
+  assert "if self.deep: x = self.second(x)" in ported.text
