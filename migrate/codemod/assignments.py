@@ -138,11 +138,8 @@ class Assignments(LayerLists):
       if not self.loops and self.try_static(value.generators[0].iter) is not None:
         self.list_of_layers(name, value)
         return ""
-    if (
-      events
-      and all(all_modules(e.value) for e in events)
-      and not isinstance(value, ast.Name | ast.Attribute | ast.Subscript)
-    ):
+    given = self.given_by(value) if isinstance(value, ast.Call) else [e.value for e in events]
+    if given and all(map(all_modules, given)) and not isinstance(value, ast.Name | ast.Attribute | ast.Subscript):
       static = self.try_static(value)
       if static is not None and not self.loops:
         attr = self.attribute(name)

@@ -169,10 +169,9 @@ class Calls:
       handler = getattr(self, f"_self_{function.partition('.')[2]}", None)
       if handler is not None:
         return handler(node)
-    written = (
-      opened_sequential(self, node) or normalized(self, node) or free_carry(self, node) or lifted_function(self, node)
-    )
-    if (written := written or lifted_call(self, node) or asks_container(self, node, self.text)) is not None:
+    written = opened_sequential(self, node) or normalized(self, node) or free_carry(self, node)
+    written = written or lifted_function(self, node) or lifted_call(self, node) or asks_container(self, node, self.text)
+    if (written := written or self.partial_of_function(node)) is not None:
       return written
     helper = self.helper_called(node)
     if helper is not None:

@@ -108,7 +108,23 @@ class Factories:
       definition = source.function(activation.line, activation.qualname) if source is not None else None
       if source is not None and definition is not None:
         return self.factory_at(definition, source)
-    return None
+    return self._untraced_factory(node) if not self.events(node) else None
+
+  def _untraced_factory(self: Unit, node: ast.Call) -> Factory | None:
+    """The factory that a method is, called where no example comes: other calls of it tell."""
+    own, _, short = (dotted(node.func) or "").partition(".")
+    definition = self.info.methods.get(short) if own and own == self.self_name else None
+    if definition is None or self.is_compact(definition) or self.info.source is not self.source:
+      return None
+    return self.factory_at(definition, self.source)
+
+  def given_by(self: Unit, node: ast.Call) -> list[Any]:
+    """What a call of a factory gives; where no example comes to it, what other calls of the factory give."""
+    events, factory = self.events(node), self.factory_of(node)
+    if events or factory is None:
+      return [e.value for e in events]
+    returns = [n.value for n in _own(factory.node) if isinstance(n, ast.Return) and n.value is not None]
+    return [v for run in _runs_of(self.project, factory) for r in returns for v in run.events.get(key(r), ())]
 
   def factory_at(self: Unit, definition: ast.FunctionDef, source: Source) -> Factory | None:
     """The factory that a definition is, or None."""
@@ -172,7 +188,7 @@ class Factories:
     for size in factory.sizes:
       found = [_values_in(size, inner) for _, _, inner in runs]
       values = [tuple(f) if size.several else next(iter(f), None) for f in found]
-      if all(v is None for v in values):
+      if values and all(v is None for v in values):
         site.texts[size.name] = "None"  # nothing is made here
       told = size.need if direct is not None else None
       site.needs.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from migrate.codemod.dead import drop_dead
 from migrate.codemod.factories import Factory
 from migrate.codemod.methods import add_parameters, method_header
 from migrate.codemod.scope import Local
@@ -48,7 +49,8 @@ def read_factory(unit: Unit, factory: Factory) -> None:
     indent = factory.source.indent(node.body[0])
     for size in factory.sizes:
       header += f"{indent}{size.name} = iter({size.name})\n" if size.several else ""
-    factory.text = header + body
+    stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    factory.text = header + drop_dead(body, stored, node)  # what only told names of layers goes
   finally:
     del unit.setup_sites[before:]
     for name, value in outer.items():

@@ -19,7 +19,7 @@ class Guesses:
   """Guessed sizes, mixed into `Unit` as a part of `SiteSizes`."""
 
   def _as_in_other_branch(self: Unit, site: Site, need: Need, suffix: str) -> str | None:
-    """What the layer takes that the same attribute holds where an example came."""
+    """What the layer takes that the same attribute holds, or the same function makes, where an example came."""
     others = [s for s in self.setup_sites if s is not site and s.attr and s.attr == site.attr and s.made]
     for other in others if not site.made and not suffix else ():
       if any(n.parameter == need.parameter and any(v is not None for v in n.values) for n in other.needs):
@@ -27,7 +27,15 @@ class Guesses:
         text = other.texts[need.parameter]
         if self.readable_at(site, text):
           return text
-    return None
+    alike = [s for s in self.inner_sites if s.factory is not None and s.factory is site.factory and s.made]
+    told = {s.texts[need.parameter] for s in alike if need.parameter in s.texts}
+    text = told.pop() if len(told) == 1 and not site.made and not suffix else None
+    return self._noted(site, text) if text is not None and self.readable_at(site, text) else None
+
+  def _noted(self: Unit, site: Site, text: str) -> str:
+    self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{text}`", "an example that runs it",
+                      "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
+    return text
 
   def _guess(self: Unit, site: Site) -> str | None:
     """A size for a layer that no example runs, so that it can be made: its own features, or the likeliest field."""
@@ -38,11 +46,7 @@ class Guesses:
       owners = [a.module for a, _, _ in site.made if a.module is not None] or self._kin()
       likely = self.likely_sizes(owners[0]) if owners else []
       found = likely[0] if likely else found
-    if found is not None and self.readable_at(site, found):
-      self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{found}`", "an example that runs it",
-                        "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
-      return found
-    return None
+    return self._noted(site, found) if found is not None and self.readable_at(site, found) else None
 
   def _kin(self: Unit) -> list[Any]:
     """A module that has the fields of this class, where no example makes one."""

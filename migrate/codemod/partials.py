@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import functools
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
@@ -201,9 +202,18 @@ class Partials:
 
   def static_partial(self: Unit, node: ast.Call, bound: frozenset[str]) -> str:
     """`partial(nn.Conv, ...)` with NNX's names, without what the call gives."""
+    return self._written_partial(node, lambda part: self.static(part, bound), self.residue_of(node))
+
+  def partial_of_function(self: Unit, node: ast.Call) -> str | None:
+    """A partial of a class of layers in a function at the top of a file; None for another call."""
+    if self.self_name or self.resolve(node.func) != "functools.partial" or not node.args:
+      return None
+    known = self._partial_base(node) is not None or bool(self._class_of_partial(node))
+    return self._written_partial(node, self.text, {}) if known else None
+
+  def _written_partial(self: Unit, node: ast.Call, write: Callable[[ast.AST], str], left: Mapping[str, str]) -> str:
     base = self._partial_base(node)
-    left = self.residue_of(node)
-    pieces = [self.static(node.args[0], bound)]
+    pieces = [write(node.args[0])]
     order = list(base.positional) if base is not None else self._fields_of_partial(node)
     fates = {a.linen: a for a in base.args if a.linen is not None} if base is not None else {}
     given: list[tuple[str | None, str]] = []
@@ -211,16 +221,18 @@ class Partials:
     remarks, pending = [written[node.args[0]]], Remark()
     nodes = [*node.args[1:], *(k for k in node.keywords if k.arg not in left)]
     for i, value in enumerate(node.args[1:]):
-      given.append((order[i] if i < len(order) else None, self.static(value, bound)))
+      given.append((order[i] if i < len(order) else None, write(value)))
     for keyword in node.keywords:
       if keyword.arg in left:
         continue
-      given.append(
-        (keyword.arg, self.static(keyword.value, bound) if keyword.arg else f"**{self.static(keyword.value, bound)}")
-      )
+      given.append((keyword.arg, write(keyword.value) if keyword.arg else f"**{write(keyword.value)}"))
+    of_ours = self._class_of_partial(node) is not None
     for part, (name, text) in zip(nodes, given, strict=True):
       remark = Remark([*pending.every, *written[part].above], written[part].trailing)
       arg = fates.get(name) if name is not None else None
+      if name in ("name", "parent") and of_ours:
+        pending = remark
+        continue
       if arg is not None and (arg.fate == "ignore" or (arg.fate == "refuse" and text in arg.allow)):
         pending = remark
         continue
@@ -239,15 +251,20 @@ class Partials:
         pieces.append(f"{name}={self.template(code)}")
     if left and len(pieces) == 1 and not any(remarks) and not [*pending.every, *last]:
       return pieces[0]  # all that it gave goes to the calls
-    function = self.static(node.func, bound)
+    function = write(node.func)
     indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
     return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])
 
   def _fields_of_partial(self: Unit, node: ast.Call) -> list[str]:
     """Fields of the rewritten class that a partial is of, in order: sizes come before them, so they are given by name."""
+    cls = self._class_of_partial(node)
+    return positional_fields(cls) if cls is not None else []
+
+  def _class_of_partial(self: Unit, node: ast.Call) -> type[nn.Module] | None:
+    """The rewritten class that a partial is of."""
     classes = {self.project.plain(e.value) for e in self.events(node.args[0]) if isinstance(e.value, type)}
     cls = classes.pop() if len(classes) == 1 else None
-    return positional_fields(cls) if cls is not None and self.project.info(cls) is not None else []
+    return cls if cls is not None and self.project.info(cls) is not None else None
 
   def _partial_half(self: Unit, node: ast.Call) -> bool:
     for event in self.events(node):

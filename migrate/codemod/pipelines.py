@@ -56,11 +56,11 @@ class Pipelines:
 
   def module_container(self: Unit, text: str, value: ast.AST) -> str:
     """`nnx.List(...)` or `nnx.Dict(...)` around layers; a layer alone, as a condition gives it, stays alone."""
-    events = self.events(value)
-    if events and all(isinstance(e.value, nn.Module) for e in events):
+    given = self.given_by(value) if isinstance(value, ast.Call) else [e.value for e in self.events(value)]
+    if given and all(isinstance(v, nn.Module) for v in given):
       return text
     self.need_import("from flax import nnx")
-    return f"nnx.Dict({text})" if events and isinstance(events[0].value, Mapping) else f"nnx.List({text})"
+    return f"nnx.Dict({text})" if given and isinstance(given[0], Mapping) else f"nnx.List({text})"
 
   def in_list(self: Unit, name: str, value: ast.expr) -> str:
     """Items of a list, for `__init__`: each layer takes its size from the one before, where that is so."""

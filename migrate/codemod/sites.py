@@ -66,7 +66,7 @@ class Sites:
     if not isinstance(node, ast.Call) or self.no_sites or made_for_carry(self, node) or is_opened(self, node):
       return False
     if self.factory_of(node) is not None:
-      return all(isinstance(e.value, nn.Module) for e in self.events(node))
+      return all(isinstance(v, nn.Module) for v in self.given_by(node))
     return bool(self.made_at(node)) or self.untraced_layer(node) is not None or bool(self.untraced_class(node))
 
   def untraced_class(self: Unit, node: ast.Call) -> list[type]:

@@ -132,8 +132,8 @@ def summary(value: Any, depth: int = 3) -> Any:
     return value  # asking a module for an attribute may run its setup
   if isinstance(value, np.integer | np.bool_):
     return value.item()  # `np.prod(shape)` is a size, no array
-  shape = getattr(value, "shape", None)
-  if isinstance(shape, tuple) and hasattr(value, "dtype") and not isinstance(value, type):
+  shape = _attribute(value, "shape")
+  if isinstance(shape, tuple) and _attribute(value, "dtype") is not None and not isinstance(value, type):
     return ArraySpec(tuple(value.shape), str(value.dtype), isinstance(value, np.ndarray))
   if depth and type(value) in (list, tuple):
     return type(value)(summary(v, depth - 1) for v in value)  # pyright: ignore
@@ -142,3 +142,11 @@ def summary(value: Any, depth: int = 3) -> Any:
   if depth and isinstance(value, tuple) and hasattr(value, "_fields"):
     return tuple(summary(v, depth - 1) for v in value)
   return value
+
+
+def _attribute(value: Any, name: str) -> Any:
+  """An attribute of a value; None where it has none, or a property of it does not work yet."""
+  try:
+    return getattr(value, name, None)
+  except Exception:
+    return None

@@ -174,3 +174,60 @@ def test_function_that_no_layer_calls_stays(tmp_path):
     """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
   assert "rngs" not in ported.text.partition("def create")[2]
+
+
+TWO_WAYS = """
+    class Model(nn.Module):
+      features: int
+
+      def make(self, count, use_bias, suffix=None):
+        names = [f"{i}{suffix or ''}" for i in range(count)]
+        layers = []
+        for i in range(count):
+          layers.append(nn.Dense(self.features, use_bias=use_bias and i == 0, name=names[i]))
+        return layers
+
+      @nn.compact
+      def __call__(self, x):
+        count = x.shape[-2]
+        if x.shape[-3] == 2:
+          even = self.make(count, True, "+")
+          odd = self.make(count, False, "-")
+          first = jnp.stack([even[i](x[..., 0, i, :]) for i in range(count)], -2)
+          return first + jnp.stack([odd[i](x[..., 1, i, :]) for i in range(count)], -2)
+        elif x.shape[-3] == 1:
+          dense = self.make(count, True)
+          return jnp.stack([dense[i](x[..., i, :]) for i in range(count)], -2)
+    """
+
+
+def test_method_that_is_called_in_a_branch_that_no_example_takes(tmp_path):
+  ported = port_and_check(tmp_path, TWO_WAYS, "Model(7), x(3, 2, 5, 11)", "Model(3), x(3, 2, 4, 13)", clean=False)
+  assert "self.dense = nnx.List(self.make(count, True, in_features=in_features, rngs=rngs))" in ported.text
+  assert any("no example runs this layer" in str(f) for f in ported.findings)
+  assert "names" not in ported.text  # they only named layers
+
+
+def test_branch_that_begins_with_a_size_of_its_own_says_so(tmp_path):
+  ported = port_and_check(tmp_path, TWO_WAYS, "Model(7), x(3, 1, 5, 11)", "Model(3), x(3, 1, 4, 13)", clean=False)
+  assert "dense = nnx.List(self.make(count, True, in_features=in_features, rngs=rngs))" in ported.text
+  assert sum("no example runs this layer" in str(f) for f in ported.findings) == 2
+
+
+def test_list_of_a_method_that_is_read_stays(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def make(self, count):
+        widths = [3 + i for i in range(count)]
+        return [nn.Dense(w) for w in widths]
+
+      def setup(self):
+        self.layers = self.make(2)
+
+      def __call__(self, x):
+        for layer in self.layers:
+          x = layer(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
+  assert "widths = [3 + i for i in range(count)]" in ported.text

@@ -261,3 +261,31 @@ def test_a_partial_that_gives_nothing_but_a_flag_of_the_call_is_the_class(tmp_pa
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "norm = nnx.BatchNorm\n" in ported.text
   assert "functools" not in ported.text
+
+
+def test_function_that_gives_a_partial_of_a_project_s_class_with_a_name(tmp_path):
+  source = """
+    class Block(nn.Module):
+      features: int
+      rate: float = 0.0
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.features)(x) * (1 - self.rate)
+
+    def named(name):
+      return functools.partial(dict, name=name)
+
+    def make_block(rate=None):
+      return functools.partial(Block, name="block", rate=0.5 if rate is None else rate)
+
+    class Model(nn.Module):
+      rate: Any = None
+
+      @nn.compact
+      def __call__(self, x):
+        return make_block(self.rate)(features=3)(x), named("kept")()["name"] == "kept"
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(0.25), x(2, 5)"])
+  assert "return functools.partial(Block, rate=0.5 if rate is None else rate)" in ported.text
+  assert "return functools.partial(dict, name=name)" in ported.text
