@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.accessors import accessor_store
 from migrate.codemod.closures import lambda_closure
+from migrate.codemod.first_keys import draws_first_key
 from migrate.codemod.inlined import inline_layer
 from migrate.codemod.layer_lists import LayerLists, layers_in_row
 from migrate.codemod.project import all_modules, has_array
@@ -32,6 +33,8 @@ class Assignments(LayerLists):
       return self.own_lines(node, self.source.code(node))
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     target = targets[0]
+    if draws_first_key(self, targets, node.value):
+      return None
     variable = self._variable_store(node, target)
     if variable is not None:
       return variable

@@ -1,7 +1,8 @@
-"""Functions that `setup` keeps in attributes and that read layers or parameters of the module: they become methods.
+"""What `setup` keeps in attributes and a call must make itself: functions that read layers or parameters become methods.
 
 Linen runs `setup` for every call. In NNX such a function would hold on to the module that `__init__` made, and would
-read its old parameters once `nnx.jit`, `nnx.grad` or `nnx.merge` gives the method another one.
+read its old parameters once `nnx.jit`, `nnx.grad` or `nnx.merge` gives the method another one. Objects that change
+themselves become properties for the same reason.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from migrate.codemod.changing_objects import all_change_themselves
 from migrate.codemod.methods import method_header
 from migrate.codemod.project import holds_modules
 
@@ -25,12 +27,12 @@ class BoundFunction:
 
   Attributes:
     name: the attribute.
-    node: the function.
+    node: the function, or what makes the object.
     statements: those of `setup` that nothing is left of.
   """
 
   name: str
-  node: ast.Lambda | ast.FunctionDef
+  node: ast.Lambda | ast.FunctionDef | ast.Call
   statements: list[ast.stmt]
 
 
@@ -51,14 +53,16 @@ def find_bound(unit: Unit, setup: ast.FunctionDef) -> list[BoundFunction]:
     if isinstance(function, ast.Name) and function.id in functions and _reads(setup, function.id) == 1:
       function = functions[function.id]
       gone.append(function)
-    if not isinstance(function, ast.Lambda | ast.FunctionDef) or set_here[target.attr] != 1:
+    if set_here[target.attr] != 1 or target.attr in unit.field_names:
+      continue
+    if isinstance(function, ast.Call) and all_change_themselves([e.value for e in unit.events(function)]):
+      if not {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} & local:
+        found.append(BoundFunction(target.attr, function, gone))
+      continue
+    if not isinstance(function, ast.Lambda | ast.FunctionDef):
       continue
     free = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} - _parameters(function) - _stored(function)
-    if (
-      target.attr not in unit.field_names
-      and not free & (local - _names_of(function))
-      and _reads_state(unit, function, own)
-    ):
+    if not free & (local - _names_of(function)) and _reads_state(unit, function, own):
       found.append(BoundFunction(target.attr, function, gone))
   return found
 
@@ -73,6 +77,12 @@ def bound_methods(unit: Unit, setup: ast.FunctionDef, found: list[BoundFunction]
     unit.assigned = Counter(_stored(node))
     unit.local_names = unit.parameters | set(unit.assigned)
     comments = "".join(f"{indent}{c}\n" for c in unit.source.comments_above(item.statements[-1]))
+    if isinstance(node, ast.Call):
+      text += f"\n{comments}{indent}@property\n{indent}def {item.name}({unit.self_name}):\n"
+      text += f"{indent}{unit.step}# Anew for every call: it keeps what the last one left.\n"
+      text += f"{indent}{unit.step}return {unit.text(node)}\n"
+      unit.readable.add(item.name)
+      continue
     given = ", ".join(filter(None, [unit.self_name, ast.unparse(node.args)]))
     if isinstance(node, ast.Lambda):
       value = unit.text(node.body)
@@ -116,7 +126,9 @@ def _reads(setup: ast.FunctionDef, name: str) -> int:
   return sum(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for n in ast.walk(setup))
 
 
-def _parameters(function: ast.Lambda | ast.FunctionDef) -> set[str]:
+def _parameters(function: ast.Lambda | ast.FunctionDef | ast.Call) -> set[str]:
+  if isinstance(function, ast.Call):
+    return set()
   return {a.arg for a in ast.walk(function.args) if isinstance(a, ast.arg)}
 
 

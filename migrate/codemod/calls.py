@@ -19,6 +19,7 @@ from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
+from migrate.codemod.one_a_round import list_of_rounds, of_round
 from migrate.codemod.opened import opened_sequential
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
@@ -159,8 +160,6 @@ class Calls:
       del i
     return f"{text}[...]" if self._holds_array(node) else text
 
-  # ---- calls
-
   def _call(self: Unit, node: ast.Call) -> str:
     function = dotted(node.func)
     if self.reads_params and is_super(node, "param"):
@@ -240,11 +239,11 @@ class Calls:
     if known is not None:
       return known
     site = self.site(node, "")
-    site.attr = self.iterator or self.attribute(hint)
-    site.looped = bool(self.loops)
+    site.joins = list_of_rounds(self, node)
+    site.attr, site.looped = self.iterator or site.joins or self.attribute(hint), bool(self.loops)
     self.sites[node] = site
     self.prepare(site)
-    site.reference = self.reference(site.attr)
+    site.reference = of_round(self, site) or self.reference(site.attr)
     self.readable.add(site.attr)
     self.emit(site, self.take_comments())
     return site

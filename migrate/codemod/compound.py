@@ -343,6 +343,8 @@ class Compound(Conditions):
     if isinstance(loop.node, _ANYWHERE):
       return self._reference_anywhere(loop, attr)
     if self.counted(loop):
+      if not loop.dynamic:
+        self.counted_lists.add(attr)
       return f"self.{attr}[{loop.index}]"
     loop.iterators.append(attr)
     return f"next({_iterator(attr)})"

@@ -35,6 +35,8 @@ def as_tuple(text: str) -> str:
     return text
   if isinstance(tree, ast.ListComp):
     return f"tuple({text.strip()[1:-1]})"
+  if "#" not in text and (joined := _joined(tree)) is not None:
+    return joined
   if not isinstance(tree, ast.List | ast.Tuple):
     return f"tuple({text})"
   data = f"({text}\n)".encode()
@@ -56,3 +58,33 @@ def as_tuple(text: str) -> str:
   for at, new in sorted(edits, reverse=True):
     data = data[:at] + new + data[at + 1 :]
   return data.decode()[1:-2]
+
+
+def _joined(tree: ast.expr) -> str | None:
+  """`list(a) + [b]` as `(*a, b)`, `list(a)` as `tuple(a)`; None for anything else."""
+  if (inner := _listed(tree)) is not None:
+    return f"tuple({ast.unparse(inner)})"
+  parts: list[str] = []
+  while isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add):
+    tree, last = tree.left, tree.right
+    parts = [*(_items(last) or [""]), *parts]
+    if "" in parts:
+      return None
+  first = _items(tree)
+  return f"({', '.join([*first, *parts])})" if first and parts else None
+
+
+def _items(node: ast.expr) -> list[str] | None:
+  """What a list holds, as the items of a tuple; None where it may be anything else."""
+  if (inner := _listed(node)) is not None:
+    return [f"*{ast.unparse(inner)}"]
+  plain = isinstance(node, ast.List) and not any(isinstance(e, ast.List) for e in node.elts)
+  return [ast.unparse(e) for e in node.elts] if isinstance(node, ast.List) and plain else None
+
+
+def _listed(node: ast.expr) -> ast.expr | None:
+  """`a` of `list(a)`."""
+  if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "list" or node.keywords:
+    return None
+  name = node.args[0] if len(node.args) == 1 else None
+  return name if isinstance(name, ast.Name | ast.Attribute | ast.Subscript) else None

@@ -23,11 +23,10 @@ class Hoists:
     """Makes an argument of the constructor for what nothing else gives."""
     if self.in_factory is not None:
       return self.factory_size(site, what, values)
-    base = (
-      wished
-      if wished and wished not in self.field_names
-      else f"{(site.attr or self.suggest(site.node)).lstrip('_')}_{what}"
-    )
+    owner = (site.attr or self.suggest(site.node)).lstrip("_")
+    base = what if what.startswith(f"{owner}_") else f"{owner}_{what}"  # `lstm_cell_features` of `lstm` as it is
+    if wished and wished not in self.field_names:
+      base = wished
     name, i = base, 1
     while name in self.hoists or name in self.used_arguments:
       i += 1
@@ -38,7 +37,7 @@ class Hoists:
       runs.append((self._run_of(activation).number, value))
     settled: dict[InstanceKey, Any] = {}
     several = False
-    for owner, runs in by_instance.items():
+    for instance, runs in by_instance.items():
       first = runs[0][0]
       sequence = [v for n, v in runs if n == first]
       if any(v is None for v in sequence):
@@ -46,9 +45,9 @@ class Hoists:
         sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
       if len(set(map(repr, sequence))) > 1:
         several = True
-      settled[owner] = tuple(sequence)
-    for owner, sequence in settled.items():
-      settled[owner] = sequence if several else sequence[0]
+      settled[instance] = tuple(sequence)
+    for instance, sequence in settled.items():
+      settled[instance] = sequence if several else sequence[0]
     same = [
       n
       for n, h in self.hoists.items()

@@ -58,7 +58,10 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
   for name in unit.dead_lists:
     body = _drop_empty_list(body, name)
   body = plain_loops(
-    drop_dead(body, _only_static(unit), node, unit.array_statements), _only_static(unit), unit.parameters
+    drop_dead(body, _only_static(unit), node, unit.array_statements),
+    _only_static(unit),
+    unit.parameters,
+    unit.counted_lists,
   )
   body = without_moved(unit, body, since)
   if not body.strip():

@@ -6,7 +6,7 @@ import ast
 import builtins
 import keyword
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from migrate.codemod.source import Source
 
@@ -15,15 +15,16 @@ _BRANCHES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.SetComp, ast.D
 _STRAIGHT = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
 
 
-def plain_loops(body: str, static: set[str], taken: set[str]) -> str:
+def plain_loops(body: str, static: set[str], taken: set[str], counted: Set[str] = frozenset()) -> str:
   """The body of a method, whose loops take their layers in the header where every round takes one of each.
 
   Args:
     body: the text; `dense_iter = iter(self.dense)` stands before the loop, `next(dense_iter)` in it.
     static: names that hold only what construction knows.
     taken: names that mean something in the method: its arguments.
+    counted: lists with one layer for every round of the loop that reads them by number, `self.dense[i]`.
   """
-  if "_iter = iter(self." not in body:
+  if "_iter = iter(self." not in body and not any(f"self.{a}[" in body for a in counted):
     return body
   indent = body[: len(body) - len(body.lstrip(" "))].rpartition("\n")[2]
   plain = textwrap.dedent(body)
@@ -32,8 +33,8 @@ def plain_loops(body: str, static: set[str], taken: set[str]) -> str:
       source = Source("", plain)
     except SyntaxError:
       return body
-    edits = next(filter(None, (_plain(source, block, i, static, taken) for block in _blocks(source.tree)
-                               for i in range(len(block)))), None)  # fmt: skip
+    edits = next(filter(None, (_plain(source, block, i, static, taken) or _counted(source, block[i], static, taken, counted)
+                               for block in _blocks(source.tree) for i in range(len(block)))), None)  # fmt: skip
     if edits is None:
       break
     data = source.data
@@ -78,7 +79,7 @@ def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str],
   if (
     read or not known or any(isinstance(n, ast.Call) and not isinstance(n.func, ast.Name) for n in ast.walk(loop.iter))
   ):
-    targets_now, items = _beside(source, loop, names, items)
+    targets_now, items = _beside(source, loop.target, loop.iter, names, items)
   over = f"zip({', '.join(items)})" if len(items) > 1 else items[0]
   header = f"{', '.join(targets_now)} in {over}"
   edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): header}
@@ -87,6 +88,49 @@ def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str],
     edits[(start, source.offset((statement.end_lineno or statement.lineno) + 1, 0))] = ""
     edits[source.span(call)] = name
   return edits
+
+
+def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], counted: Set[str]) -> dict | None:
+  """The edits for a loop that counts only to find its layers: `for i in range(self.depth): x = self.blocks[i](x)`."""
+  if not isinstance(loop, ast.For) or loop.orelse or not isinstance(loop.iter, ast.Call) or len(loop.iter.args) != 1:
+    return None
+  kind = loop.iter.func.id if isinstance(loop.iter.func, ast.Name) and not loop.iter.keywords else ""
+  items = loop.target.elts if isinstance(loop.target, ast.Tuple) and kind == "enumerate" else [loop.target]
+  number = items[0]
+  known = {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)} <= _KNOWN | static
+  if not isinstance(number, ast.Name) or len(items) != {"range": 1, "enumerate": 2}.get(kind) or not known:
+    return None
+  names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
+  uses = [source.parents.get(n) for n in names if n.id == number.id and n is not number]
+  places = [(_numbered(u, number.id, counted), u) for u in uses]
+  if not places or not all(attribute for attribute, _ in places) or not _within(source, loop, uses):
+    return None
+  called: dict[str, str] = {}
+  for attribute in dict.fromkeys(a for a, _ in places if a):
+    name = _layer_name(attribute, {n.id for n in names} | taken | {*called.values()})
+    if name is None:
+      return None
+    called[attribute] = name
+  others = {n.id for i in items[1:] for n in ast.walk(i) if isinstance(n, ast.Name)}
+  targets, lists = [*called.values()], [f"self.{a}" for a in called]
+  if any(n.id in others and isinstance(n.ctx, ast.Load) for n in names):
+    targets, lists = _beside(source, items[1], loop.iter.args[0], targets, lists)
+  over = f"zip({', '.join(lists)})" if len(lists) > 1 else lists[0]
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): f"{', '.join(targets)} in {over}"}
+  return edits | {source.span(u): called[a] for a, u in places if a and u is not None}
+
+
+def _numbered(node: ast.AST | None, number: str, lists: Set[str]) -> str | None:
+  """The list of which a node reads one by its number: `self.blocks[i]`."""
+  if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Name) or node.slice.id != number:
+    return None
+  owner = node.value
+  own = isinstance(owner, ast.Attribute) and isinstance(owner.value, ast.Name) and owner.value.id == "self"
+  return owner.attr if own and isinstance(owner, ast.Attribute) and owner.attr in lists else None
+
+
+def _within(source: Source, loop: ast.For, nodes: Sequence[ast.AST | None]) -> bool:
+  return all(n is not None and loop in source.enclosing(n) for n in nodes)
 
 
 def _listed(statement: ast.stmt) -> tuple[str, str] | None:
@@ -133,13 +177,15 @@ def _layer_name(attribute: str, used: set[str]) -> str | None:
   return None
 
 
-def _beside(source: Source, loop: ast.For, names: list[str], items: list[str]) -> tuple[list[str], list[str]]:
+def _beside(
+  source: Source, target: ast.expr, over: ast.expr, names: list[str], items: list[str]
+) -> tuple[list[str], list[str]]:
   """Targets and what they run over, where the loop's own target is read too."""
-  target, over = source.code(loop.target), loop.iter
+  text = source.code(target)
   zipped = isinstance(over, ast.Call) and isinstance(over.func, ast.Name) and over.func.id == "zip"
-  if zipped and isinstance(over, ast.Call) and not over.keywords and isinstance(loop.target, ast.Tuple):
-    if len(over.args) == len(loop.target.elts) and not any(isinstance(a, ast.Starred) for a in over.args):
-      return [*map(source.code, loop.target.elts), *names], [*map(source.code, over.args), *items]
-  if isinstance(loop.target, ast.Tuple) and not target.startswith("("):
-    target = f"({target})"
-  return [target, *names], [source.code(over), *items]
+  if zipped and isinstance(over, ast.Call) and not over.keywords and isinstance(target, ast.Tuple):
+    if len(over.args) == len(target.elts) and not any(isinstance(a, ast.Starred) for a in over.args):
+      return [*map(source.code, target.elts), *names], [*map(source.code, over.args), *items]
+  if isinstance(target, ast.Tuple) and not text.startswith("("):
+    text = f"({text})"
+  return [text, *names], [source.code(over), *items]

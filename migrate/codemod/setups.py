@@ -206,9 +206,23 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     elif not events and unit.untraced and _lists_layers(unit, value):
       unit.need_import("from flax import nnx")
       return f"nnx.List({text})"
+    elif not events and (kind := _container_elsewhere(unit, own[0].attr, value)):
+      return f"nnx.{kind}({text})"
     if isinstance(value, ast.List | ast.ListComp) and are_lists([e.value for e in events]):
       return as_tuple(text)
   return text
+
+
+def _container_elsewhere(unit: Unit, attr: str, value: ast.expr) -> str:
+  """`List` or `Dict` where another statement, which an example reached, gives the attribute layers in one; else nothing."""
+  kind = {ast.Dict: "Dict", ast.DictComp: "Dict", ast.List: "List", ast.ListComp: "List"}.get(type(value), "")
+  assigned = [n for n in ast.walk(unit.info.methods["setup"]) if isinstance(n, ast.Assign)] if kind else []
+  values = [n.value for n in assigned if any(isinstance(t, ast.Attribute) and t.attr == attr for t in n.targets)]
+  seen = [e.value for v in values for e in unit.events(v)]
+  layers = any(holds_modules(v) and not isinstance(v, nn.Module) for v in seen)
+  if layers:
+    unit.need_import("from flax import nnx")
+  return kind if layers else ""
 
 
 def _lists_layers(unit: Unit, value: ast.expr) -> bool:

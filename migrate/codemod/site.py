@@ -106,6 +106,7 @@ class Site:
     template: the field that makes it, where a copy of the field's module is made.
     handed_on: fields of its class that get a function of this class's.
     wished: parameter -> what an argument for it would be called after.
+    joins: the list of another site, which another branch of the loop makes.
   """
 
   attr: str
@@ -134,6 +135,7 @@ class Site:
   wished: dict[str, str] = dataclasses.field(default_factory=dict)
   template: str = ""
   handed_on: set[str] = dataclasses.field(default_factory=set)
+  joins: str = ""
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

@@ -18,7 +18,7 @@ from migrate.codemod.own_names import OwnNames
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import likeness
-from migrate.codemod.sizes_pool import closed
+from migrate.codemod.sizes_pool import TOKEN, closed
 from migrate.codemod.source import names_in
 from migrate.trace.facts import Activation, ArraySpec
 
@@ -99,6 +99,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
     # a stock layer that is never called may have any size; what an instance of a class does without is not made there
     owned = self.matches(known) if len(known) == len(site.made) or site.record is not None else []
     settled = next((c for c in usable if "SIZE__" not in c), None)
+    if settled is not None and "//" in settled and TOKEN.fullmatch(usable[0]):
+      return usable[0]  # what the source names is plainer than how it came about: `y.reshape(n, length, width)`
     if settled is not None:
       return settled
     strong = [text for rank, text in owned if rank >= 4]

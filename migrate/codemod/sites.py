@@ -377,7 +377,7 @@ class Sites:
         made = self.write_site(site, width)
       return f"self.{site.attr}.append({made})" if site.looped else f"self.{site.attr} = {made}"
 
-    if site.looped and not self.iterator:
+    if site.looped and not self.iterator and not site.joins:
       self.loops[0].before.append(Stmt(lambda: f"self.{site.attr} = nnx.List([])", keep=True))
     site.statement = Stmt(text, keep=True, comments=comments, takes_none=lambda: self.sizes_left_out(site))
     self.block.append(site.statement)

@@ -37,11 +37,13 @@ class Pool:
     self.parts: list[tuple[str, int]] = []  # numbers that an axis is divided by
     self.cut: list[tuple[str, int]] = []  # where slices begin
     self.joined: dict[int, Offer] = {}  # axis -> the sum over all arrays that are put together
+    self.pairs = False  # whether an operand has an axis of two, before its last: two heads, say
 
   def add_operand(self, dims: Dims, sizes: list[list[int] | None]) -> None:
     """Takes an array's axes, with their sizes from the last axis on."""
     for j, found in enumerate(sizes, 1):
       if found is not None:
+        self.pairs = self.pairs or (j > 1 and set(found) == {2})
         self.same.setdefault(j, []).append((dims[-j], found))
         self.operands.append((dims[-j], found))
     for a, b in itertools.combinations(range(1, len(dims) + 1), 2):
@@ -54,6 +56,8 @@ class Pool:
     """Offers for an axis, counted from the last, likeliest first."""
     sums: list[Offer] = []
     for (a, x), (b, y) in itertools.combinations(self.same.get(j, []) if self.joins else (), 2):
+      if a and b and a[0] == b[0] and self.pairs and not self.concatenates:
+        continue  # the axis of two, flattened, is as large
       if a and b and (j == 1 or self.concatenates):  # what else adds heights up does so by chance
         sums.append(([added([a[0], b[0]])], [p + q for p, q in zip(x, y, strict=True)]))
     if self.concatenates:  # what another axis measures has as much by chance

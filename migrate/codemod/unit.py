@@ -183,7 +183,7 @@ class Unit(
     self.event_filter: list[Position] = []
     self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
     self.iterator = self.layer_hint = self.handed_layers = ""
-    self.method_iterators: set[str] = set()
+    self.method_iterators, self.counted_lists = set[str](), set[str]()
     self.joined_names: dict[str, ast.AST] = {}  # sizes of what is joined to something in every round of a loop -> loop
     self.function_depth = 0
     self.output_call = None

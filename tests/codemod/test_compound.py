@@ -7,7 +7,7 @@ import pytest
 from tests.codemod.support import port_and_check
 
 
-def test_loop_over_a_range_makes_a_list_by_index(tmp_path):
+def test_loop_over_a_range_makes_a_list(tmp_path):
   ported = port_and_check(
     tmp_path,
     """
@@ -23,7 +23,7 @@ def test_loop_over_a_range_makes_a_list_by_index(tmp_path):
     "Model(), x(2, 5)",
     held_out=["Model(3), x(2, 11)"],
   )
-  assert "self.dense[i](x)" in ported.text
+  assert "for dense in self.dense:\n      x = nnx.relu(dense(x))" in ported.text
   assert ported.moves["params/Dense_1/kernel"] == "dense/1/kernel"
 
 
@@ -332,7 +332,7 @@ def test_rounds_that_nobody_counted(tmp_path):
         return x
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(3, 4)"])
-  assert "for j in range(self.depth):\n      x = self.dense[j](x) * i\n" in ported.text
+  assert "for dense in self.dense:\n      x = dense(x) * i\n" in ported.text
   assert "for _ in range(self.depth):\n      x = nnx.relu(x)" in ported.text
 
 

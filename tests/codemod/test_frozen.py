@@ -20,6 +20,12 @@ from tests.codemod.support import port_and_check
     ("[n * 2 for n in sizes]", "tuple(n * 2 for n in sizes)"),
     ("[sizes[0], max([1, 2])]", "(sizes[0], max([1, 2]))"),
     ("sizes", "tuple(sizes)"),
+    ("list(self.sizes)", "tuple(self.sizes)"),
+    ("list(self.sizes) + [1, self.out]", "(*self.sizes, 1, self.out)"),
+    ("[first] + list(sizes) + [last]", "(first, *sizes, last)"),
+    ("sizes + [1]", "tuple(sizes + [1])"),
+    ("list(map(int, sizes))", "tuple(list(map(int, sizes)))"),
+    ("list(a) + [  # one\n  1]", "tuple(list(a) + [  # one\n  1])"),
     ("('é', ['é'])", "('é', ('é',))"),
   ],
 )

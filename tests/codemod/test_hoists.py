@@ -16,6 +16,23 @@ def test_size_that_nothing_tells_is_an_argument_named_after_its_layer(tmp_path):
   assert ported.hoisted == ["head_in_features"]
 
 
+def test_argument_is_not_named_after_its_layer_twice(tmp_path):
+  source = """
+    class Step(nn.Module):
+      @nn.compact
+      def __call__(self, state, x):
+        return nn.LSTMCell(state["c"].shape[-1])((state["c"], state["h"]), x)
+
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, inputs):
+        return Step(name="lstm")(inputs["state"], inputs["x"])
+    """
+  ported = port_and_check(tmp_path, source, 'Model(), {"state": {"c": x(2, 5), "h": x(2, 5)}, "x": x(2, 7)}')
+  assert sorted(ported.hoisted) == ["lstm_cell_features", "lstm_cell_features", "lstm_in_features"]
+
+
 def test_halves_that_were_joined_are_twice_the_width(tmp_path):
   source = """
     class Model(nn.Module):

@@ -118,3 +118,70 @@ def test_method_reads_as_by_hand(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model((4, 6, 2)), x(2, 3)"])
   assert "for dense in self.dense:\n      x = nnx.relu(dense(x))\n" in ported.text
+
+
+def counted(text: str, *lists: str, static: tuple[str, ...] = ()) -> str:
+  return textwrap.dedent(
+    plain_loops(textwrap.indent(textwrap.dedent(text), "  "), set(static), {"x"}, set(lists))
+  ).strip()
+
+
+@pytest.mark.parametrize(
+  ("before", "after"),
+  [
+    (
+      """
+      for i in range(self.depth):
+        x = self.blocks[i](x, train=train)
+      """,
+      "for block in self.blocks:\n  x = block(x, train=train)",
+    ),
+    (
+      """
+      for i, (width, size) in enumerate(zip(self.widths, self.sizes)):
+        x = self.conv[i](x)
+        if self.pool:
+          x = self.norm[i](x)
+      """,
+      "for conv, norm in zip(self.conv, self.norm):\n  x = conv(x)\n  if self.pool:\n    x = norm(x)",
+    ),
+    (
+      """
+      for i, (width, size) in enumerate(zip(self.widths, self.sizes)):
+        x = self.conv[i](x) * width
+      """,
+      "for width, size, conv in zip(self.widths, self.sizes, self.conv):\n  x = conv(x) * width",
+    ),
+  ],
+)
+def test_rounds_that_are_counted_only_to_find_their_layers(before, after):
+  assert counted(before, "blocks", "conv", "norm") == after
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    "for i in range(self.depth):\n  x = self.blocks[i](x) * i",  # the number is read
+    "for i in range(self.depth):\n  x = self.own[i](x)",  # a list of which nobody knows how long it is
+    "for i in range(x.shape[0]):\n  x = self.blocks[i](x)",  # only the call knows how often
+    "for i in range(1, self.depth):\n  x = self.blocks[i](x)",
+    "for i in range(self.depth):\n  x = self.blocks[i](x)\ny = self.blocks[i](x)",  # the last one again
+  ],
+)
+def test_rounds_that_have_to_be_counted(text):
+  assert counted(text, "blocks") == text
+
+
+def test_blocks_made_in_a_loop_that_counts(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int
+
+      @nn.compact
+      def __call__(self, x, scale):
+        for i in range(self.depth):
+          x = nn.Dense(5, name=f"block_{i}")(x) * scale
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(3), x(2, 3), x(2, 1)", held_out=["Model(2), x(2, 7), x(2, 1)"])
+  assert "for block in self.block:\n      x = block(x) * scale" in ported.text

@@ -203,3 +203,23 @@ def test_multiple_that_the_class_does_not_name_is_no_size(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(7), x(2, 4)", held_out=["Model(6), x(2, 8)"])
   assert "3 * self.features" not in ported.text
+
+
+def test_width_that_a_reshape_names_is_plainer_than_its_parts(tmp_path):
+  source = """
+    class Attention(nn.Module):
+      width: int
+      heads: int
+
+      def setup(self):
+        self.qkv = nn.Dense(3 * self.width)
+        self.out = nn.Dense(self.width)
+
+      def __call__(self, x):
+        batch, length, width = x.shape
+        q, k, v = jnp.array_split(self.qkv(x).reshape(batch, length, self.heads, -1), 3, axis=-1)
+        values = (nn.softmax(q * k) * v).reshape(batch, length, width)
+        return self.out(values)
+    """
+  ported = port_and_check(tmp_path, source, "Attention(8, 2), x(3, 5, 8)", held_out=["Attention(12, 3), x(3, 5, 12)"])
+  assert "self.out = nnx.Linear(in_features, self.width, rngs=rngs)" in ported.text

@@ -29,6 +29,18 @@ def test_sums_and_products_are_offered_where_axes_may_join():
   assert found["rows * columns"] == [6]
 
 
+def test_two_axes_flattened_are_not_the_sum_of_two_arrays():
+  pool = Pool(joins=True)
+  for _ in range(2):
+    pool.add_operand([["heads"], ["width"]], [[5], [2]])
+  assert offers(pool, 1)["heads * width"] == [10]
+  assert "2 * width" not in offers(pool, 1)
+  pool = Pool(joins=True)
+  for _ in range(2):
+    pool.add_operand([["rows"], ["width"]], [[5], [3]])
+  assert offers(pool, 1)["2 * width"] == [10]
+
+
 def test_a_layer_joins_nothing():
   pool = Pool(joins=False)
   pool.add_operand([["rows"], ["columns"]], [[3], [2]])

@@ -165,5 +165,5 @@ def test_classes_that_locals_hold_are_made_in_branches_that_no_example_takes(tmp
   example = f"Model(remat={remat}), x(2, 4)"
   ported = port_and_check(tmp_path, LOCAL_CLASS, example, held_out=["Model(7, 3, False), x(2, 3)"])
   assert "        self.layer.append(block(5, self.width, rngs=rngs))\n" in ported.text
-  assert "x = self.layer[i](x, flag)" in ported.text
+  assert "for layer in self.layer:\n        x = layer(x, flag)" in ported.text
   assert "block = Layer" not in ported.text.partition("def __call__(self, x, flag=True)")[2]

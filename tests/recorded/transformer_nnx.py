@@ -87,7 +87,7 @@ class LanguageModel(nnx.Module):
     x = x + positions[: tokens.shape[1]]
     x = self.dropout(x, deterministic=not train)
     mask = nnx.make_causal_mask(tokens)
-    for i in range(cfg.num_layers):
-      x = self.layer[i](x, mask, not train)
+    for layer in self.layer:
+      x = layer(x, mask, not train)
     x = self.norm(x)
     return self.embed.attend(x)  # tied
