@@ -20,6 +20,7 @@ from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
 from migrate.codemod.static import CallField, NotStatic
 from migrate.codemod.unit import Unit
+from migrate.codemod.with_axes import only_named_axes
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Activation
 from migrate.trace.instrument import Position
@@ -112,6 +113,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       _share_residues(unit, residues)
     if before == (residues, field_residues):
       break
+  rewriting.findings += project.findings
   rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]
   if order:
     unit = Unit(project, order[0], names[order[0].file], rewriting.results, {}, {}, exact, rewriting.factories)
@@ -286,6 +288,9 @@ def _top_level(
   ported = {f.name: f.text for f in functions}
   for node in source.tree.body:
     unit.env, unit.parameters, unit.self_name = {}, set(), ""
+    if isinstance(node, ast.Assign) and only_named_axes(source, names, node):
+      found[node] = ""
+      continue
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
       text = unit.compose(node, unit.text)
       target = node.targets[0] if isinstance(node, ast.Assign) else node.target

@@ -16,7 +16,7 @@ from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
 from migrate.codemod.field_docs import with_docs
 from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
-from migrate.codemod.project import holds_modules
+from migrate.codemod.project import ClassInfo, holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes_pool import wrap
@@ -63,6 +63,8 @@ def init_text(
         annotation, default = f"{annotation} | None", "None"
       elif _defaults_to_layer(unit, field):
         default = None
+      if home is not unit.info:
+        annotation, default = _from_home(unit, home, annotation), default and _from_home(unit, home, default)
       foreign = (
         {n: unit.names.resolve(n) for n in names_in(f"{annotation}, {default}")} if home is not unit.info else {}
       )
@@ -125,6 +127,17 @@ def init_text(
     ):
       lines.append(f"self.{field.name} = {default}")
   return text + _init_body(unit, lines, setup, init, indent)
+
+
+def _from_home(unit: Unit, home: ClassInfo, text: str) -> str:
+  """An annotation or a default of a base's field, where it names what the body of the base defines (`class HParams`)."""
+  own = {s.name for s in unit.info.node.body if isinstance(s, ast.ClassDef)}
+  inside = {s.name for s in home.node.body if isinstance(s, ast.ClassDef)} - own
+  for name in inside & names_in(text):
+    text = re.sub(rf"(?<![\w.\"']){name}\b(?!\s*=[^=])", f"{home.name}.{name}", text)
+    if unit.names.resolve(home.name) != f"{home.module}.{home.name}":
+      unit.need_import(f"from {home.module} import {home.name}")
+  return text
 
 
 def _is_argument(unit: Unit, field: Any) -> bool:

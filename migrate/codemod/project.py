@@ -12,9 +12,11 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.imports import Names
 from migrate.codemod.scan import SKIP
 from migrate.codemod.scopes import ask_the_module
 from migrate.codemod.source import Source, key
+from migrate.codemod.with_axes import plain_parameters
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Activation, ArraySpec, CallRecord, Facts
@@ -103,6 +105,7 @@ class Project:
         if path not in self.sources:
           self.sources[path] = Source(path, Path(path).read_text(encoding="utf-8"))
           self.modules[path] = module
+          self._plain_parameters(path)
       for activation in fact.activations:
         self.activations.setdefault((activation.file, activation.qualname), []).append(activation)
         if activation.parent is not None and activation.call_position is not None:
@@ -193,6 +196,12 @@ class Project:
   def info(self, cls: type) -> ClassInfo | None:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)
+
+  def _plain_parameters(self, path: str) -> None:
+    source = self.sources[path]
+    for node in plain_parameters(source, Names(source.text, self.modules[path], path.endswith("__init__.py"))):
+      self.findings.append(Finding(f"{path}:{node.lineno}", "names of a parameter's axes", "an argument that every mesh knows",
+                                   "they were left out: NNX keeps them on the Variable, nnx.Param(..., sharding_names=...)", "note", "L2N112"))  # fmt: skip
 
   def _add_named(self, info: ClassInfo) -> None:
     """Classes of the same files that a class speaks of and no example reaches: NNX makes layers that Linen put off."""

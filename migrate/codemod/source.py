@@ -21,6 +21,7 @@ class Source:
     for line in self.data.splitlines(keepends=True):
       self._starts.append(self._starts[-1] + len(line))
     self.parents: dict[ast.AST, ast.AST] = {}
+    self.respelled: dict[ast.AST, str] = {}  # nodes that stand for others -> what they are called
     self.bound: set[str] = set()  # names of arguments and of what is assigned anywhere below the top
     self._functions: dict[tuple[int, str], ast.FunctionDef] = {}
     for node in ast.walk(self.tree):
@@ -44,6 +45,8 @@ class Source:
 
   def code(self, node: ast.AST) -> str:
     """The node's own text."""
+    if node in self.respelled:
+      return self.respelled[node]
     start, end = self.span(node)
     return self.data[start:end].decode()
 

@@ -91,8 +91,12 @@ def specs(leaves: Mapping[Path, Any]) -> dict[Path, Spec]:
 
 
 def linen_leaves(variables: Any) -> dict[Path, Any]:
-  """`{path: array}` of Linen variables (dict or FrozenDict), partitioning boxes taken off."""
-  return {path: unbox(leaf) for path, leaf in flatten(variables).items()}
+  """`{path: array}` of Linen variables (dict or FrozenDict), partitioning boxes taken off.
+
+  What holds no array, as the names of axes in `params_axes`, is no variable.
+  """
+  found = {path: unbox(leaf) for path, leaf in flatten(variables).items()}
+  return {path: leaf for path, leaf in found.items() if leaf is None or jax.tree.leaves(leaf)}
 
 
 def unbox(leaf: Any) -> Any:

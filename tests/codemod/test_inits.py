@@ -247,3 +247,29 @@ def test_field_that_holds_a_pair_of_arrays(tmp_path):
     tmp_path, source, "Model(3, (numpy.ones(3), numpy.zeros(3))), x(2, 5)", held_out=["Model(4), x(2, 5)"]
   )
   assert "self.pair = nnx.List(pair) if pair is not None else None" in ported.text
+
+
+def test_base_s_field_annotated_with_a_class_in_the_base(tmp_path):
+  source = """
+    import dataclasses
+
+    class Base(nn.Module):
+      @dataclasses.dataclass(frozen=True)
+      class HParams:
+        width: int = 7
+
+      hparams: HParams
+      other: Any = HParams()
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.hparams.width)(x) * self.other.width
+
+    class Model(Base):
+      @nn.compact
+      def __call__(self, x):
+        return super().__call__(x) + nn.Dense(1)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(Base.HParams(3)), x(2, 5)")
+  assert "(self, in_features: int, hparams: HParams, other: Any = HParams(), *," in ported.text
+  assert "      hparams: Base.HParams,\n      other: Any = Base.HParams(),\n" in ported.text

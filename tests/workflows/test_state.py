@@ -10,6 +10,7 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 from flax.core import freeze
+from flax.linen.partitioning import AxisMetadata
 
 import migrate
 from migrate.core.declare import ModelMapping, move, tie
@@ -44,6 +45,12 @@ class Own(nnx.Variable):
 
 def test_frozen_dict_is_taken():
   model = migrate.to_nnx(freeze(variables()), CNN(nnx.Rngs(0)), MAPPING)
+  equal(migrate.to_linen(model, MAPPING), variables())
+
+
+def test_names_of_axes_beside_the_parameters_are_no_variables():
+  given = {**variables(), "params_axes": {"kernel_axes": AxisMetadata(("in", "out"))}}
+  model = migrate.to_nnx(given, CNN(nnx.Rngs(0)), MAPPING)
   equal(migrate.to_linen(model, MAPPING), variables())
 
 
