@@ -165,6 +165,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
         found = self.events(part)
         if isinstance(self.source.parents.get(part), ast.Starred) and found:
           self._unpacked_axes(part, found, events, pool)
+        if isinstance(part, ast.Name) and found:
+          self._named_axes(part, found, events, pool)
         if found and all(type(e.value) is int for e in found):
           text = self.try_static(part)
           sizes = align([(e, e.value) for e in found], events)
@@ -187,6 +189,23 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       sizes = align([(e, e.value[-j]) for e in found], events)
       if sizes is not None and all(type(s) is int for s in sizes):
         pool.same.setdefault(j, []).append(([f"{text}[-{j}]"], sizes))
+
+  def _named_axes(self: Unit, node: ast.Name, found: list[Event], events: list[Event], pool: Pool) -> None:
+    """The last axes of a shape with a name (`shape = self.kernel_size + (size, self.features)`), where they are fields."""
+    local = self.env.get(node.id)
+    made = local.node if local is not None and local.kind == "static" and self.assigned[node.id] == 1 else None
+    made = made.right if isinstance(made, ast.BinOp) and isinstance(made.op, ast.Add) else made
+    items = made.elts if isinstance(made, ast.Tuple) and all(isinstance(e.value, tuple) for e in found) else []
+    for j, item in enumerate(reversed(items), 1):
+      if (
+        not isinstance(item, ast.Attribute)
+        or ast.unparse(item).removeprefix(f"{self.self_name}.") not in self.field_names
+      ):
+        continue
+      sizes = align([(e, e.value[-j]) for e in found], events)
+      text = self.try_static(item)
+      if text is not None and sizes is not None and all(type(s) is int for s in sizes):
+        pool.same.setdefault(j, []).append(([text], sizes))
 
   def counts_examples(self: Unit, text: str) -> bool:
     """Whether the first axis of a call argument, of several, occurs in an expression."""

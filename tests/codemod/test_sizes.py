@@ -371,3 +371,51 @@ def test_number_of_a_config_that_keeps_its_items_elsewhere(tmp_path):
   example = "Model(Config(d_model={0}, layers=3)), {{'x': x(2, {1})}}"
   ported = port_and_check(tmp_path, CONFIG_DICT, example.format(5, 10), held_out=[example.format(7, 14)])
   assert "nnx.Linear(self.config.d_model, 3, rngs=rngs)" in ported.text
+
+
+def test_shape_with_a_name_ends_in_a_field(tmp_path):
+  source = """
+    class Conv(nn.Module):
+      features: int
+      kernel_size: Any = (3,)
+
+      @nn.compact
+      def __call__(self, x):
+        kernel_shape = self.kernel_size + (x.shape[-1], self.features)
+        kernel = jnp.asarray(self.param("kernel", nn.initializers.lecun_normal(), kernel_shape), x.dtype)
+        return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=("NHC", "HIO", "NHC"))
+
+    class Model(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, x):
+        def block(x, features):
+          return nn.BatchNorm(use_running_average=True)(Conv(features)(x))
+
+        return block(block(x, self.width), self.width * 2)
+    """
+  ported = port_and_check(tmp_path, source, "Model(7), x(2, 11, 5)", held_out=["Model(3), x(2, 4, 2)"])
+  assert "nnx.BatchNorm(self.width * 2, use_running_average=True, rngs=rngs)" in ported.text
+  assert "kernel.shape" not in ported.text
+
+
+def test_shape_that_gets_another_value_is_measured(tmp_path):
+  source = """
+    class Conv(nn.Module):
+      features: int
+      double: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        shape = (x.shape[-1], self.features)
+        if self.double:
+          shape = (x.shape[-1], 2 * self.features)
+        return x @ self.param("kernel", nn.initializers.lecun_normal(), shape)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(2)(Conv(3, double=True)(Conv(7)(x)))
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
