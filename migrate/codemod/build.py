@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
-from collections.abc import Mapping, Set
+import types
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from migrate.codemod.caches import cached_inputs
 from migrate.codemod.frozen import frozen
 from migrate.codemod.lifted_classes import lifted_by
 from migrate.codemod.local_classes import local_class
+from migrate.codemod.maker_closures import text_of
+from migrate.codemod.makers import Maker
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project, is_local
 from migrate.codemod.results import ClassResult
@@ -42,6 +46,7 @@ class Builder:
     keep_rng: bool = False,
     *,
     kept: Mapping[str, Set[str]] | None = None,
+    makers: Sequence[Maker] = (),
   ):
     self.kept = kept or {}  # what the new files define, by original module
     self.keep_rng = keep_rng
@@ -53,7 +58,7 @@ class Builder:
     self.failures: dict[str, tuple[Finding, ...]] = {}
     self.fact: Facts = project.examples[0]
     names = {f"build_{f.name}" for f in project.examples} | {"rngs"}
-    self.writer = ValueWriter(self._class_name, self._module, reserved=names)
+    self.writer = ValueWriter(self._class_name, self._module, functools.partial(text_of, makers), reserved=names)
 
   def _class_name(self, value: Any) -> tuple[str, str] | None:
     if isinstance(value, type) and issubclass(value, nn.Module):
@@ -69,9 +74,11 @@ class Builder:
       if value is nn.Module:
         return "flax.nnx", "Module"
     full = getattr(value, "__module__", "") or ""
-    plain = isinstance(value, type) and not issubclass(value, nn.Module)
+    plain = isinstance(value, types.FunctionType) or (isinstance(value, type) and not issubclass(value, nn.Module))
     if plain and value.__qualname__ in self.kept.get(full, ()):
-      return self.new_module(full), value.__qualname__  # a plain class whose methods make layers
+      return self.new_module(
+        full
+      ), value.__qualname__  # a function that makes layers, or a plain class with such methods
     if full.startswith("flax.linen") and not isinstance(value, type):
       target = nnx_name(f"flax.linen.{getattr(value, '__name__', '')}")
       if target is not None:
@@ -210,6 +217,12 @@ class Builder:
       # sizes come before the fields, so these are given by name
       named = dict(zip(positional_fields(value.func), value.args, strict=False)) | dict(value.keywords)
       return self.writer.write(functools.partial(value.func, **named))
+    if value.args and isinstance(value.func, types.FunctionType) and self._class_name(value.func) is not None:
+      kinds = inspect.signature(value.func).parameters.values()
+      names = [p.name for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD]
+      if len(names) >= len(value.args):  # the same of a function that makes layers
+        named = dict(zip(names, value.args, strict=False)) | dict(value.keywords)
+        return self.writer.write(functools.partial(value.func, **named))
     record = self.project.record(value.func)  # pyright: ignore
     lifted = self._lifted(value.func) if record is None and isinstance(value.func, type) else None
     if lifted is not None:

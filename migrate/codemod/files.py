@@ -13,6 +13,7 @@ from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
 from migrate.codemod.local_classes import around_classes, with_instances
+from migrate.codemod.maker_closures import around_makers, is_handed_out
 from migrate.codemod.makers import Maker, Makers, unreached_makers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult, FunctionResult
@@ -193,7 +194,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     if not mine and not factories and not functions and not giving:
       continue
     top, added = _top_level(project, source, names[path], mine, functions, rewriting)
-    top |= {f.node: f.text for f in factories}
+    top |= {f.node: f.text for f in factories if not any(n in top for n in source.enclosing(f.node))}
     text = with_instances(source, mine, _replace(source, mine, top))
     parts: list[Any] = [*mine, *factories, *functions]
     added |= set().union(*(p.imports for p in parts))
@@ -208,7 +209,10 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     )
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     reached = [f for f in factories if not isinstance(f, Maker) or f.reached]
-    rewriting.keep[module] |= {_at_the_top(source, f.node).name for f in reached}
+    for factory in reached:
+      top_node = _at_the_top(source, factory.node)
+      if not isinstance(top_node, ast.FunctionDef) or top_node is factory.node or is_handed_out(source, factory.node):
+        rewriting.keep[module].add(top_node.name)
     rewriting.keep[module] |= giving
 
 
@@ -302,6 +306,12 @@ def _top_level(
     elif isinstance(node, ast.FunctionDef) and (inside := [r for r in mine if source.parents.get(r.info.node) is node]):
       unit.parameters = _names_of(node)
       found[node] = around_classes(unit, node, inside)
+      continue
+    elif isinstance(node, ast.FunctionDef) and (
+      makers := [m for m in rewriting.makers if m.source is source and node in source.enclosing(m.node)]
+    ):
+      unit.parameters = _names_of(node)
+      found[node] = around_makers(unit, node, makers)
       continue
     elif isinstance(node, ast.FunctionDef):
       if any(f is not None and f.node is node for f in [*rewriting.factories.values(), *rewriting.makers]):

@@ -64,3 +64,8 @@ def counts_to(cls: ast.ClassDef, times: int) -> bool:
     if many or (isinstance(node, ast.Constant) and type(node.value) is int and node.value == times):
       return True
   return False
+
+
+def differ(values: list[Any]) -> bool:
+  """Whether there are two sizes among the values, which may be lists of sizes."""
+  return any(v != values[0] for v in values)

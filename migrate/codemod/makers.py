@@ -18,6 +18,7 @@ from flax import linen as nn
 
 from migrate.codemod.handed_functions import handed_function
 from migrate.codemod.imports import Names
+from migrate.codemod.maker_closures import is_closure, names_around
 from migrate.codemod.maker_nodes import Definition, find_definition, of_plain_class, receiver_of, returned_layers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.scope import Local
@@ -122,7 +123,7 @@ class Makers:
       return None
     run = runs[0][1]
     where = (run.file, run.qualname, run.line)
-    local = "<locals>" in run.qualname
+    local = "<locals>" in run.qualname and not is_closure(self.project.sources[run.file], run.qualname, run.line)
     if where in self._busy or (local and (unit.in_setup or not run.qualname.startswith(f"{unit.info.name}."))):
       return None
     if where not in self.known:
@@ -142,12 +143,15 @@ class Makers:
     returned = returned_layers(self.project, source, node, runs)
     if returned is None:
       return None
-    local = "<locals>" in qualname
-    plain = not local and "." in qualname
+    closure = is_closure(source, qualname, line)
+    local = "<locals>" in qualname and not closure
+    plain = not local and not closure and "." in qualname
     if plain and not of_plain_class(self.project, source, node):
       return None  # a module's method: `Inlining` handles it
     inner = MakerUnit(unit, source, node, runs, returned, local)
     inner.receiver = receiver_of(node) if plain else ""
+    if closure:
+      inner.env |= {n: Local("static", None) for n in names_around(source, node)}
     try:
       return inner.maker()
     except (NotStatic, MigrateError):

@@ -164,10 +164,18 @@ def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
   """All lines filled; a size that goes from layer to layer in a loop is carried by a local."""
   out: list[str] = []
   carried: list[tuple[int, Site]] = []
+  written: list[str] = []
   for line in lines:
     sites = [unit.setup_sites[int(m.group(1))] for m in _SITE.finditer(line)]
     at = len(out)
     out += fill_sites(unit, line).split("\n")
+    rows = [c for s in unit.setup_sites if (c := s.chain) is not None and c.row not in ("", *written)]
+    for chain in [c for c in rows if any(f"next({c.row}_iter)" in row for row in out[at:])]:
+      first = next(i for i in range(at, -1, -1) if _depth(out[:i]) == 0)
+      made = (f"{chain.row} = {chain.first}", f"{chain.row}_iter = iter({chain.row})")
+      out[first:first] = [_indent(out[first]) + m for m in made]
+      written.append(chain.row)
+    sites = [s for s in sites if s.chain is None or not s.chain.row]
     in_lists = [c[0] for c in unit.comprehensions]
     carried += [(at, s) for s in sites if s.chain is not None and s not in in_lists and s.around is None]
   for at, site in reversed(carried):

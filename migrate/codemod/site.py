@@ -72,12 +72,14 @@ class Chain:
     first: what it is at first.
     step: what it is after each layer.
     values: what it was for every layer.
+    row: for layers of one comprehension, the local that lists all sizes, which `first` is the text of.
   """
 
   name: str
   first: str
   step: str
   values: list[Any]
+  row: str = ""
 
 
 @dataclasses.dataclass(eq=False)

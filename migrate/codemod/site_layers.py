@@ -167,7 +167,8 @@ class SiteLayers:
       name = arg.nnx or field
       if name.startswith("*"):
         for row, remark in star_rows(text):
-          stars.append(outdented(row))
+          row = outdented(row)
+          stars.append(row if row.endswith("\n)") else row.replace("\n", f"\n{indent}    "))
           star_remarks[len(stars)] = remark
         apart = len(stars) > 1 and "\n" in text
         continue

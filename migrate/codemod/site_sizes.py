@@ -10,12 +10,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.given_flags import flag_text, is_flag
-from migrate.codemod.guesses import Guesses, counts_to
+from migrate.codemod.guesses import Guesses, counts_to, differ
 from migrate.codemod.handed_functions import function_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.recent import RecentSizes
+from migrate.codemod.row_sizes import Rows
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
 from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import TOKEN, closed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
+class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -87,6 +88,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
     if need.axis == 0:
       told = flag_text(self, site, need, call) if is_flag(need) and call is not None else None
       return told or next(iter(site.flow.get(need.parameter, ())), None) or self.hoist(site, need.parameter, values)
+    row = self._in_row(site, values)
+    if row is not None:
+      return row
     flow = list(site.flow.get(need.parameter + suffix, ()))
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
@@ -132,7 +136,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
     chain = self._chain(site, values, flow)
     if chain is not None:
       return chain
-    if owned and _differ(values):  # it went along with several sizes: hardly by chance
+    if owned and differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
     told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
     return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
@@ -147,7 +151,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
   def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""
-    if not _differ(values) or any(v is None for v in values):
+    if not differ(values) or any(v is None for v in values):
       return None
     for name, text in site.arguments.items():
       given = [getattr(m, name, None) for _, _, m in site.made]
@@ -166,7 +170,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
   def _multiple_of_field(self: Unit, known: list[tuple[Any, int]], values: list[Any]) -> str | None:
     """Two, three or four times a width that is a field: halves that were joined, at every set of sizes."""
-    if len(known) < len(values) or not _differ([v for _, v in known]):
+    if len(known) < len(values) or not differ([v for _, v in known]):
       return None
     joined = {len(s.record.children) for s in self.sites.values() if s.record is not None}
     for times in (n for n in (2, 3, 4) if n in joined or counts_to(self.info.node, n)):
@@ -393,8 +397,3 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes):
 
 
 _HEADS = {"head", "heads", "nhead", "nheads"}
-
-
-def _differ(values: list[Any]) -> bool:
-  """Whether there are two sizes among the values, which may be lists of sizes."""
-  return any(v != values[0] for v in values)

@@ -194,8 +194,8 @@ class Unit(
     self.step = self._step()
 
   def _step(self) -> str:
-    body = self.info.node.body[0]
-    inner, outer = self.source.indent(body), self.source.indent(self.info.node)
+    body = self.info.node.body
+    inner, outer = self.source.indent(body[0] if isinstance(body, list) else body), self.source.indent(self.info.node)
     return inner[len(outer) :] or "    "
 
   @property

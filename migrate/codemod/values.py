@@ -51,6 +51,7 @@ class ValueWriter:
     self,
     module_class_name: Callable[[Any], tuple[str, str] | None] | None = None,
     write_module: Callable[[Any], Source | None] | None = None,
+    maker_text: Callable[[Any], str | None] | None = None,
     *,
     reserved: Iterable[str] = (),
     small: int = 32,
@@ -63,11 +64,13 @@ class ValueWriter:
         gives None is refused.
       write_module: for a Linen Module instance, or a `functools.partial` of a Linen Module class, its source; it may
         call `write` for the fields. None is refused for an instance and means the ordinary way for a partial.
+      maker_text: for a lambda or a function defined in another, its new text where it makes layers. None leaves it.
       reserved: names that the file uses otherwise.
       small: arrays with more elements go to the file of values, unless all elements are the same.
     """
     self.arrays: dict[str, np.ndarray] = {}
     self.module_class_name = module_class_name or (lambda value: None)
+    self.maker_text = maker_text or (lambda value: None)
     self._write_module = write_module or (lambda value: None)
     self._small = small
     self._names: dict[str, str] = dict.fromkeys((*reserved, *dir(builtins), *keyword.kwlist), "")
@@ -194,7 +197,11 @@ class ValueWriter:
       if made is None:
         raise self.refuse(where, value, "a Linen module that was not ported")
       return made, True, True
-    if linen is not None and isinstance(value, functools.partial) and _is_module_class(value.func, linen):
+    if (
+      linen is not None
+      and isinstance(value, functools.partial)
+      and (_is_module_class(value.func, linen) or isinstance(value.func, types.FunctionType))
+    ):
       made = self._write_module(value)
       if made is not None:
         return made, False, False

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from migrate.codemod.source import names_in
 from migrate.codemod.values_arrays import dtype_text, scalar_text
 from migrate.codemod.values_functions import FunctionText, factory_call, function_text
 from migrate.codemod.values_names import constant_name, importable_name, public_name
@@ -222,6 +223,17 @@ def _of_nnx(text: FunctionText) -> tuple[FunctionText, dict[str, str]]:
   return text, {}
 
 
+def _as_ported(text: FunctionText, ported: str) -> tuple[FunctionText, dict[str, str]]:
+  """A function that makes layers as it is now, and what to import for it."""
+  indent = ported[: len(ported) - len(ported.lstrip(" "))]
+  own = "\n".join(line.removeprefix(indent) for line in ported.rstrip().split("\n"))
+  used = names_in(own)
+  free = {n: v for n, v in text.free.items() if n in used}
+  imports = {"nnx": "from flax import nnx"} if "nnx" in used else {}
+  new = " ".join(ported.split()) if text.is_lambda else own
+  return dataclasses.replace(text, text=new, free=free), imports
+
+
 def _written_function(writer: Writer, function: types.FunctionType, where: str) -> Source:
   made = factory_call(function)
   if made is not None:
@@ -231,11 +243,12 @@ def _written_function(writer: Writer, function: types.FunctionType, where: str) 
   if isinstance(text, str):
     name = f"{function.__module__}.{function.__qualname__}"
     raise writer.refuse(where, function, f"{name} has no importable name, and {text}")
-  text, imports = _of_nnx(text)
+  ported = writer.maker_text(function)
+  text, imports = _of_nnx(text) if ported is None else _as_ported(text, ported)
   for name, inner in text.free.items():
     if isinstance(inner, types.ModuleType) and name not in imports and not inner.__name__.startswith("flax.linen"):
       imports[name] = f"import {inner.__name__}" + (f" as {name}" if name != inner.__name__ else "")
-  if text.is_lambda and len(imports) == len(text.free) and all(writer.bind(n, s) for n, s in imports.items()):
+  if text.is_lambda and set(text.free) <= set(imports) and all(writer.bind(n, s) for n, s in imports.items()):
     return Source(text.text, frozenset(imports.values()))
   # names taken from outside become locals of a function that returns it
   lines, parts = [], []

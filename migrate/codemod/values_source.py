@@ -49,6 +49,7 @@ class Writer(Protocol):
   """What `ValueWriter` offers to the writers of single kinds."""
 
   module_class_name: Callable[[Any], tuple[str, str] | None]
+  maker_text: Callable[[Any], str | None]
 
   def write(self, value: Any, where: str = "value") -> Source:
     """Source of a part; its expression may hold placeholders of shared objects."""
