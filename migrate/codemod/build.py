@@ -6,21 +6,20 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from flax import linen as nn
 
 from migrate.codemod.caches import cached_inputs
+from migrate.codemod.files import Rewriting
 from migrate.codemod.frozen import frozen
 from migrate.codemod.lifted_classes import lifted_by
 from migrate.codemod.local_classes import local_class
 from migrate.codemod.maker_closures import text_of
-from migrate.codemod.makers import Maker
 from migrate.codemod.names import nnx_name, spell
 from migrate.codemod.project import Project, is_local
-from migrate.codemod.results import ClassResult
 from migrate.codemod.site import bound_call, fields_of, parameters_of, positional_fields
 from migrate.codemod.values import Source, ValueWriter
 from migrate.codemod.values_source import join
@@ -40,25 +39,24 @@ class Builder:
   def __init__(
     self,
     project: Project,
-    results: Mapping[type, ClassResult],
+    rewriting: Rewriting,
     new_module: Any,
     templates: str,
     keep_rng: bool = False,
-    *,
-    kept: Mapping[str, Set[str]] | None = None,
-    makers: Sequence[Maker] = (),
   ):
-    self.kept = kept or {}  # what the new files define, by original module
+    self.kept = rewriting.keep  # what the new files define, by original module
     self.keep_rng = keep_rng
     self.project = project
-    self.results = results
+    self.results = rewriting.results
     self.new_module = new_module
     self.templates = templates
     self.used: set[str] = set()
     self.failures: dict[str, tuple[Finding, ...]] = {}
     self.fact: Facts = project.examples[0]
     names = {f"build_{f.name}" for f in project.examples} | {"rngs"}
-    self.writer = ValueWriter(self._class_name, self._module, functools.partial(text_of, makers), reserved=names)
+    self.writer = ValueWriter(
+      self._class_name, self._module, functools.partial(text_of, rewriting.makers), reserved=names
+    )
 
   def _class_name(self, value: Any) -> tuple[str, str] | None:
     if isinstance(value, type) and issubclass(value, nn.Module):

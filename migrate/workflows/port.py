@@ -216,9 +216,7 @@ def _extracted(
   is_package = {project.modules[p]: p.endswith("__init__.py") for p in project.sources}
   home = functools.partial(_defined_in, project)
   files = extract(rewriting.sources, rewriting.keep, new, is_package, home, _is_module)
-  builder = Builder(
-    project, rewriting.results, new_module, folder, keep_rng, kept=rewriting.keep, makers=rewriting.makers
-  )
+  builder = Builder(project, rewriting, new_module, folder, keep_rng)
   text, arrays = builder.write()
   used = rewriting.templates | builder.used
   module = lambda p: p.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -239,9 +237,7 @@ def _overlaid(
       name = "/".join([*parts, "__init__.py"]) if path.endswith("__init__.py") else "/".join(parts) + ".py"
       files[name] = without_linen(_placed(rewriting.sources[module], folder), path, module)
       paths[module] = name
-  builder = Builder(
-    project, rewriting.results, lambda m: m, folder, keep_rng, kept=rewriting.keep, makers=rewriting.makers
-  )
+  builder = Builder(project, rewriting, lambda m: m, folder, keep_rng)
   text, arrays = builder.write()
   files |= _layer_files(rewriting.templates | builder.used, rewriting, folder)
   files["ported.py"] = prelude(text, paths)
