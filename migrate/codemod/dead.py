@@ -208,10 +208,16 @@ def _enclosing_block(tree: ast.AST, statement: ast.AST) -> list[ast.stmt] | None
 
 def _calls_nothing(node: ast.AST) -> bool:
   """Whether an expression only puts names and constants together."""
+  inside = {n for f in ast.walk(node) if isinstance(f, ast.Lambda) for n in ast.walk(f.body)}  # it is not run
+  said = {n for f in ast.walk(node) if isinstance(f, ast.JoinedStr) for n in ast.walk(f)}
   for inner in ast.walk(node):
+    if inner in inside:
+      continue
     if isinstance(inner, ast.Call) and not (isinstance(inner.func, ast.Name) and inner.func.id in _COPIES):
       return False
-    if isinstance(inner, ast.BinOp | ast.Subscript | ast.Compare | ast.Lambda | ast.JoinedStr | ast.comprehension):
+    if isinstance(inner, ast.Compare) and all(isinstance(o, ast.Is | ast.IsNot) for o in inner.ops):
+      continue
+    if isinstance(inner, ast.BinOp | ast.Subscript | ast.Compare | ast.comprehension) and inner not in said:
       return False
   return _is_pure(node)
 

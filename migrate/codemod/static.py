@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.container_types import asks_container
 from migrate.codemod.contextual import needs_context
+from migrate.codemod.format_strings import with_names
 from migrate.codemod.late_attributes import is_there_when_read
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
@@ -95,10 +96,8 @@ class Statics:
     if isinstance(node, ast.Constant):
       return source.code(node)
     if isinstance(node, ast.JoinedStr):
-      for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-          self._static_name(inner, bound)
-      return source.code(node)
+      texts = {n.id: self._static_name(n, bound) for n in ast.walk(node) if isinstance(n, ast.Name)}
+      return with_names(source.code(node), texts, NotStatic)
     if isinstance(node, ast.IfExp) and (first := true_at_first(self, node.test)) is not None:
       before, self.first_value = self.first_value, True
       try:
