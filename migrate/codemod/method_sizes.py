@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from migrate.codemod.guards import note_guards
 from migrate.codemod.project import Event, is_array
-from migrate.codemod.scope import Dims
+from migrate.codemod.scope import Dims, given_once
 from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class MethodSizes:
       dims = self.dims(item)
       if dims is not None and name not in self.outputs:
         self.outputs[name] = [list(d) for d in dims]
+
+  def given_before(self: Unit, name: str) -> bool:
+    """Whether a method that was read before gave `__init__` a local, and nothing else has its name."""
+    return name not in self.env and name not in self.parameters and given_once(self.block, name)
 
   def resolve_method_sizes(self: Unit, text: str) -> dict[str, str]:
     """Sizes of methods' arguments -> expressions over fields and sizes of `__call__`, where all calls agree."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from migrate.codemod.source import loads_in, names_in, opposite
@@ -89,6 +89,12 @@ def prune(
       for header, _ in item.parts:
         live |= header_names(header())
   return kept[::-1], live
+
+
+def given_once(block: Sequence[Stmt | Block], name: str) -> bool:
+  """Whether one statement of a block alone, and under no condition, gives a name its value."""
+  giving = [item for item in block if name in given_in(item)]
+  return len(giving) == 1 and isinstance(giving[0], Stmt)
 
 
 def given_in(item: Stmt | Block) -> set[str]:

@@ -103,10 +103,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
     # a stock layer that is never called may have any size; what an instance of a class does without is not made there
     owned = self.matches(known) if len(known) == len(site.made) or site.record is not None else []
     settled = next((c for c in usable if "SIZE__" not in c), None)
-    if settled is not None and "//" in settled and TOKEN.fullmatch(usable[0]):
-      return usable[0]  # what the source names is plainer than how it came about: `y.reshape(n, length, width)`
-    if settled is not None:
-      return settled
+    if settled is not None:  # a width that the source names is plainer than how it came about
+      return usable[0] if "//" in settled and TOKEN.fullmatch(usable[0]) else settled
     strong = [text for rank, text in owned if rank >= 4]
     if strong:
       return strong[0]
@@ -386,9 +384,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
     """Whether an expression can be evaluated where the site is made."""
     if closed(text):
       return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
-    known = {"self", "sum", *self.hoists}
+    known = {"self", "sum", *self.hoists, *site.names, *self.bound_names}
     unbound = {n for n in names_in(text) if n not in known and not n.startswith("SIZE__")}
-    return all(n in site.names or n in self.bound_names or self.of_the_file(n) for n in unbound)
+    return all(self.of_the_file(n) or self.given_before(n) for n in unbound)
 
   def of_the_file(self: Unit, name: str) -> bool:
     """Whether a name is one of the file's own functions and constants, and nothing else in the method."""

@@ -18,6 +18,7 @@ from migrate.codemod.layer_sizes import LayerSizes, items_of, taken_from
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.put_together import put_together
+from migrate.codemod.reshaped import named_axes
 from migrate.codemod.scope import Dims, Local, Stmt
 from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
 from migrate.codemod.source import dotted, names_in
@@ -126,15 +127,19 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     rank = min(len(e.value.shape) for e in events)
     pool = self._pool(node, events)
     promised = self._promised(*taken_from(node)) if item is None else self._promised(node, item)
+    named = named_axes(self, node, rank) if item is None else {}
     result: Dims = []
     for j in range(rank, 0, -1):
       wanted = [e.value.shape[-j] for e in events]
       found: list[str] = list(promised[-j]) if promised is not None and j <= len(promised) else []
+      found += [named[j]] if j in named else []
       own = self._own_features(node, events, j)
       found += [c for c in own if c not in found]
       for candidates, sizes in pool.of(j):
         if sizes == wanted and not own:  # else not what happens to be as large
           found += [c for c in candidates if c not in found]
+      if j in named:  # sums and products that are as large are so by chance
+        found = [c for c in found if c == named[j] or " " not in c]
       if j < rank:  # the first axis counts examples: what equals it elsewhere does so by chance
         found = [c for c in found if not self.counts_examples(c)]
       if not found and set(wanted) == {1}:
