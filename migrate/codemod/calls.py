@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.accessors import accessor_call
-from migrate.codemod.carries import free_carry
+from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container
 from migrate.codemod.lifted import lifted_function
@@ -235,7 +235,7 @@ class Calls:
 
   def make(self: Unit, node: ast.Call, hint: str) -> Site:
     """Turns a construction into an attribute; returns its site."""
-    known = self.sites.get(node) or shared_layer(self, node)
+    known = self.sites.get(node) or shared_layer(self, node) or made_alike(self, node)
     if known is not None:
       return known
     site = self.site(node, "")

@@ -11,6 +11,7 @@ from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
 
 if TYPE_CHECKING:
+  from migrate.codemod.site import Site
   from migrate.codemod.unit import Unit
 
 
@@ -55,6 +56,29 @@ def made_for_carry(unit: Unit, node: ast.Call) -> bool:
   attribute = unit.source.parents.get(node)
   call = unit.source.parents.get(attribute) if isinstance(attribute, ast.Attribute) else None
   return isinstance(call, ast.Call) and call.func is attribute and free_carry(unit, call) is not None
+
+
+def made_alike(unit: Unit, node: ast.Call) -> Site | None:
+  """The layer made alike before, for a construction of which only an unwrapped method is asked; None for any other.
+
+  `Stack(depth=2).initialize_carry(key, shape)` in a method that Linen leaves alone: the module has no parameters there.
+  """
+  attribute = unit.source.parents.get(node)
+  call = unit.source.parents.get(attribute) if isinstance(attribute, ast.Attribute) else None
+  if not isinstance(attribute, ast.Attribute) or not isinstance(call, ast.Call) or call.func is not attribute:
+    return None
+  classes = [type(m) for _, _, m in unit.made_at(node)] or unit.untraced_class(node)
+  if unit.loops or not classes or not all(getattr(getattr(c, attribute.attr, None), "nowrap", False) for c in classes):
+    return None
+  wanted = _given(node)
+  alike = [s for n, s in unit.sites.items() if isinstance(n, ast.Call) and not s.looped and _given(n) == wanted]
+  return next((s for s in alike if s.statement in unit.block), None)  # made whatever the fields are
+
+
+def _given(node: ast.Call) -> tuple[str, list[str]]:
+  """What is made, and of what, whatever its name."""
+  keywords = [k for k in node.keywords if k.arg not in ("name", "parent")]
+  return ast.dump(node.func), [*map(ast.dump, node.args), *sorted(map(ast.dump, keywords))]
 
 
 def only_for_carry(unit: Unit, statement: ast.stmt) -> bool:

@@ -33,6 +33,10 @@ def tell_unbound(unit: Unit, node: ast.Attribute) -> None:
   if around is not None and makes_first_values(unit, around):
     return  # it goes to the constructor
   owners = [e.value for e in unit.events(node.value)]
+  if not owners and isinstance(node.value, ast.Name) and node.value.id == unit.self_name:
+    if getattr(unit.info.cls, node.attr, None) is getattr(nn.Module, node.attr):  # in a method that no example calls
+      unit.leave(node, f"`{unit.source.code(node)}` ({_UNBOUND[node.attr]})")
+    return
   if owners and all(isinstance(o, nn.Module) and _is_linen_s(o, node.attr) for o in owners):
     unit.leave(node, f"`{unit.source.code(node)}` of a module inside another ({_UNBOUND[node.attr]})")
 

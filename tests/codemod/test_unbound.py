@@ -73,3 +73,24 @@ def test_first_values_of_an_unbound_layer_are_no_use_of_it(tmp_path):
         return dense.apply({"params": {"kernel": kernel - kernel.mean(0), "bias": jnp.zeros(self.features)}}, x)
     """
   port_and_check(tmp_path, source, "Model(), x(2, 6)", held_out=["Model(3), x(2, 5)"])
+
+
+def test_apply_of_the_module_itself_in_a_method_that_no_example_calls_is_told(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(x)
+
+      def act(self, params, x):
+        return self.apply(params, x).argmax(-1)
+
+      def rows(self, x):
+        return self.own(x)
+
+      def own(self, x):
+        return x.copy()
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 6)")
+  assert [f.severity for f in ported.findings if "`self.apply`" in str(f)] == ["eye"]
+  assert ported.text.count("TODO(linen2nnx)") == 1
