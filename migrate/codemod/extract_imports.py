@@ -12,6 +12,7 @@ from migrate.codemod.extract_where import Where
 from migrate.codemod.imports import absolute_module
 from migrate.codemod.imports_edit import Edit, Positions, drop_aliases, remove_statement
 from migrate.codemod.imports_uses import module_level_names
+from migrate.codemod.star_imports import loaded_module
 
 _FROM = re.compile(rb"from\s*([.\s\w]*?)\s*\bimport\b")
 _Import = ast.Import | ast.ImportFrom
@@ -281,9 +282,14 @@ class ImportRewriter:
           lines.append(Line(self._spell(ported[0], node.level > 0), ported[1], name))
         elif self.where.defined_in(source, name) is not None:
           lines.append(Line(source, name, name))
+        elif (behind := loaded_module(source, name)) is not None:
+          self.add.append(f"import {behind}" + (f" as {name}" if name != behind else ""))
+          self._unbound = self._unbound - {name}
     if lines:
       self._unbound -= {line.bound for line in lines if line.bound}
       self._emit(node, [], lines)
+    elif inside and not self._unbound:
+      return  # modules that it brought are imported themselves
     elif inside:
       match = _FROM.match(self._data, self._at.start(node))
       assert match is not None

@@ -20,6 +20,7 @@ from migrate.codemod.imports import Names
 from migrate.codemod.project import holds_modules
 from migrate.codemod.site import Need, Site
 from migrate.codemod.source import Source, dotted, key
+from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import NotStatic
 from migrate.core.report import MigrateError
 from migrate.trace.facts import Activation, ArraySpec
@@ -93,7 +94,7 @@ class Factories:
 
   def names_of(self: Unit, source: Source) -> Names:
     """Module-level names of another file."""
-    return Names(source.text, self.project.modules[source.path], source.path.endswith("__init__.py"))
+    return names_of(source.text, self.project.modules[source.path], source.path)
 
   def factory_of(self: Unit, node: ast.AST) -> Factory | None:
     """The factory that a call calls, if it calls one."""

@@ -19,6 +19,7 @@ from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
+from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import CallField, NotStatic
 from migrate.codemod.unit import Unit
 from migrate.codemod.with_axes import only_named_axes
@@ -62,9 +63,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     project: facts and sources.
     exact: write what is bitwise equal even where stock NNX is within noise.
   """
-  names = {
-    path: Names(s.text, project.modules[path], path.endswith("__init__.py")) for path, s in project.sources.items()
-  }
+  names = {path: names_of(s.text, project.modules[path], path) for path, s in project.sources.items()}
   order = _children_first(project)
   residues: dict[type, set[str]] = {}
   field_residues: dict[tuple[type, str], set[str]] = {}

@@ -17,7 +17,6 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.handed_functions import handed_function
-from migrate.codemod.imports import Names
 from migrate.codemod.maker_closures import is_closure, names_around
 from migrate.codemod.maker_nodes import Definition, find_definition, of_plain_class, receiver_of, returned_layers
 from migrate.codemod.project import ClassInfo, Project
@@ -26,6 +25,7 @@ from migrate.codemod.setup_lists import fill_chains, fill_sites
 from migrate.codemod.setups import setup_block
 from migrate.codemod.site import InstanceKey, Need, Site, SizeArg, parameters_of
 from migrate.codemod.source import Source, key
+from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import NotStatic
 from migrate.codemod.unit import Unit
 from migrate.core.report import MigrateError
@@ -211,7 +211,7 @@ class MakerUnit(Unit):
     else:
       module = project.modules[source.path]
       info = outside(source, module, node)
-      names = Names(source.text, module, source.path.endswith("__init__.py"))
+      names = names_of(source.text, module, source.path)
     super().__init__(project, info, names, outer.results, {}, {}, outer.exact, outer.factories)
     self.makers = outer.makers
     self.outer, self.definition, self.runs, self.made_by_run, self.local = outer, node, runs, returned, local

@@ -12,10 +12,10 @@ from typing import Any
 
 from flax import linen as nn
 
-from migrate.codemod.imports import Names
 from migrate.codemod.scan import SKIP
 from migrate.codemod.scopes import ask_the_module
 from migrate.codemod.source import Source, key
+from migrate.codemod.star_imports import names_of
 from migrate.codemod.with_axes import plain_parameters
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
@@ -199,7 +199,7 @@ class Project:
 
   def _plain_parameters(self, path: str) -> None:
     source = self.sources[path]
-    for node in plain_parameters(source, Names(source.text, self.modules[path], path.endswith("__init__.py"))):
+    for node in plain_parameters(source, names_of(source.text, self.modules[path], path)):
       self.findings.append(Finding(f"{path}:{node.lineno}", "names of a parameter's axes", "an argument that every mesh knows",
                                    "they were left out: NNX keeps them on the Variable, nnx.Param(..., sharding_names=...)", "note", "L2N112"))  # fmt: skip
 
