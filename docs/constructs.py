@@ -43,7 +43,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("conditionals on fields", "guard the construction", f"{C}test_compound.py::test_conditional_on_a_field_guards_construction"),
     ("conditionals on an argument (`train`)", "guard nothing", f"{C}test_compound.py::test_conditional_on_a_call_argument_guards_nothing"),
     ("`match`", "rewritten", f"{C}test_matches.py::test_layers_made_in_cases_move_to_init_under_the_same_match"),
-    ("loops over range, sequences, zip, enumerate, while", "`nnx.List`", f"{C}test_compound.py::test_loop_over_a_range_makes_a_list_by_index"),
+    ("loops over range, sequences, zip, enumerate, while", "`nnx.List`", f"{C}test_compound.py::test_loop_over_a_range_makes_a_list"),
     ("loops over the inputs", "rewritten", f"{C}test_rounds.py::test_loop_over_the_inputs_makes_one_layer_each"),
     ("layers, classes, partials and callables as fields", "given sizes where they are called", f"{C}test_partials.py::test_partial_fields_of_layers"),
     ("modules that are shared or passed in", "rewritten", f"{C}test_sites.py::test_layer_passed_to_a_function"),

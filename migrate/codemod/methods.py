@@ -17,6 +17,7 @@ from migrate.codemod.lifted import lifted
 from migrate.codemod.overrides import reading_call, reading_header
 from migrate.codemod.paragraphs import without_moved
 from migrate.codemod.plain_loops import plain_loops
+from migrate.codemod.project import is_array
 from migrate.codemod.scope import Local
 from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
@@ -110,8 +111,8 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
     return
   for name in unit.parameters:
     values = [(a, a.arguments.get(name)) for a in runs if name in a.arguments]
-    arrays = [(a, v) for a, v in values if hasattr(v, "shape") and hasattr(v, "dtype")]
-    if not arrays or any(not hasattr(v, "shape") for _, v in values if v is not None):
+    arrays = [(a, v) for a, v in values if is_array(v)]
+    if not arrays or any(v is not None and not is_array(v) for _, v in values):
       unit.env.pop(name, None)
       continue
     rank = min(len(v.shape) for _, v in arrays)  # pyright: ignore

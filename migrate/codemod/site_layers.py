@@ -18,6 +18,7 @@ from migrate.codemod.source import names_in
 from migrate.codemod.stacks import AXIS_SIZE
 from migrate.codemod.static import alone
 from migrate.core.declare import LayerMapping
+from migrate.core.report import Finding
 from migrate.trace.facts import ArraySpec
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class SiteLayers:
       if arg is None or arg.fate == "ignore":
         continue
       if arg.fate == "refuse":
-        if text in arg.allow:
+        if text in arg.allow or self._leaves_out(site, record, field, text):
           continue
         raise self.refusal(site.node, f"{record.linen}({field}={text})", "an argument that NNX has", arg.because)
       if arg.fate == "convert":
@@ -206,6 +207,14 @@ class SiteLayers:
       for i, remark in star_remarks.items():
         remarks[own + i] = remark
     return layout_call(function, arguments, indent, width, remarks, last, apart)
+
+  def _leaves_out(self: Unit, site: Site, record: LayerMapping, field: str, text: str) -> bool:
+    """Whether an argument that NNX lacks can go, with a finding: no example ever gave it a value."""
+    if not site.made or any(getattr(m, field, field) is not None for _, _, m in site.made):
+      return False
+    self.note(Finding(self.where(site.node), f"{record.linen}({field}={text}) has no place in NNX", "an argument that NNX has",
+                      f"it was None in every example and is left out: do without another {field}", "eye", "L2N117"))  # fmt: skip
+    return True
 
   def _half(self: Unit, site: Site) -> bool:
     """Whether the layer computes in less than float32."""

@@ -136,6 +136,12 @@ RULES = (
     after="def small(in_features, classes, *, rngs):\n  return Net(in_features, classes, rngs=rngs)\n",
   ),
   RulePage(
+    "L2N117", "an argument that NNX's layer lacks is left out", "eye",
+    "A Linen layer is given an argument that NNX's layer has no place for, and in every example it was None, which is to do "
+    "without.",
+    "Do without another value too, or give an example that has one: then the class is left with a finding that says why.",
+  ),
+  RulePage(
     "L2N118", "whether a collection may change is asked for", "note",
     "Linen's callers say with `apply(..., mutable=[...])` which collections may change, and `is_mutable_collection` asks for "
     "it. An NNX module is told by an attribute: `use_running_average` for `batch_stats`, which `model.train()` and "

@@ -3,6 +3,22 @@
 import pytest
 
 from migrate.codemod.static import alone
+from tests.codemod.support import port_and_check, rewrite
+
+INJECTED = """
+class Model(nn.Module):
+  width: int = 5
+  dot_general_cls: Any = None
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(self.width, dot_general_cls=self.dot_general_cls)(x)
+
+
+class Product:
+  def __call__(self, *args, **kwargs):
+    return jax.lax.dot_general(*args, **kwargs)
+"""
 
 
 @pytest.mark.parametrize(
@@ -18,3 +34,14 @@ from migrate.codemod.static import alone
 )
 def test_parentheses_that_an_argument_by_itself_does_not_need(text, written, argument):
   assert alone(text, written) == argument
+
+
+def test_argument_that_nnx_lacks_is_left_out_where_it_was_none(tmp_path):
+  ported = port_and_check(tmp_path, INJECTED, "Model(), x(2, 7)", clean=False)
+  assert [(f.rule, f.severity) for f in ported.rewriting.findings] == [("L2N117", "eye")]
+  assert "nnx.Linear(in_features, self.width, rngs=rngs)" in ported.text
+
+
+def test_argument_that_nnx_lacks_is_refused_where_it_was_given(tmp_path):
+  ported = rewrite(tmp_path, INJECTED, "Model(dot_general_cls=Product), x(2, 7)")
+  assert [f.rule for f in ported.rewriting.findings if f.severity == "error"] == ["L2N101"]
