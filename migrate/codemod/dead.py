@@ -65,7 +65,7 @@ def _unnamed(body: str, original: set[str]) -> str:
   names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
   read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
   given = [n for n in ast.walk(source.tree) if isinstance(n, ast.NamedExpr) and n.target.id in original - read]
-  indent = body[: len(body) - len(body.lstrip(" "))].rpartition("\n")[2]
+  indent = body[: len(body) - len(body.lstrip())].rpartition("\n")[2]
   data = source.data
   for node in sorted(given, key=lambda n: source.span(n)[0], reverse=True):
     start, end = source.span(node)

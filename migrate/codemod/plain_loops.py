@@ -26,7 +26,7 @@ def plain_loops(body: str, static: set[str], taken: set[str], counted: Set[str] 
   """
   if "_iter = iter(self." not in body and not any(f"self.{a}[" in body for a in counted):
     return body
-  indent = body[: len(body) - len(body.lstrip(" "))].rpartition("\n")[2]
+  indent = body[: len(body) - len(body.lstrip())].rpartition("\n")[2]
   plain = textwrap.dedent(body)
   while True:
     try:

@@ -24,6 +24,8 @@ from migrate.trace.facts import ArraySpec
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
+_REPEATED = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
 
 class Rows:
   """Such sizes, mixed into `Unit` as a part of `SiteSizes`."""
@@ -65,7 +67,7 @@ class Rows:
     if not isinstance(around, ast.ListComp | ast.GeneratorExp) or around.elt is not site.node:
       return None
     kept = site in self.setup_sites and all(site is not made for made, *_ in self.comprehensions)
-    if any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in self.source.enclosing(around)):
+    if any(isinstance(n, _REPEATED) for n in self.source.enclosing(around)):
       return None
     single = len(around.generators) == 1 and not around.generators[0].ifs
     return around if kept and single and self.in_factory is None else None

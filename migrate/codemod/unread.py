@@ -33,7 +33,7 @@ def drop_unread(texts: Mapping[str, str], functions: Sequence[tuple[str, str]]) 
 def _drop(texts: dict[str, str], kind: str, name: str) -> dict[str, str]:
   pieces: dict[str, tuple[Source, str]] = {}
   for key, text in texts.items():
-    indent = text[: len(text) - len(text.lstrip(" "))].rpartition("\n")[2]
+    indent = text[: len(text) - len(text.lstrip())].rpartition("\n")[2]
     try:
       pieces[key] = Source("", textwrap.dedent(text)), indent
     except SyntaxError:

@@ -380,4 +380,4 @@ def test_suites_behind_their_colon(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 8, 5)", "Model(False, 'tanh'), x(2, 8, 5)", "Model(True, 'none'), x(2, 8, 5)")  # fmt: skip
   assert ported.text.count("size = 3") == 1
   assert 'elif self.act == "none": pass' in ported.text
-  assert "for i in range(2): x = self.dense[i](x)" in ported.text
+  assert "for dense in self.dense: x = dense(x)" in ported.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrate.codemod.site_sizes import _differ
+from migrate.codemod.guesses import differ
 from tests.codemod.support import port_and_check
 
 SKIPS = """
@@ -182,9 +182,9 @@ def test_width_in_an_argument_after_a_branch_that_no_example_takes(tmp_path):
 
 
 def test_sizes_may_be_lists():
-  assert not _differ([[64, 2], [64, 2]])
-  assert _differ([[64, 2], [64, 3]])
-  assert not _differ([])
+  assert not differ([[64, 2], [64, 2]])
+  assert differ([[64, 2], [64, 3]])
+  assert not differ([])
 
 
 def test_multiple_that_the_class_does_not_name_is_no_size(tmp_path):
