@@ -73,10 +73,8 @@ class Builder:
         return "flax.nnx", "Module"
     full = getattr(value, "__module__", "") or ""
     plain = isinstance(value, types.FunctionType) or (isinstance(value, type) and not issubclass(value, nn.Module))
-    if plain and value.__qualname__ in self.kept.get(full, ()):
-      return self.new_module(
-        full
-      ), value.__qualname__  # a function that makes layers, or a plain class with such methods
+    if plain and value.__qualname__ in self.kept.get(full, ()):  # it makes layers, or its methods do
+      return self.new_module(full), value.__qualname__
     if full.startswith("flax.linen") and not isinstance(value, type):
       target = nnx_name(f"flax.linen.{getattr(value, '__name__', '')}")
       if target is not None:
