@@ -12,6 +12,7 @@ from migrate.codemod.source import Source
 
 _KNOWN = {"self", "range", "enumerate", "zip", "len", "reversed", "list", "tuple", "sorted"}
 _BRANCHES = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FEW = 3  # lists that one header goes through
 _STRAIGHT = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
 
 
@@ -102,10 +103,13 @@ def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], 
     return None
   names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
   uses = [source.parents.get(n) for n in names if n.id == number.id and n is not number]
+  uses.sort(key=lambda n: source.span(n)[0] if n is not None else 0)
   places = [(_numbered(u, number.id, counted), u) for u in uses]
   if not places or not all(attribute for attribute, _ in places) or not _within(source, loop, uses):
     return None
   called: dict[str, str] = {}
+  if len({a for a, _ in places}) > _FEW:
+    return None  # the header would be longer than what it saves
   for attribute in dict.fromkeys(a for a, _ in places if a):
     name = _layer_name(attribute, {n.id for n in names} | taken | {*called.values()})
     if name is None:

@@ -172,6 +172,16 @@ def test_rounds_that_have_to_be_counted(text):
   assert counted(text, "blocks") == text
 
 
+def test_many_lists_are_read_by_number():
+  text = "for i in range(self.depth):\n  x = self.a[i](self.b[i](x))\n  x = self.c[i](self.d[i](x))"
+  assert counted(text, "a", "b", "c", "d") == text
+
+
+def test_lists_stand_in_the_header_as_they_are_read():
+  text = "for i in range(self.depth):\n  if self.wide:\n    x = self.b[i](x)\n  x = self.a[i](x)"
+  assert counted(text, "a", "b").startswith("for b, a in zip(self.b, self.a):")
+
+
 def test_blocks_made_in_a_loop_that_counts(tmp_path):
   source = """
     class Model(nn.Module):
