@@ -102,8 +102,8 @@ def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], 
   if not isinstance(number, ast.Name) or len(items) != {"range": 1, "enumerate": 2}.get(kind) or not known:
     return None
   names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
-  uses = [source.parents.get(n) for n in names if n.id == number.id and n is not number]
-  uses.sort(key=lambda n: source.span(n)[0] if n is not None else 0)
+  counts = sorted((n for n in names if n.id == number.id and n is not number), key=lambda n: source.span(n)[0])
+  uses = [source.parents.get(n) for n in counts]
   places = [(_numbered(u, number.id, counted), u) for u in uses]
   if not places or not all(attribute for attribute, _ in places) or not _within(source, loop, uses):
     return None
