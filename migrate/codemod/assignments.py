@@ -17,6 +17,7 @@ from migrate.codemod.project import all_modules, has_array
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import settled_local
 from migrate.codemod.source import names_in
+from migrate.codemod.static import alone
 from migrate.codemod.unread_arrays import spelled
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class Assignments(LayerLists):
         text = f"{opening}{self.text(value)}{closing}"
         static = f"{self._moved(node, opening)}{static}{self._moved(node, closing)}"
         residue = self.residue_of(value)
+        if residue and names_in(static) <= names_in(text) | {"nnx"}:
+          text = static  # what it leaves is given to the layers: the call reads only whether there is one
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, measured, residue=residue)
         if not events and names_in(self.source.code(value)) & self.static_arrays:  # in a branch that never ran
@@ -225,7 +228,7 @@ class Assignments(LayerLists):
         if candidates and not keep and other != name:
           saved = self.size_name(other, axis, len(local.dims))
           old = candidates[0]
-          self.block.append(Stmt(lambda saved=saved, old=old: f"{saved} = {old}", frozenset({saved})))
+          self.block.append(Stmt(lambda saved=saved, old=alone(old, ""): f"{saved} = {old}", frozenset({saved})))
           self.env_later[saved] = Local("static", None)
           keep = [saved]
         fresh.append(keep)

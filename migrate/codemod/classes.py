@@ -118,7 +118,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   taking = [
     (h.kind, h.node.name)
     for h in named
-    if (h.takes_layers or h.kind == "closure") and not kept_decorators(unit, h.node)
+    if (h.takes_layers or h.left or h.kind == "closure") and not kept_decorators(unit, h.node)
   ]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
   text = pieces[""]

@@ -36,6 +36,7 @@ class Helper:
     others: closures of the same name under other conditions.
     returned: the layers that it returns uncalled, as its last call made them.
     written_out: whether its calls are replaced by its body.
+    left: parameters for what partials given to it leave to the layers' calls: (parameter, field) -> name; None before the first call.
   """
 
   kind: str
@@ -53,6 +54,7 @@ class Helper:
   others: list[Helper] = dataclasses.field(default_factory=list)
   returned: list[Site] = dataclasses.field(default_factory=list)
   written_out: bool = False
+  left: dict[tuple[str, str], str] | None = None
 
 
 def lambda_closure(unit: Unit, statement: ast.stmt, name: str, value: ast.Lambda) -> str | None:

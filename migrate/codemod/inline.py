@@ -12,6 +12,7 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.bound_arguments import bound_argument, hand_over
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
 from migrate.codemod.hygiene import kept_apart
@@ -242,7 +243,7 @@ class Inlining:
     guards = [g for g in helper.guards if g != "True" and g not in self.guards]
     outer, self.block = self.block, [] if guards else self.block
     with kept_apart(self, helper.node):
-      self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
+      arguments += self._inline(node, helper, "" if once else self.iterator if inside else helper.layers)
     if guards and self.block:
       outer.append(Block([(lambda: f"if {' and '.join(guards)}:", self.block)]))
     self.block = outer
@@ -295,7 +296,8 @@ class Inlining:
     name = helper.qualname.rpartition(".")[2]
     return sum(isinstance(n, ast.Call) and dotted(n.func) == f"self.{name}" for n in ast.walk(self.source.tree))
 
-  def _inline(self: Unit, node: ast.Call, helper: Helper, layers: str) -> None:
+  def _inline(self: Unit, node: ast.Call, helper: Helper, layers: str) -> list[str]:
+    """Reads the function as this call runs it; returns the arguments that the call must give besides."""
     definition = helper.node
     outer = {
       n: getattr(self, n)
@@ -329,17 +331,20 @@ class Inlining:
     env: dict[str, Local] = dict(self.env) if helper.kind == "closure" else {}
     for name in every:
       if name in given:
-        env[name] = self._bound_argument(name, given[name])
+        env[name] = bound_argument(self, name, given[name])
       else:
         with self.reading_in(helper.source, helper.names or self.names):
-          env[name] = self._bound_argument(name, defaults.get(name))
+          env[name] = bound_argument(self, name, defaults.get(name))
     if taken:
       inner_self = taken
       every.remove(taken)
       env.pop(taken)
+    handed = hand_over(self, node, helper, env, every)
     stored = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     self.env = env
-    self.parameters = (self.parameters if helper.kind == "closure" else set()) | set(every)
+    self.parameters = (
+      (self.parameters if helper.kind == "closure" else set()) | set(every) | {*(helper.left or {}).values()}
+    )
     for name in stored - set(every):
       self.env.pop(name, None)
     self._dims = {}
@@ -375,22 +380,7 @@ class Inlining:
       self.sites = fresh_sites
       for name, value in outer.items():
         setattr(self, name, value)
-
-  def _bound_argument(self: Unit, name: str, value: ast.expr | None) -> Local:
-    if value is None:
-      return Local("dynamic")
-    events = self.array_events(value)
-    if events:
-      return Local("array", value, self.dims(value))
-    local = self.env.get(value.id) if isinstance(value, ast.Name) else None
-    if local is not None and local.kind in ("site", "modules"):
-      return local
-    static = self.try_static(value)
-    if static is not None and static == name:
-      return Local("static", value, residue=self.residue_of(value))
-    if static is not None:
-      return Local("size", value, target=[static], residue=self.residue_of(value))
-    return Local("dynamic", value)
+    return handed
 
 
 def _returned(definition: ast.AST) -> list[ast.AST]:

@@ -84,9 +84,19 @@ def helper_method(unit: Unit, node: ast.FunctionDef, helper: Any) -> str:
   unit.parameters = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {unit.self_name}
   unit.env = {}
   header = method_header(unit, node, [])
-  if helper.takes_layers:
-    header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  header = _with_parameters(unit, node, header, helper)
   return header + drop_dead(place_closures(unit, helper.text), _only_static(unit), node)
+
+
+def _with_parameters(unit: Unit, node: ast.FunctionDef, header: str, helper: Any) -> str:
+  """The header with what the callers of a layer-making function give it besides."""
+  names = [*dict.fromkeys((helper.left or {}).values()), *(["layers"] if helper.takes_layers else [])]
+  if not names:
+    return header
+  header = add_parameters(unit, node, header, names)
+  for name in names:
+    header = header.replace(f"{name}=None", name)
+  return header
 
 
 def helper_function(unit: Unit, helper: Any) -> str:
@@ -99,8 +109,7 @@ def helper_function(unit: Unit, helper: Any) -> str:
     header = method_header(unit, node, [])
   helper.imports |= unit.imports
   unit.imports = imports
-  if helper.takes_layers:
-    header = add_parameters(unit, node, header, ["layers"]).replace("layers=None", "layers")
+  header = _with_parameters(unit, node, header, helper)
   return header + drop_dead(place_closures(unit, helper.text), _only_static(unit), node)
 
 

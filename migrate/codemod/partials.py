@@ -56,13 +56,11 @@ class Partials:
     if isinstance(node, ast.Call) and self.resolve(node.func) == "functools.partial" and node.args:
       base = self._partial_base(node)
       left = dict(self.residue_of(node.args[0]))
-      for keyword in node.keywords:
-        if (
-          keyword.arg is not None
-          and self.try_static(keyword.value) is None
-          and (base is None or keyword.arg in base.call_fields)
-        ):
-          left[keyword.arg] = self.text(keyword.value)
+      order = base.positional if base is not None else ()
+      given = [*zip(order, node.args[1:], strict=False), *((k.arg, k.value) for k in node.keywords)]
+      for name, value in given:
+        if name is not None and self.try_static(value) is None and (base is None or name in base.call_fields):
+          left[name] = self.text(value)
       return left
     if isinstance(node, ast.IfExp):
       return self.residue_of(node.body) | self.residue_of(node.orelse)
@@ -219,9 +217,10 @@ class Partials:
     given: list[tuple[str | None, str]] = []
     written, last = remarks_of(self.source, node)
     remarks, pending = [written[node.args[0]]], Remark()
-    nodes = [*node.args[1:], *(k for k in node.keywords if k.arg not in left)]
-    for i, value in enumerate(node.args[1:]):
-      given.append((order[i] if i < len(order) else None, write(value)))
+    placed = [(order[i] if i < len(order) else None, v) for i, v in enumerate(node.args[1:])]
+    placed = [(name, value) for name, value in placed if name is None or name not in left]
+    nodes = [*(v for _, v in placed), *(k for k in node.keywords if k.arg not in left)]
+    given += [(name, write(value)) for name, value in placed]
     for keyword in node.keywords:
       if keyword.arg in left:
         continue

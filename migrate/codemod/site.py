@@ -93,6 +93,7 @@ class Site:
     needs: sizes.
     texts: parameter -> expression, as far as settled.
     residue: fields that the call gives now: field -> text in the call.
+    callee: what `__init__` calls, where the method's text names it by a parameter.
     names: static names that could be read where it is made.
     looped: whether it is made in a loop, so that the attribute is a list.
     factory: the function that makes it, where the expression calls one.
@@ -118,6 +119,7 @@ class Site:
   needs: list[Need] = dataclasses.field(default_factory=list)
   texts: dict[str, str] = dataclasses.field(default_factory=dict)
   residue: dict[str, str] = dataclasses.field(default_factory=dict)
+  callee: str | None = None
   names: set[str] = dataclasses.field(default_factory=set)
   looped: bool = False
   reference: str = ""

@@ -147,7 +147,7 @@ class SiteLayers:
     star_remarks: dict[int, Remark] = {}
     pairs: list[tuple[str, str, bool]] = [(n, t, True) for n, t in sizes.items()]
     origins: dict[int, str] = {}
-    count = len(site.node.args)
+    count, written = len(site.node.args), (site.home[0] if site.home else self.source).code(site.node)
     for i, (field, text) in enumerate(site.arguments.items()):
       arg = fates.get(field)
       if field == "**":
@@ -174,7 +174,7 @@ class SiteLayers:
         apart = len(stars) > 1 and "\n" in text
         continue
       origins[len(pairs)] = field
-      pairs.append((name, text, i < count))
+      pairs.append((name, alone(text, written), i < count))
     names = {n for n, _, _ in pairs}
     extra = [(a.nnx or "", a.code) for a in record.args if a.fate == "add"]
     extra += [
@@ -248,4 +248,4 @@ class SiteLayers:
 
   def callee(self: Unit, site: Site) -> str:
     """The text of what is called, for `__init__`."""
-    return self.static(site.node.func)
+    return site.callee or self.static(site.node.func)

@@ -226,6 +226,8 @@ class Sites:
     """Renders the arguments that the Linen call gives; what only the call knows becomes its residue."""
     if site.template:
       return
+    if isinstance(site.node.func, ast.Name) and self.function_depth:
+      site.callee = self.try_static(site.node.func)
     if site.factory is not None:
       self.prepare_factory(site, bound)
       return

@@ -6,6 +6,7 @@ import ast
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from migrate.codemod.dead import drop_dead
 from migrate.codemod.source import Source, defaults_of
 
 
@@ -27,7 +28,27 @@ def drop_unread(texts: Mapping[str, str], functions: Sequence[tuple[str, str]]) 
       after = _drop(found, kind, name)
       changed = changed or after != found
       found = after
-  return found
+  return {key: _forget(texts[key], text) for key, text in found.items()}
+
+
+def _forget(before: str, after: str) -> str:
+  """A piece without assignments to locals of which the last reader was an argument that went."""
+  if before == after:
+    return after
+  was, now = [Source("", textwrap.dedent(t)) for t in (before, after)]
+  indent = after[: len(after) - len(after.lstrip())].rpartition("\n")[2]
+  text = textwrap.dedent(after)
+  functions = [[n for n in ast.walk(s.tree) if isinstance(n, ast.FunctionDef)] for s in (was, now)]
+  if [f.name for f in functions[0]] != [f.name for f in functions[1]]:
+    return after
+  lines = text.split("\n")
+  for old, new in sorted(zip(*functions, strict=True), key=lambda p: -p[1].lineno):
+    forgotten = (_reads(old) - _reads(new, stored=False)) & _reads(new)
+    if forgotten and new.body[0].lineno > new.lineno:
+      first, last = new.body[0].lineno - 1, new.end_lineno or new.lineno
+      lines[first:last] = drop_dead("\n".join(lines[first:last]) + "\n", forgotten, old).rstrip("\n").split("\n")
+  text = "\n".join(lines)
+  return textwrap.indent(text, indent) if indent else text
 
 
 def _drop(texts: dict[str, str], kind: str, name: str) -> dict[str, str]:
@@ -89,9 +110,9 @@ def _uses(source: Source, kind: str, name: str) -> list[ast.Call | None]:
   return found
 
 
-def _reads(definition: ast.FunctionDef) -> set[str]:
+def _reads(definition: ast.FunctionDef, stored: bool = True) -> set[str]:
   inside = [n for statement in definition.body for n in ast.walk(statement)]
-  return {n.id for n in inside if isinstance(n, ast.Name)}
+  return {n.id for n in inside if isinstance(n, ast.Name) and (stored or isinstance(n.ctx, ast.Load))}
 
 
 def _acts(node: ast.AST) -> bool:
