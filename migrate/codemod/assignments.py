@@ -13,6 +13,7 @@ from migrate.codemod.closures import lambda_closure
 from migrate.codemod.first_keys import draws_first_key
 from migrate.codemod.inlined import inline_layer
 from migrate.codemod.layer_lists import LayerLists, layers_in_row
+from migrate.codemod.mixed_partials import EVERY, arguments_of_branch
 from migrate.codemod.project import all_modules, has_array
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import settled_local
@@ -175,11 +176,15 @@ class Assignments(LayerLists):
         residue = self.residue_of(value)
         if residue and names_in(static) <= names_in(text) | {"nnx"}:
           text = static  # what it leaves is given to the layers: the call reads only whether there is one
+        mixed = arguments_of_branch(self, node, name, value)
+        if mixed is not None:
+          residue = {EVERY: mixed[0]}
         self.block.append(Stmt(lambda: f"{name} = {static}", frozenset({name})))
         self.env[name] = Local("static", value, measured, residue=residue)
         if not events and names_in(self.source.code(value)) & self.static_arrays:  # in a branch that never ran
           self.array_statements.add(spelled(f"{name} = {text}"))
-        return self.own_lines(node, f"{self._target_text(node)} = {text}")
+        line = self.own_lines(node, f"{self._target_text(node)} = {text}")
+        return f"{line}{self.source.indent(node)}{mixed[0]} = {mixed[1]}\n" if mixed is not None else line
     elif events and (static := self.try_static(value)) is None and not all(hasattr(e.value, "shape") for e in events):
       return None
     elif events:
@@ -228,7 +233,7 @@ class Assignments(LayerLists):
         if candidates and not keep and other != name:
           saved = self.size_name(other, axis, len(local.dims))
           old = candidates[0]
-          self.block.append(Stmt(lambda saved=saved, old=alone(old, ""): f"{saved} = {old}", frozenset({saved})))
+          self.block.append(Stmt(lambda saved=saved, old=old: f"{saved} = {alone(old, '')}", frozenset({saved})))
           self.env_later[saved] = Local("static", None)
           keep = [saved]
         fresh.append(keep)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from migrate.codemod.closures import Helper
+from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.scope import Local
 from migrate.codemod.source import dotted
 
@@ -62,4 +63,6 @@ def _named(helper: Helper, left: dict[tuple[str, str], str]) -> dict[tuple[str, 
   taken = {n.id for n in ast.walk(helper.node) if isinstance(n, ast.Name)}
   taken |= {a.arg for a in ast.walk(helper.node) if isinstance(a, ast.arg)}
   shared = {field for _, field in left if len({t for (_, f), t in left.items() if f == field}) > 1}
-  return {(p, field): f"{p}_{field}" if field in taken | shared else field for p, field in left}
+  taken |= {EVERY}
+  spelled = {EVERY: "arguments"}
+  return {(p, f): f"{p}_{spelled.get(f, f)}" if f in taken | shared else f for p, f in left}

@@ -17,6 +17,7 @@ from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
+from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
 from migrate.codemod.one_a_round import list_of_rounds, of_round
@@ -248,15 +249,6 @@ class Calls:
     self.emit(site, self.take_comments())
     return site
 
-  def site_reference(self: Unit, site: Site) -> str:
-    """What to write for a layer that is handed on: with what its calls must give, where only this method knows it."""
-    if not site.residue or site.record is None:
-      return site.reference
-    self.need_import("import functools")
-    names = dict(site.record.call_args)
-    given = [f"{names.get(field, field)}={text}" for field, text in site.residue.items() if names.get(field, field)]
-    return f"functools.partial({', '.join([site.reference, *given])})"
-
   def site_of(self: Unit, node: ast.AST) -> Site | None:
     """The site behind a called expression, if it is a local or attribute of this class."""
     if isinstance(node, ast.Name):
@@ -325,7 +317,9 @@ class Calls:
           residue[field] = field
     for field, text in residue.items():
       name = dict(record.call_args).get(field, field) if record is not None else field
-      if field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
+      if field == EVERY:
+        arguments.append(f"**{text}")
+      elif field not in keywords and name is not None and not any(a.startswith(f"{name}=") for a in arguments):
         arguments.append(f"{name}={text}")
     plain = f"{function}({', '.join(arguments)})"
     given = [self.argument_text(a) for a in [*node.args, *node.keywords]]

@@ -204,7 +204,7 @@ class Compound(Conditions):
             fresh = self.size_name(name, axis, len(x.dims))
             for branch, size in ((left, p[0]), (right, q[0])):
               if size != fresh:
-                branch.append(Stmt(lambda f=fresh, e=alone(size, ""): f"{f} = {e}", frozenset({fresh})))
+                branch.append(Stmt(lambda f=fresh, e=size: f"{f} = {alone(e, '')}", frozenset({fresh})))
             merged[fresh] = Local("static")
             common = [fresh]
           dims.append(common)
@@ -269,7 +269,7 @@ class Compound(Conditions):
       if now is not None and now.dims and axis < len(now.dims) and fresh not in now.dims[axis][:1]:
         new = next((c for c in now.dims[axis] if c != fresh), None)
         if new is not None:
-          self.block.append(Stmt(lambda f=fresh, e=alone(new, ""): f"{f} = {e}", frozenset({fresh})))
+          self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {alone(e, '')}", frozenset({fresh})))
           last = [c for c in now.dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
           now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(now.dims)]
     self.loops.pop()

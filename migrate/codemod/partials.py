@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.choices import named_under_same_test
+from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site, positional_fields
 from migrate.codemod.sizes_pool import wrap
@@ -289,3 +290,13 @@ class Partials:
       for cls in {type(m) for _, _, m in site.made}:
         self.field_residues.setdefault((cls, field), set()).add(name)
         self.residues.setdefault(cls, set()).add(name)
+
+  def site_reference(self: Unit, site: Site) -> str:
+    """What to write for a layer that is handed on: with what its calls must give, where only this method knows it."""
+    if not site.residue or site.record is None:
+      return site.reference
+    self.need_import("import functools")
+    names = dict(site.record.call_args)
+    left = [(names.get(field, field), text) for field, text in site.residue.items()]
+    given = [f"**{text}" if name == EVERY else f"{name}={text}" for name, text in left if name]
+    return f"functools.partial({', '.join([site.reference, *given])})"

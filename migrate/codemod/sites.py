@@ -233,8 +233,7 @@ class Sites:
       return
     function, given = site.node.func, self.given_arguments(site)
     partial = self.residue_of(function) if site.maker is None else self._moved_to_call(site)
-    for field, text in partial.items():
-      site.residue[field] = text
+    site.residue.update({field: text for field, text in partial.items() if field not in dict(given)})
     for field, value in given:
       if field in ("name", "parent") and (site.maker is None or field not in site.maker.parameters):
         continue
