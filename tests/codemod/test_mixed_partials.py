@@ -36,8 +36,10 @@ def test_every_branch_has_its_own_arguments(tmp_path, seen, first):
   source = SOURCE.format(choice=BRANCHES.format(first, *values))
   ported = port_and_check(tmp_path, source, *examples, held_out=held_out)
   call = ported.text.partition("def __call__")[2]
-  assert 'norm_arguments = {"use_running_average": not train}' in call and "norm_arguments = {}" in call
-  assert call.count("(x, **norm_arguments)") == 2 and " norm = " not in call
+  assert 'norm_arguments = {"use_running_average": not train}' in call
+  assert "norm_arguments = {}" in call
+  assert call.count("(x, **norm_arguments)") == 2
+  assert " norm = " not in call
 
 
 def test_choice_in_one_expression(tmp_path):
