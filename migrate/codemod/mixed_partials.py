@@ -29,7 +29,8 @@ def arguments_of_branch(unit: Unit, node: ast.stmt, name: str, value: ast.expr) 
     _of_stock(unit, v) for v, g in zip(values, left, strict=True) if g
   ):
     return None
-  loads = [n for n in ast.walk(method) if _is_name(n, name) and isinstance(n.ctx, ast.Load)]
+  named = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name]
+  loads = [n for n in named if isinstance(n.ctx, ast.Load)]
   if not all(_only_called(unit, n) for n in loads):
     return None
   fresh = f"{name}_arguments"
