@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 from flax import linen as nn
 
@@ -134,9 +135,24 @@ class Builder:
     if found is None or target is None or found.target not in self.results:
       return None
     self.used.add(found.transform)
-    given = {k: self.writer.write(v, f"nn.{found.transform}({k}=...)") for k, v in found.given.items()}
+    values = dict(found.given)
+    if "axis_size" not in values and (size := self._axis_size(cls, values)) is not None:
+      values["axis_size"] = size  # Linen reads it off the arguments of the call
+    given = {k: self.writer.write(v, f"nn.{found.transform}({k}=...)") for k, v in values.items()}
     function = self.writer.reference(f"{self.templates}.{found.transform}", found.transform)
     return self.writer.call(function, (self.writer.reference(*target),), given)
+
+  def _axis_size(self, cls: type, given: Mapping[str, Any]) -> int | None:
+    """How many modules the instances of a lifted class hold in this example, if it is one number."""
+    axis = given.get("variable_axes", {}).get("params")
+    sizes: set[int] = set()
+    made = [m for row in self.fact.created.values() for *_, m in row if type(m) is cls and isinstance(axis, int)]
+    for path in {tuple(m.scope.path) for m in made if m.scope is not None}:
+      tree: Any = self.fact.variables.get("params", {})
+      for part in path:
+        tree = tree.get(part, {})
+      sizes |= {leaf.shape[axis] for leaf in jax.tree.leaves(tree)}
+    return sizes.pop() if len(sizes) == 1 else None
 
   def _fields(self, value: Any, skip: set[str]) -> dict[str, Source]:
     found: dict[str, Source] = {}

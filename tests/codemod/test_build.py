@@ -169,3 +169,29 @@ def test_field_with_a_dict_of_layers(tmp_path):
     """
   ported = port_and_check(tmp_path, source, 'Agent({"actor": Head(2), "critic": Head(1)}), x(2, 5)')
   assert "self.networks = nnx.Dict(networks)" in ported.text
+
+
+def test_lifted_class_in_a_field_is_told_how_many(tmp_path):
+  source = """
+    class One(nn.Module):
+      size: int
+
+      @nn.compact
+      def __call__(self, u):
+        return u * self.param("scale", nn.initializers.normal(), (self.size,)).sum()
+
+    def copies(layer):
+      return nn.vmap(layer, in_axes=1, out_axes=1, variable_axes={"params": 0}, split_rngs={"params": True})
+
+    def make(size):
+      return functools.partial(copies(One), size=size)
+
+    class Model(nn.Module):
+      layer: Callable[..., nn.Module]
+
+      @nn.compact
+      def __call__(self, x):
+        return self.layer()(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(make(3)), x(5, 6)", held_out=["Model(make(2)), x(4, 7)"])
+  assert "axis_size=6" in " ".join(ported.draft.files["ported.py"].split())
