@@ -296,7 +296,7 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
     if statement in own:
       continue
     skipped_first = False
-    if isinstance(statement, ast.FunctionDef) and statement.name in texts:
+    if isinstance(statement, ast.FunctionDef) and statement.name in texts and statement is info.methods[statement.name]:
       if not lead.startswith("\n") and out.rstrip().endswith((")", ":", '"')) and len(out.splitlines()) > 1:
         lead = "\n" + lead
       out += lead + texts[statement.name]
@@ -313,7 +313,8 @@ def _assemble(unit: Unit, texts: dict[str, str], setup: list[str], init: list[st
         text = source.code(statement)
       else:
         text = unit.compose(statement, unit.text)
-      out += lead + unit.own_lines(statement, text)
+      above = source.lines[source.first_line(statement) - 1 : statement.lineno - 1]  # decorators
+      out += lead + "".join(above) + unit.own_lines(statement, text)
   if not placed:
     out += "\n" + opening
   return re.sub(r"\n{3,}", "\n\n", out)

@@ -287,14 +287,15 @@ def _own_default(unit: Unit, field: Any) -> str | None:
   value = field.node.value
   if value is None:
     return None
-  if isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] == "field":
+  spellings = (ast.unparse(value.func), unit.resolve(value.func) or "") if isinstance(value, ast.Call) else ()
+  if isinstance(value, ast.Call) and any(s.rpartition(".")[2] == "field" for s in spellings):
     for keyword in value.keywords:
       if keyword.arg == "default":
         return unit.text(keyword.value)
       if keyword.arg == "default_factory":
         inner = keyword.value
         if isinstance(inner, ast.Lambda):
-          return unit.text(inner.body)
+          return "()" if ast.unparse(inner.body) == "[]" else unit.text(inner.body)
         text = unit.text(inner)
         return _EMPTY.get(text, f"{text}()")
     return None

@@ -34,7 +34,8 @@ def plain_loops(body: str, static: set[str], taken: set[str], counted: Set[str] 
       source = Source("", plain)
     except SyntaxError:
       return body
-    edits = next(filter(None, (_plain(source, block, i, static, taken) or _counted(source, block[i], static, taken, counted)
+    edits = next(filter(None, (_plain(source, block, i, static, taken) or _nested(source, block, i, static, taken)
+                               or _counted(source, block[i], static, taken, counted)
                                for block in _blocks(source.tree) for i in range(len(block)))), None)  # fmt: skip
     if edits is None:
       break
@@ -55,20 +56,10 @@ def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str],
   loop = block[at]
   if not isinstance(loop, ast.For) or loop.orelse:
     return None
-  first = at
-  while first and _listed(block[first - 1]) is not None:
-    first -= 1
-  lists = [pair for s in block[first:at] if (pair := _listed(s)) is not None]
-  taking = [(s, n, a, c) for s, (n, a) in zip(block[first:at], lists, strict=True) if (c := _only_use(source, loop, n))]
-  if not lists or len(taking) != len(lists):
+  taking = _takes(source, block, at, loop)
+  names = _called(taking, {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name)} | taken)
+  if not taking or not names:
     return None
-  loads = {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name)} | taken
-  names: list[str] = []
-  for _, _, attribute, _ in taking:
-    name = _layer_name(attribute, loads | set(names))
-    if name is None:
-      return None
-    names.append(name)
   targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
   inside = {id(n) for n in ast.walk(loop.target)}
   read = any(
@@ -81,14 +72,83 @@ def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str],
     read or not known or any(isinstance(n, ast.Call) and not isinstance(n.func, ast.Name) for n in ast.walk(loop.iter))
   ):
     targets_now, items = _beside(source, loop.target, loop.iter, names, items)
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets_now, items)}
+  return edits | _taken(source, taking, names)
+
+
+_Taking = list[tuple[ast.stmt, str, str, ast.Call]]
+
+
+def _takes(source: Source, block: Sequence[ast.stmt], at: int, loop: ast.For) -> _Taking:
+  """The lists above a place that every round of a loop takes one layer of; none where one is read otherwise."""
+  first = at
+  while first and _listed(block[first - 1]) is not None:
+    first -= 1
+  lists = [pair for s in block[first:at] if (pair := _listed(s)) is not None]
+  taking = [(s, n, a, c) for s, (n, a) in zip(block[first:at], lists, strict=True) if (c := _only_use(source, loop, n))]
+  return taking if len(taking) == len(lists) else []
+
+
+def _called(taking: _Taking, used: set[str]) -> list[str]:
+  """Names for one layer of each list; none where one has no good name."""
+  names: list[str] = []
+  for _, _, attribute, _ in taking:
+    name = _layer_name(attribute, used | set(names))
+    if name is None:
+      return []
+    names.append(name)
+  return names
+
+
+def _header(targets: list[str], items: list[str]) -> str:
   over = f"zip({', '.join(items)})" if len(items) > 1 else items[0]
-  header = f"{', '.join(targets_now)} in {over}"
-  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): header}
+  return f"{', '.join(targets)} in {over}"
+
+
+def _taken(source: Source, taking: _Taking, names: list[str]) -> dict[tuple[int, int], str]:
+  """The edits for iterators that a header replaces."""
+  edits: dict[tuple[int, int], str] = {}
   for name, (statement, _, _, call) in zip(names, taking, strict=True):
-    start = source.offset(statement.lineno, 0)
-    edits[(start, source.offset((statement.end_lineno or statement.lineno) + 1, 0))] = ""
+    edits[(source.offset(statement.lineno, 0), source.offset((statement.end_lineno or statement.lineno) + 1, 0))] = ""
     edits[source.span(call)] = name
   return edits
+
+
+def _nested(source: Source, block: Sequence[ast.stmt], at: int, static: set[str], taken: set[str]) -> dict | None:
+  """The edits for loops in loops that only count their layers: one loop over the layers is left.
+
+  `for size in self.stage_sizes:` and in it `for _ in range(size): x = next(block_iter)(x)`.
+  """
+  loop: ast.stmt | None = block[at]
+  loops: list[ast.For] = []
+  while isinstance(loop, ast.For) and not loop.orelse:
+    loops.append(loop)
+    loop = loop.body[0] if len(loop.body) == 1 else None
+  taking = _takes(source, block, at, loops[-1]) if len(loops) > 1 else []
+  names = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name)]
+  called = _called(taking, {n.id for n in names} | taken)
+  if not taking or not called:
+    return None
+  outer, inner = loops[0], loops[-1]
+  targets = {n.id for o in loops for n in ast.walk(o.target) if isinstance(n, ast.Name)}
+  headers = {id(n) for o in loops for part in (o.target, o.iter) for n in ast.walk(part)}
+  if any(n.id in targets and id(n) not in headers and isinstance(n.ctx, ast.Load) for n in names):
+    return None
+  over = [n for o in loops for n in ast.walk(o.iter)]
+  known = {n.id for n in over if isinstance(n, ast.Name)} <= _KNOWN | static | targets
+  if not known or any(isinstance(n, ast.Call) and not isinstance(n.func, ast.Name) for n in over):
+    return None
+  header = (source.span(outer.target)[0], source.span(inner.iter)[1])
+  lines = range((inner.iter.end_lineno or inner.lineno) + 1, (inner.end_lineno or inner.lineno) + 1)
+  texts = [n for n in ast.walk(inner) if isinstance(n, ast.Constant | ast.JoinedStr)]
+  if "#" in source.between(*header) or any(n.end_lineno != n.lineno for n in texts):
+    return None
+  deeper = " " * (inner.body[0].col_offset - outer.body[0].col_offset) if lines else ""
+  edits: dict[tuple[int, int], str] = {header: _header(called, [f"self.{a}" for _, _, a, _ in taking])}
+  for line in lines:
+    if source.line(line).startswith(deeper) and deeper:
+      edits[(source.offset(line, 0), source.offset(line, len(deeper)))] = ""
+  return edits | _taken(source, taking, called)
 
 
 def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], counted: Set[str]) -> dict | None:
@@ -119,8 +179,7 @@ def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], 
   targets, lists = [*called.values()], [f"self.{a}" for a in called]
   if any(n.id in others and isinstance(n.ctx, ast.Load) for n in names):
     targets, lists = _beside(source, items[1], loop.iter.args[0], targets, lists)
-  over = f"zip({', '.join(lists)})" if len(lists) > 1 else lists[0]
-  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): f"{', '.join(targets)} in {over}"}
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets, lists)}
   return edits | {source.span(u): called[a] for a, u in places if a and u is not None}
 
 

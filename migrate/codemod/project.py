@@ -242,10 +242,16 @@ class Project:
       return None
     ask_the_module(node)
     bases = [b for b in (self._add(base) for base in cls.__bases__) if b is not None]
-    methods = {s.name: s for s in node.body if isinstance(s, ast.FunctionDef)}
+    methods = {s.name: s for s in node.body if isinstance(s, ast.FunctionDef) and not _accompanies(s)}
     info = ClassInfo(cls, node, source, self.modules[path], list(_fields(cls, node, source)), methods, bases)
     self.classes[cls] = info
     return info
+
+
+def _accompanies(node: ast.FunctionDef) -> bool:
+  """Whether a method only goes with another one of its name: the setter of a property, a signature for type checkers."""
+  names = [ast.unparse(d).rpartition(".") for d in node.decorator_list]
+  return any(last == "overload" or (first == node.name and last in ("setter", "deleter")) for first, _, last in names)
 
 
 def is_local(cls: type) -> bool:

@@ -129,3 +129,40 @@ def test_lines_of_spaces_between_methods_are_blank_lines(tmp_path):
   assert "return self.dense(x)\n\n" in ported.text
   assert "return self.dense(x)\n\n\n" not in ported.text
   assert "  \n" not in ported.text.partition("def encode")[2]
+
+
+def test_overloads_and_setters_stay_beside_their_methods(tmp_path):
+  source = """
+    import typing
+
+
+    class Model(nn.Module):
+      features: int = 7
+
+      def setup(self):
+        self.encoder = nn.Dense(self.features)
+
+      @typing.overload
+      def __call__(self, x, twice: typing.Literal[False] = False) -> int: ...
+
+      @typing.overload
+      def __call__(self, x, twice: typing.Literal[True] = True) -> float: ...
+
+      def __call__(self, x, twice=False):
+        # the encoder
+        return self.encoder(x) * (2 if twice else 1)
+
+      @property
+      def encoder(self):
+        return self._encoder
+
+      @encoder.setter
+      def encoder(self, value):
+        self._encoder = value
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11), x(2, 3)"])
+  assert ported.text.count("# the encoder") == 1
+  assert ported.text.count("@typing.overload") == 2
+  assert "def __call__(self, x, twice: typing.Literal[True] = True) -> float: ...\n" in ported.text
+  assert "  @property\n  def encoder(self):\n    return self._encoder\n" in ported.text
+  assert "  @encoder.setter\n  def encoder(self, value):\n    self._encoder = value\n" in ported.text

@@ -199,6 +199,25 @@ def test_defaults_that_a_function_makes_are_written_out(tmp_path):
   assert "factors: list = steps().default_factory()" in ported.text
 
 
+def test_a_renamed_field_function_is_one(tmp_path):
+  source = """
+    from dataclasses import field as made
+
+    class Model(nn.Module):
+      given: dict = made(default_factory=lambda: {})
+      widths: Sequence[int] = made(default_factory=lambda: [])
+
+      @nn.compact
+      def __call__(self, x):
+        for width in self.widths:
+          x = nn.Dense(width, **self.given)(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(widths=(7, 5)), x(2, 3)")
+  assert "given: dict = {},\n" in ported.text
+  assert "widths: Sequence[int] = (),\n" in ported.text
+
+
 def test_fields_that_the_constructor_does_not_take(tmp_path):
   source = """
     import dataclasses

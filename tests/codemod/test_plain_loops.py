@@ -54,6 +54,18 @@ def plain(text: str, static: tuple[str, ...] = (), taken: tuple[str, ...] = ("x"
     ),
     (
       """
+      block_iter = iter(self.block)
+      for i, size in enumerate(self.stage_sizes):
+        for j in range(size):
+          # one block
+          x = next(block_iter)(x)
+          x = nnx.relu(x)
+      x = self.head(x)
+      """,
+      "for block in self.block:\n  # one block\n  x = block(x)\n  x = nnx.relu(x)\nx = self.head(x)",
+    ),
+    (
+      """
       x_iter = iter(self.x)
       for _ in range(x.shape[0]):
         x = next(x_iter)(x)
@@ -97,6 +109,20 @@ def test_layers_stand_in_the_header(before, after):
     dense_iter = iter(self.dense)
     for size in self.sizes:
       for _ in range(3):
+        x = next(dense_iter)(x) * size
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      for _ in range(size):
+        x = next(dense_iter)(x)
+      x = nnx.relu(x)
+    """,
+    """
+    dense_iter = iter(self.dense)
+    for size in self.sizes:
+      # the rest
+      for _ in range(x.shape[0]):
         x = next(dense_iter)(x)
     """,
   ],
