@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.conditions import Conditions
 from migrate.codemod.given_values import bind_given, constant_truth, index_of
 from migrate.codemod.names import spoken
-from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.scope import Block, Local, Stmt, last_axes
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.static import NotStatic, alone, enclosed
@@ -256,9 +256,9 @@ class Compound(Conditions):
         self.env[local], dims=[[fresh] if i == axis else d for i, d in enumerate(self.env[local].dims or [])]
       )
       self.env[fresh] = Local("static")
+    before = {local: self.env[local].dims for local, _, _ in carried.values()}
     self.enter_loop(node, target, not loop.dynamic, here)
-    outer = self.block
-    self.block = []
+    outer, self.block = self.block, []
     text_header = self._header(node, node.body)
     self.loops.append(loop)
     body = self._branch(node.body, self.source.shares_line(node.body[0]))
@@ -266,16 +266,16 @@ class Compound(Conditions):
       text_header = re.sub(r"(?<=for )(\(?)_\b", rf"\g<1>{loop.index}", text_header, count=1)
     for local, axis, fresh in carried.values():
       now = self.env.get(local)
-      if now is not None and now.dims and axis < len(now.dims) and fresh not in now.dims[axis][:1]:
-        new = next((c for c in now.dims[axis] if c != fresh), None)
+      dims = last_axes(now.dims, before[local]) if now is not None and now.dims else []
+      if now is not None and axis < len(dims) and fresh not in dims[axis][:1]:
+        new = next((c for c in dims[axis] if c != fresh), None)
         if new is not None:
           self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {alone(e, '')}", frozenset({fresh})))
-          last = [c for c in now.dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
-          now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(now.dims)]
+          last = [c for c in dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
+          now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(dims)]
     self.loops.pop()
     inner, self.block = self.block, outer
-    place = self.loops[0].before if self.loops else self.block
-    place += loop.before
+    (self.loops[0].before if self.loops else self.block).extend(loop.before)
     self.block.append(Block([(header, inner)], loop=True))
     prefix = ""
     if self.loops:
@@ -310,9 +310,9 @@ class Compound(Conditions):
     changed: dict[str, tuple[str, int, str]] = {}
     for name, local in entry.items():
       now = after.get(name)
-      if local.dims is None or now is None or now.dims is None or len(now.dims) != len(local.dims):
+      if local.dims is None or now is None or now.dims is None:
         continue
-      for axis, (was, new) in enumerate(zip(local.dims, now.dims, strict=True)):
+      for axis, (was, new) in enumerate(zip(local.dims, last_axes(now.dims, local.dims), strict=True)):
         if was and not new:
           local.dims = [[] if i == axis else d for i, d in enumerate(local.dims)]
         elif (

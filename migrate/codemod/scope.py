@@ -58,6 +58,12 @@ class Block:
   runners: frozenset = frozenset()  # instances that come here, where not all do
 
 
+def last_axes(dims: Dims, like: Dims | None) -> Dims:
+  """The axes of an array that has more or fewer of them where other instances run, in as many as it has before."""
+  missing = len(like) - len(dims) if like is not None else 0
+  return [*([] for _ in range(missing)), *dims[max(-missing, 0) :]]
+
+
 def prune(
   block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False
 ) -> tuple[list[Stmt | Block], set[str]]:

@@ -13,7 +13,7 @@ from migrate.codemod.choices import choice
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
-from migrate.codemod.inheritance import base_with_init
+from migrate.codemod.inheritance import CONSTRUCTION, base_with_init
 from migrate.codemod.layer_lists import layers_in_row
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
@@ -216,7 +216,8 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
 def _container_elsewhere(unit: Unit, attr: str, value: ast.expr) -> str:
   """`List` or `Dict` where another statement, which an example reached, gives the attribute layers in one; else nothing."""
   kind = {ast.Dict: "Dict", ast.DictComp: "Dict", ast.List: "List", ast.ListComp: "List"}.get(type(value), "")
-  assigned = [n for n in ast.walk(unit.info.methods["setup"]) if isinstance(n, ast.Assign)] if kind else []
+  makers = [m for n, m in unit.info.methods.items() if n in CONSTRUCTION] if kind else []
+  assigned = [n for m in makers for n in ast.walk(m) if isinstance(n, ast.Assign)]
   values = [n.value for n in assigned if any(isinstance(t, ast.Attribute) and t.attr == attr for t in n.targets)]
   seen = [e.value for v in values for e in unit.events(v)]
   layers = any(holds_modules(v) and not isinstance(v, nn.Module) for v in seen)

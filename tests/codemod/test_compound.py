@@ -381,3 +381,29 @@ def test_suites_behind_their_colon(tmp_path):
   assert ported.text.count("size = 3") == 1
   assert 'elif self.act == "none": pass' in ported.text
   assert "for dense in self.dense: x = dense(x)" in ported.text
+
+
+def test_sizes_go_from_round_to_round_whatever_the_number_of_axes(tmp_path):
+  source = """
+    class Mlp(nn.Module):
+      sizes: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(len(self.sizes) - 1):
+          x = nn.relu(nn.Dense(self.sizes[i])(x))
+        return nn.Dense(self.sizes[-1])(x)
+
+    class Model(nn.Module):
+      deep: Sequence[int] = (13, 17)
+      flat: Sequence[int] = (19,)
+
+      @nn.compact
+      def __call__(self, x):
+        return Mlp(self.flat)(Mlp(self.deep)(x).mean(1))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)", held_out=["Model((3, 4, 2), (7, 6)), x(2, 4, 3)"])
+  assert (
+    "      x_features = self.sizes[i]\n    self.dense_1 = nnx.Linear(x_features, self.sizes[-1], rngs=rngs)\n"
+    in ported.text
+  )

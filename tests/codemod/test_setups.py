@@ -392,3 +392,23 @@ def test_layers_in_the_dict_of_a_branch_that_no_example_takes(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 5)", "Model(False), x(2, 5)"])
   assert ported.text.count("self.ways = nnx.Dict({") == 2
   assert ported.text.count("self.sizes = {") == 2
+
+
+def test_a_list_in_post_init_of_a_class_without_setup(tmp_path):
+  source = """
+    class Model(nn.Module):
+      heads: Sequence[int] | int = 7
+
+      def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.heads, int):
+          self.heads = [self.heads]
+
+      @nn.compact
+      def __call__(self, x):
+        for size in self.heads:
+          x = nn.Dense(size)(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model((7, 3)), x(2, 5)", held_out=["Model((3, 4, 2)), x(2, 3)"])
+  assert "if isinstance(self.heads, int):\n      self.heads = [self.heads]\n" in ported.text
