@@ -16,6 +16,7 @@ from migrate.codemod.dataclasses_kept import post_init, stays_dataclass
 from migrate.codemod.field_docs import with_docs
 from migrate.codemod.inheritance import all_fields, base_with_init
 from migrate.codemod.names import lookup
+from migrate.codemod.plain_bases import base_init, plain_dataclass
 from migrate.codemod.project import ClassInfo, holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import SizeArg, follow_name
@@ -45,6 +46,7 @@ def init_text(
     head = post_init([*inherited, *sizes], {s.name: size_type(s) for s in [*inherited, *sizes]}, indent)
     return head + _init_body(unit, [], setup, init, indent)
   stock = stock_arguments(unit)
+  beside = plain_dataclass(unit.info.cls) is not None and stock is None
   rows: list[tuple[list[str], str, str]] = [([], "self", "")]
   layers: dict[str, str] = {}
   known = [s for s in [*inherited, *sizes] if not s.by_name]
@@ -77,14 +79,15 @@ def init_text(
     text = f"{field.name}: {annotation}" + (f" = {default}" if default is not None else "")
     comments = unit.source.comments_above(field.node) if field.name in own else []
     trailing = unit.source.trailing_comment(field.node) if field.name in own else ""
-    if field.keyword_only or stock is not None or (default is None and seen_default):
+    if field.keyword_only or stock is not None or beside or (default is None and seen_default):
       keyword_rows.append((comments, text, trailing))
     else:
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
   keyword_rows += [([], f"{s.name}: {size_type(s)}" + " | None = None" * s.optional, "") for s in named]
   if stock is None:
-    rows += [([], "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
+    rows += [([], "*args" if beside else "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
+    rows += [([], "**kwargs", "")] * beside
   else:
     rows += [([], "*args", ""), *[([], text, "") for text in stock.rows], *keyword_rows]
     rows += [([], "rngs: nnx.Rngs", ""), ([], "**kwargs", "")]
@@ -114,10 +117,12 @@ def init_text(
     given = [f"{s.name}={unit.super_sizes.get(s.name, s.name)}" for s in base.sizes]
     given += [f"{f.name}={f.name}" for f in fields if f.name in base_fields]
     room = 100 - len(indent + unit.step)
-    call = layout_call("super().__init__", [*given, "rngs=rngs"], "", room).split("\n")
+    given = ["*args", *given, "rngs=rngs", "**kwargs"] if beside else [*given, "rngs=rngs"]
+    call = layout_call("super().__init__", given, "", room).split("\n")
     late = with_base(setup, call, base_fields)
     lines, setup = (lines, late) if late is not None else ([*lines, *call], setup)
   else:
+    lines += [made] if (made := base_init(unit)) is not None and beside else []
     lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in unit.maker_fields])
   for field in (f for f in every if f not in fields and f.name in own):
     default = _default(unit, field)

@@ -90,7 +90,8 @@ class LayerSizes:
       return local.target
     called = [e.value for e in self.events(node.func)]
     if not called and isinstance(node.func, ast.Attribute) and dotted(node.func.value) == self.self_name:
-      return next((s for s in self.setup_sites if s.attr == node.func.attr), None)
+      named = [s for s in self.setup_sites if s.attr == node.func.attr]
+      return next((s for s in sorted(named, key=lambda s: bool(s.made))), None)
     for site in self.setup_sites:
       if called and any(m is called[0] or self.same_origin(m, called[:1]) for _, _, m in site.made):
         return site

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from migrate.codemod.source import branches_of
+
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
@@ -45,9 +47,7 @@ def _is_name(node: ast.AST, name: str) -> bool:
 
 def _alternatives(value: ast.expr) -> list[ast.expr]:
   """The values that an expression chooses from, but None: nothing calls that."""
-  if isinstance(value, ast.IfExp):
-    return [*_alternatives(value.body), *_alternatives(value.orelse)]
-  return [] if isinstance(value, ast.Constant) and value.value is None else [value]
+  return [v for v in branches_of(value) if not (isinstance(v, ast.Constant) and v.value is None)]
 
 
 def _of_stock(unit: Unit, value: ast.expr) -> bool:

@@ -16,7 +16,7 @@ from flax import linen as nn
 from migrate.codemod.choices import named_under_same_test
 from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
-from migrate.codemod.site import Site, positional_fields
+from migrate.codemod.site import Site, follow_name, positional_fields
 from migrate.codemod.sizes_pool import wrap
 from migrate.codemod.source import dotted
 from migrate.codemod.transforms import TRANSFORMS
@@ -153,7 +153,13 @@ class Partials:
         return self.resolve(made)
     if isinstance(function, ast.Attribute) and dotted(function.value) == self.self_name:
       return self._class_in_field(function.attr)
-    return self.resolve(function)
+    full = self.resolve(function)
+    held = follow_name(full) if full is not None and local is None else None
+    while isinstance(held, functools.partial):  # `Dense = partial(nn.Dense, use_bias=False)` at the top of a file
+      full, held = None, held.func
+      if isinstance(held, type) and issubclass(held, nn.Module):
+        return self._full_name(held)
+    return full
 
   def _class_in_field(self: Unit, name: str) -> str | None:
     """The full name of the class that a field holds, or a partial of it, in every instance; None where they differ."""

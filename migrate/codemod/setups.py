@@ -21,7 +21,7 @@ from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import container, places_in
-from migrate.codemod.source import names_in
+from migrate.codemod.source import branches_of, names_in
 from migrate.codemod.super_setups import base_runs_late, is_super_setup
 from migrate.codemod.unit import Unit
 
@@ -180,9 +180,9 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   ):
     if all(unit.creates(e) for e in layers_in_row(value.elt)):
       return _setup_list(unit, own[0].attr, value)
-  text = unit.static(value)
-  if own and unit.setup_sites and unit.setup_sites[-1].node is value:
-    unit.setup_sites[-1].attr = own[0].attr
+  text, chosen = unit.static(value), branches_of(value)
+  for site in (s for s in unit.setup_sites if own and s.node in chosen):
+    site.attr = own[0].attr
   places = places_in(unit, value)
   for i, site in enumerate(unit.open_variables):
     if own:  # variables inside a container take its name

@@ -24,6 +24,7 @@ from migrate.codemod.sizes_pool import TOKEN, Pool, align, literals
 from migrate.codemod.source import dotted, names_in
 from migrate.codemod.supers import Supers
 from migrate.codemod.transposed import transposed
+from migrate.codemod.untraced_dims import untraced_dims
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -121,7 +122,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       text = ast.unparse(node.func).rpartition(".")[2]
       if text in _ELEMENTWISE:
         return self.dims(node.args[0])
-    return None
+    return untraced_dims(self, node)
 
   def _flow(self: Unit, node: ast.AST, events: list[Event], item: int | None = None) -> Dims:
     rank = min(len(e.value.shape) for e in events)

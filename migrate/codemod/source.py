@@ -175,3 +175,8 @@ def opposite(test: str) -> str:
     return f"{code(node.left)} {_OPPOSITES[type(node.ops[0])]} {code(node.comparators[0])}"
   simple = isinstance(node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
   return f"not {test}" if simple else f"not ({test})"
+
+
+def branches_of(value: ast.expr) -> list[ast.expr]:
+  """The values that an expression chooses from: both of `a if test else b`, itself for any other."""
+  return [*branches_of(value.body), *branches_of(value.orelse)] if isinstance(value, ast.IfExp) else [value]

@@ -1,0 +1,82 @@
+"""Sizes behind expressions that no example runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemod.support import port_and_check
+
+SOURCE = """
+    class Model(nn.Module):
+      features: int
+      labels: int | None
+
+      def setup(self):
+        self.embed = nn.Dense(self.features)
+        self.head = nn.Dense(self.labels) if self.labels is not None else None
+
+      def __call__(self, x):
+        x = self.embed(x)
+        if self.head is None:
+          return x
+        {body}
+        return self.head(x)
+    """
+
+
+def one_line(text: str) -> str:
+  """A text without its layout."""
+  return " ".join(text.split()).replace("( ", "(")
+
+
+@pytest.mark.parametrize(
+  "body",
+  [
+    "pass",
+    "x = x[:, 0]",
+    "x = x[:, 0, :]",
+    "x = x[..., 1, :]",
+    "x = x[:, ::2]",
+    "x = x.mean(1)",
+    "x = jnp.mean(x, axis=1, keepdims=True)",
+    "x = jnp.max(x, axis=(0, 1))",
+    "x = x.astype(jnp.float32)",
+    "x = x[:, :1].squeeze(1)",
+    "x = jnp.concatenate([x[:, :1], x], axis=1)",
+    "x = jnp.concatenate([jnp.zeros((2, 1)), x.mean(-1)], axis=-1)[:, :, None] * x[:, :1]",
+  ],
+)
+def test_last_axis_stays(tmp_path, body):
+  ported = port_and_check(
+    tmp_path, SOURCE.format(body=body), "Model(7, None), x(2, 5, 3)", held_out=["Model(6, 4), x(2, 5, 3)"]
+  )
+  assert "nnx.Linear(self.features, self.labels, rngs=rngs) if self.labels is not None else None" in ported.text
+
+
+@pytest.mark.parametrize(
+  ("body", "size"),
+  [
+    ("x = jnp.concatenate([x, x], axis=-1)", "self.features + self.features"),
+    ("x = x.reshape(-1, 6)", "6"),
+    ("x = jnp.reshape(x, (2, -1, self.features))", "self.features"),
+  ],
+)
+def test_last_axis_becomes(tmp_path, body, size):
+  ported = port_and_check(
+    tmp_path, SOURCE.format(body=body), "Model(12, None), x(2, 5, 3)", held_out=["Model(6, 4), x(2, 5, 3)"]
+  )
+  assert f"nnx.Linear({size}, self.labels," in one_line(ported.text)
+
+
+def test_flattened(tmp_path):
+  body = "x = x.reshape(x.shape[0], -1)"
+  ported = port_and_check(
+    tmp_path, SOURCE.format(body=body), "Model(12, None), x(2, 5, 3)", held_out=["Model(6, 4), x(2, 5, 3)"]
+  )
+  assert "nnx.Linear(length * self.features, self.labels," in one_line(ported.text)
+
+
+def test_sizes_that_nothing_tells_are_guessed_with_a_finding(tmp_path):
+  body = "x = jnp.einsum('bij->bi', x)"
+  ported = port_and_check(tmp_path, SOURCE.format(body=body), "Model(12, None), x(2, 5, 3)", clean=False)
+  assert any("self.head" in str(f) or "no example" in str(f) for f in ported.findings)
