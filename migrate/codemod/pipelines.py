@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
+from migrate.codemod.own_sizes import counts_itself
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.site import Site
 from migrate.trace.facts import ArraySpec
@@ -175,12 +176,17 @@ class Pipelines:
     """A list that is filled with layers here and called through later: sizes go from one to the next."""
     method = next((n for n in self.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
     inside: dict[int, tuple[Any, list[tuple[int, Any]]]] = {}
+    items: list[ast.expr] = []
     for call in ast.walk(method) if method is not None else ():
       if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr != "append":
         continue
       if not isinstance(call.func.value, ast.Name) or call.func.value.id != name or len(call.args) != 1:
         continue
-      for activation, _, module in self.made_at(call.args[0]):
+      items.append(call.args[0])
+    if counts_itself(self, items):
+      return
+    for item in items:
+      for activation, _, module in self.made_at(item):
         calls = self.project.calls_of(module)
         if not calls:
           return

@@ -15,10 +15,10 @@ from migrate.codemod.handed_functions import function_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
+from migrate.codemod.own_sizes import OwnSizes, enters_list
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.row_sizes import Rows
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
-from migrate.codemod.sizes import likeness
 from migrate.codemod.sizes_pool import TOKEN, closed
 from migrate.codemod.source import names_in
 from migrate.trace.facts import Activation, ArraySpec
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
+class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -110,7 +110,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
       return strong[0]
     if usable:
       return usable[0]
-    recent = self._recent(site, values)
+    recent = self._own_count(site, values) or self._recent(site, values)
     if recent is not None:
       return recent
     after = self._after_chain(site, values)
@@ -128,7 +128,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
     start = self._first_of_call(site, values)
     if start is not None:
       return start
-    given = self._own_argument(site, values)
+    given = self._own_argument(site, values) or self._own_count(site, values, multiples=True)
     if given is not None:
       return given
     chain = self._chain(site, values, flow)
@@ -136,7 +136,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
       return chain
     if owned and differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
-    told = self._items_of_field(site, values) or self._multiple_of_field(known, values)
+    told = enters_list(self, site, values) if need.axis == 1 or need.call_parameter is None else None
+    told = told or self._items_of_field(site, values) or self._multiple_of_field(known, values)
     return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
 
   def _hoisted(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
@@ -146,16 +147,6 @@ class SiteSizes(Guesses, Hoists, OwnNames, RecentSizes, Rows):
     )
     wished = input_name(self, given) if given is not None else site.wished.get(need.parameter, "")
     return self.hoist(site, f"{need.parameter}{suffix}", values, f"{wished}_features" if wished else "")
-
-  def _own_argument(self: Unit, site: Site, values: list[Any]) -> str | None:
-    """The width that a layer is made with, where it keeps it: what comes in had it every time, at several sizes."""
-    if not differ(values) or any(v is None for v in values):
-      return None
-    for name, text in site.arguments.items():
-      given = [getattr(m, name, None) for _, _, m in site.made]
-      if likeness(name) >= 2 and given == values and self.readable_at(site, text):
-        return text
-    return None
 
   def axis_of_field(self: Unit, node: ast.AST, axis: int) -> str | None:
     """The field that an axis of an array was at every set of sizes, where the flow tells nothing of it."""

@@ -245,7 +245,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       elif _is_config(value):
         for attribute in _attributes(value):
           if type(size := _attribute(value, attribute)) is int and size > 0:
-            found.append((likeness(attribute), f"self.{name}.{attribute}"))
+            read = f"[{attribute!r}]" if isinstance(value, Mapping) else f".{attribute}"
+            found.append((likeness(attribute), f"self.{name}{read}"))
     return [text for rank, text in sorted(found, key=lambda f: -f[0]) if rank > 0]
 
   def matches(self: Unit, wanted: Sequence[tuple[Any, int]]) -> list[tuple[int, str]]:
@@ -258,7 +259,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
     for name in self.field_names if wanted else ():
       values = [(getattr(m, name, None), w) for m, w in wanted]
       if all(type(v) is int and v == w for v, w in values):
-        found.append((likeness(name) + 1, f"self.{name}"))
+        lone = {w for _, w in values} == {1}  # of which there are many: only one that says so is meant
+        found.append((likeness(name) + 1 - 3 * lone, f"self.{name}"))
       elif all(type(v) in (tuple, list) and v for v, _ in values):
         found += [(likeness(name) - 2 + bonus, f"self.{name}[{index}]") for index, bonus in _ends(values)]
       elif all(_is_config(v) for v, _ in values) and not _may_be_missing(wanted[0][0], name):
