@@ -105,10 +105,8 @@ class ImageClassifier(nnx.Module):
     x = self.bn_init(x, use_running_average=not train)
     x = self.act(x)
     x = nnx.max_pool(x, (2, 2), strides=(2, 2), padding="SAME")
-    res_net_block_iter = iter(self.res_net_block)
-    for i, block_size in enumerate(self.stage_sizes):
-      for j in range(block_size):
-        x = next(res_net_block_iter)(x, use_running_average=not train)
+    for res_net_block in self.res_net_block:
+      x = res_net_block(x, use_running_average=not train)
     x = jnp.mean(x, axis=(1, 2))
     x = self.dense(x)
     return jnp.asarray(x, self.dtype)
