@@ -16,7 +16,7 @@ from flax import linen as nn
 from migrate.codemod.caches import cached_inputs
 from migrate.codemod.files import Rewriting
 from migrate.codemod.frozen import frozen
-from migrate.codemod.lifted_classes import lifted_by
+from migrate.codemod.lifted_classes import LiftedClass, lifted_by, stacked_sizes
 from migrate.codemod.local_classes import local_class
 from migrate.codemod.maker_closures import text_of
 from migrate.codemod.names import nnx_name, spell
@@ -152,6 +152,15 @@ class Builder:
       for part in path:
         tree = tree.get(part, {})
       sizes |= {leaf.shape[axis] for leaf in jax.tree.leaves(tree)}
+    return sizes.pop() if len(sizes) == 1 else None
+
+  def _side_by_side(self, cls: type, lifted: LiftedClass) -> int | None:
+    """How many modules the instances of such a class hold, where Linen reads it off their inputs."""
+    axis = lifted.given.get("variable_axes", {}).get("params")
+    if "axis_size" in lifted.given or type(axis) is not int:
+      return None
+    paths = {c.path for c in self.fact.calls if type(c.module) is cls}
+    sizes = {n for p in paths for n in stacked_sizes(self.fact.variables.get("params", {}), p, axis)}
     return sizes.pop() if len(sizes) == 1 else None
 
   def _fields(self, value: Any, skip: set[str]) -> dict[str, Source]:

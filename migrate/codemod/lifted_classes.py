@@ -7,6 +7,8 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 _NONE = (lambda: None).__code__
 
 
@@ -40,3 +42,11 @@ def lifted_by(cls: type) -> LiftedClass | None:
     k: v for k, v in given.items() if k in ("variable_axes", "split_rngs") or (k in defaults and v != defaults[k])
   }
   return LiftedClass("vmap", target, {k: dict(v) if isinstance(v, Mapping) else v for k, v in kept.items()})
+
+
+def stacked_sizes(variables: Any, path: tuple[str, ...], axis: int) -> set[int]:
+  """Lengths of an axis of all variables below a path."""
+  for part in path:
+    variables = variables.get(part, {}) if isinstance(variables, Mapping) else {}
+  shapes = [leaf.shape for leaf in jax.tree.leaves(variables)]
+  return {shape[axis] for shape in shapes if -len(shape) <= axis < len(shape)}
