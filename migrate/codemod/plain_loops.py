@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
+import re
 import textwrap
 from collections.abc import Sequence, Set
 
+from migrate.codemod.remarks import layout_call
 from migrate.codemod.source import Source
 
 _KNOWN = {"self", "range", "enumerate", "zip", "len", "reversed", "list", "tuple", "sorted"}
@@ -72,7 +74,7 @@ def _plain(source: Source, block: Sequence[ast.stmt], at: int, static: set[str],
     read or not known or any(isinstance(n, ast.Call) and not isinstance(n.func, ast.Name) for n in ast.walk(loop.iter))
   ):
     targets_now, items = _beside(source, loop.target, loop.iter, names, items)
-  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets_now, items)}
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets_now, items, source.indent(loop))}
   return edits | _taken(source, taking, names)
 
 
@@ -100,9 +102,19 @@ def _called(taking: _Taking, used: set[str]) -> list[str]:
   return names
 
 
-def _header(targets: list[str], items: list[str]) -> str:
-  over = f"zip({', '.join(items)})" if len(items) > 1 else items[0]
-  return f"{', '.join(targets)} in {over}"
+def _header(targets: list[str], items: list[str], indent: str) -> str:
+  names = f"{', '.join(targets)} in "
+  if len(items) == 1:
+    return names + items[0]
+  return names + layout_call("zip", [*map(_one_line, items)], indent, 90 - len(f"{indent}for {names}"))
+
+
+def _one_line(text: str) -> str:
+  """An expression without its line breaks, unless they may stand in a comment or a string."""
+  if "\n" not in text or "#" in text or '"""' in text or "'''" in text:
+    return text
+  text = re.sub(r"(?<=[(\[{])\s*\n\s*", "", text)
+  return re.sub(r"\s*\n\s*", " ", re.sub(r",?\s*\n\s*(?=[)\]}])", "", text))
 
 
 def _taken(source: Source, taking: _Taking, names: list[str]) -> dict[tuple[int, int], str]:
@@ -144,7 +156,9 @@ def _nested(source: Source, block: Sequence[ast.stmt], at: int, static: set[str]
   if "#" in source.between(*header) or any(n.end_lineno != n.lineno for n in texts):
     return None
   deeper = " " * (inner.body[0].col_offset - outer.body[0].col_offset) if lines else ""
-  edits: dict[tuple[int, int], str] = {header: _header(called, [f"self.{a}" for _, _, a, _ in taking])}
+  edits: dict[tuple[int, int], str] = {
+    header: _header(called, [f"self.{a}" for _, _, a, _ in taking], source.indent(outer))
+  }
   for line in lines:
     if source.line(line).startswith(deeper) and deeper:
       edits[(source.offset(line, 0), source.offset(line, len(deeper)))] = ""
@@ -179,7 +193,7 @@ def _counted(source: Source, loop: ast.stmt, static: set[str], taken: set[str], 
   targets, lists = [*called.values()], [f"self.{a}" for a in called]
   if any(n.id in others and isinstance(n.ctx, ast.Load) for n in names):
     targets, lists = _beside(source, items[1], loop.iter.args[0], targets, lists)
-  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets, lists)}
+  edits = {(source.span(loop.target)[0], source.span(loop.iter)[1]): _header(targets, lists, source.indent(loop))}
   return edits | {source.span(u): called[a] for a, u in places if a and u is not None}
 
 

@@ -180,3 +180,12 @@ def opposite(test: str) -> str:
 def branches_of(value: ast.expr) -> list[ast.expr]:
   """The values that an expression chooses from: both of `a if test else b`, itself for any other."""
   return [*branches_of(value.body), *branches_of(value.orelse)] if isinstance(value, ast.IfExp) else [value]
+
+
+def aliased_in(source: Source, name: str) -> bool:
+  """Whether one statement at the top of a file gives a name, and gives it another dotted name."""
+  stores = [
+    n for n in ast.walk(source.tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
+  ]
+  made = source.parents.get(stores[0]) if len(stores) == 1 else None
+  return isinstance(made, ast.Assign) and made in source.tree.body and dotted(made.value) is not None

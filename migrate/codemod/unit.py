@@ -37,7 +37,7 @@ from migrate.codemod.site_layers import SiteLayers
 from migrate.codemod.site_sizes import SiteSizes
 from migrate.codemod.sites import Sites
 from migrate.codemod.sizes import Sizes
-from migrate.codemod.source import dotted, key, names_in
+from migrate.codemod.source import aliased_in, dotted, key, names_in
 from migrate.codemod.statements import Statements
 from migrate.codemod.static import NotStatic, Statics
 from migrate.codemod.stock_subclasses import layer_names
@@ -296,9 +296,9 @@ class Unit(
       self.need_import("from flax import nnx")
       return "nnx"
     if target is None:
-      if full != "flax.linen":
-        self.leave(node, f"{full} has no NNX counterpart")
-      return text
+      self.leave(node, f"{full} has no NNX counterpart")
+    if target is None or (self.source is self.own_source and aliased_in(self.source, text)):
+      return text  # `default_init = nn.initializers.xavier_uniform` keeps its name
     name, statement = spell(target)
     self.need_import(statement)
     return name

@@ -221,3 +221,23 @@ def test_blocks_made_in_a_loop_that_counts(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(3), x(2, 3), x(2, 1)", held_out=["Model(2), x(2, 7), x(2, 1)"])
   assert "for block in self.block:\n      x = block(x) * scale" in ported.text
+
+
+def test_long_headers_have_a_line_for_each_list():
+  text = """
+  rows_iter = iter(self.rows_of_the_first_kind)
+  rows_iter = iter(self.rows)
+  for size, other in reversed(
+      list(zip(self.sizes_of_all_layers, self.other_sizes_of_all_layers, strict=False))
+  ):
+    x = next(rows_iter)(x, size, other)
+"""
+  text = text.replace("  rows_iter = iter(self.rows_of_the_first_kind)\n", "")
+  body = plain_loops(text, {"self"}, set(), set())
+  assert body == (
+    "\n  for (size, other), row in zip(\n"
+    "      reversed(list(zip(self.sizes_of_all_layers, self.other_sizes_of_all_layers, strict=False))),\n"
+    "      self.rows,\n"
+    "  ):\n"
+    "    x = row(x, size, other)\n"
+  )

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from migrate.codemod.source import Source, dotted, names_in, opposite
+from migrate.codemod.source import Source, aliased_in, branches_of, dotted, names_in, opposite
 
 TEXT = '''# first
 
@@ -110,3 +110,25 @@ def test_names_in_a_text(text, wanted):
 )
 def test_opposite_of_a_test(test, wanted):
   assert opposite(test) == wanted
+
+
+@pytest.mark.parametrize(
+  ("text", "branches"), [("a if t else b", "ab"), ("a if t else b if u else c", "abc"), ("a", "a")]
+)
+def test_branches_of_an_expression(text, branches):
+  value = ast.parse(text, mode="eval").body
+  assert "".join(ast.unparse(b) for b in branches_of(value)) == branches
+
+
+@pytest.mark.parametrize(
+  ("text", "expected"),
+  [
+    ("init = nn.initializers.ones", True),
+    ("init = nn.initializers.ones()", False),
+    ("init = nn.a\nif x:\n  init = nn.b", False),
+    ("def f():\n  init = nn.a", False),
+    ("from nn import init", False),
+  ],
+)
+def test_names_given_once_at_the_top_of_a_file(text, expected):
+  assert aliased_in(Source("", text), "init") is expected

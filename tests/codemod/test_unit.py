@@ -156,3 +156,55 @@ def test_class_variables_that_are_none(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "dtype=self.dtype, param_dtype=self.param_dtype" in ported.text
+
+
+def test_other_names_of_initializers_stay(tmp_path):
+  source = """
+    default_init = nn.initializers.xavier_uniform
+    activation = nn.gelu
+
+    class Model(nn.Module):
+      features: int
+
+      @nn.compact
+      def __call__(self, x):
+        return activation(nn.Dense(self.features, kernel_init=default_init())(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(3), x(2, 6)", held_out=["Model(4), x(2, 5)"])
+  assert "default_init = nnx.initializers.xavier_uniform\nactivation = nnx.gelu\n" in ported.text
+  assert "kernel_init=default_init()" in ported.text
+  assert "return activation(self.dense(x))" in ported.text
+
+
+def test_other_names_of_initializers_in_another_file(tmp_path):
+  files = {
+    "pkg/__init__.py": "",
+    "pkg/base.py": """
+      from typing import Any
+
+      from flax import linen as nn
+
+      default_init = nn.initializers.xavier_uniform
+
+      class Base(nn.Module):
+        features: int
+        init: Any = default_init
+
+        @nn.compact
+        def __call__(self, x):
+          return nn.Dense(self.features, kernel_init=self.init())(x)
+      """,
+    "pkg/model.py": """
+      from flax import linen as nn
+
+      from pkg.base import Base, default_init
+
+      class Model(Base):
+        @nn.compact
+        def __call__(self, x):
+          return nn.Dense(self.features, kernel_init=default_init())(nn.relu(Base(self.features)(x)))
+      """,
+  }
+  ported = port_and_check(tmp_path, files, "Model(3), x(2, 6)", held_out=["Model(4), x(2, 5)"], module="pkg.model")
+  assert "init: Any = default_init" in ported.rewriting.sources["pkg.base"]
+  assert "default_init = nnx.initializers.xavier_uniform\n" in ported.rewriting.sources["pkg.base"]
