@@ -19,6 +19,7 @@ from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import settled_local
 from migrate.codemod.source import names_in
 from migrate.codemod.static import alone
+from migrate.codemod.told_sizes import told_size
 from migrate.codemod.unread_arrays import spelled
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Assignments(LayerLists):
     if isinstance(value, ast.List) and value.elts and all(self.array_events(e) for e in value.elts):
       return self._list_of_arrays(node, name, value)
     if not arrays:
-      static = self.try_static(value)
+      static = self.try_static(value) or told_size(self, name, value)
       measured = self.measured_axes(value)
       self.rebinding(name)
       if static is None and measured is not None:  # `shape = x.shape`, of which only `shape[-1]` is known

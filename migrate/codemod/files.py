@@ -21,6 +21,7 @@ from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
 from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import CallField, NotStatic
+from migrate.codemod.told_sizes import tell_sizes
 from migrate.codemod.unit import Unit
 from migrate.codemod.with_axes import only_named_axes
 from migrate.core.report import Finding, MigrateError
@@ -73,6 +74,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     makers.known.clear()
     before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
     rewriting = Rewriting()
+    again = False
     for info in order:
       unit = Unit(
         project, info, names[info.file], rewriting.results, residues, field_residues, exact, rewriting.factories
@@ -83,6 +85,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:
           continue
+        again |= tell_sizes(info, str(error), makers.told)
         if isinstance(error, CallField) and _keep_at_construction(project, info, error.field, residues):
           continue
         rewriting.findings.append(
@@ -111,7 +114,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       rewriting.findings += unit.findings
       rewriting.collections |= unit.collections
       _share_residues(unit, residues)
-    if before == (residues, field_residues):
+    if before == (residues, field_residues) and not again:
       break
   rewriting.findings += project.findings
   rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]

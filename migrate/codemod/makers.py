@@ -84,6 +84,7 @@ class Makers:
   def __init__(self, project: Project):
     self.project = project
     self.known: dict[tuple[str, str, int], Maker | None] = {}
+    self.told: dict[type, set[str]] = {}  # class -> locals that become arguments
     self._busy: set[tuple[str, str, int]] = set()
 
   def running(self, unit: Unit, node: ast.AST) -> list[tuple[Activation, Activation, Any]]:

@@ -1,0 +1,48 @@
+"""Sizes that construction needs and that nothing tells."""
+
+from __future__ import annotations
+
+from tests.codemod.support import port_and_check, rewrite
+
+PAIRS = """
+  def pairs(x):
+    rows, columns = jnp.triu_indices(x.shape[1])
+    return (x[:, :, None] * x[:, None, :])[:, rows, columns]
+
+  class Model(nn.Module):
+    widths: Sequence[int] = (11, 7)
+
+    @nn.compact
+    def __call__(self, x):
+      y = jnp.concatenate([x, pairs(x)], axis=-1)
+      width = y.shape[{axis}]
+      for i, fan_out in enumerate(self.widths):
+        fan_in = width if i == 0 else self.widths[i - 1]
+        y = nn.Dense(fan_out, kernel_init=nn.initializers.normal((2.0 / (fan_in + fan_out)) ** 0.5))(y)
+      return y
+"""
+
+
+def test_size_that_an_initializer_needs(tmp_path):
+  held_out = ["Model((3, 5, 2)), x(2, 4)"]
+  ported = port_and_check(tmp_path, PAIRS.format(axis=-1), "Model(), x(2, 3)", held_out=held_out)
+  assert "def __init__(self, y_features: int, widths: Sequence[int] = (11, 7), *, rngs: nnx.Rngs):" in ported.text
+  assert "width = y_features\n" in ported.text
+  assert ported.hoisted == ["y_features"]
+
+
+def test_axis_counted_from_the_first(tmp_path):
+  ported = port_and_check(tmp_path, PAIRS.format(axis=1), "Model(), x(2, 3)")
+  assert ported.hoisted == ["y_features"]
+
+
+def test_value_of_an_array_is_no_size(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        width = x.sum()
+        return nn.Dense(7, kernel_init=nn.initializers.normal(width))(x)
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  assert ported.rewriting.left == ["model.Model"]
