@@ -18,7 +18,7 @@ from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
 from migrate.codemod.guards import guarded, under_guards
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes, inherits_rngs
-from migrate.codemod.inits import init_text, keeps_dataclass, size_type
+from migrate.codemod.inits import docstring_of, init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
@@ -81,11 +81,13 @@ def rewrite_class(unit: Unit) -> ClassResult:
   setup_text: list[str] = []
   if setup_lines:
     setup_text = fill_chains(unit, fill_lists(unit, "\n".join(setup_lines)).split("\n"))
-    setup_text = [f"{n}_iter = iter({n})" for n in dict.fromkeys(unit.size_iterators)] + setup_text
+    said, setup_text = docstring_of(setup_text)
+    setup_text = [*said, *(f"{n}_iter = iter({n})" for n in dict.fromkeys(unit.size_iterators)), *setup_text]
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   needed = setup is not None or checks is not None or bool(init_lines)
-  needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or not bases)
+  alone = not bases and not inspect.isabstract(info.cls)
+  needs_init = bool(info.fields or needed or unit.needs_rngs or unit.flags or alone)
   unit.needs_rngs |= needs_init and inherits_rngs(unit)
   inherited = inherited_sizes(unit)
   unit.inherited = {s.name for s in inherited}

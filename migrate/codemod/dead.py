@@ -101,6 +101,9 @@ def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.s
     for target in [inner.target] if isinstance(inner, ast.AugAssign) else inner.targets:
       if isinstance(target, ast.Name):
         own[target.id] += sum(isinstance(n, ast.Name) and n.id == target.id for n in ast.walk(inner.value))
+  for choice in (n for n in ast.walk(tree) if isinstance(n, ast.If)):  # `if size is None: size = 3`
+    if (only := _only_sets(choice)) is not None and _is_pure(choice.test):
+      own[only] += sum(isinstance(n, ast.Name) and n.id == only for n in ast.walk(choice.test))
   for inner in stores:
     target = inner.target if isinstance(inner, ast.AugAssign) else inner.targets[0]
     if (isinstance(inner, ast.Assign) and len(inner.targets) != 1) or not _is_pure(inner.value):
@@ -116,6 +119,25 @@ def _dead(tree: ast.AST, static: set[str], original: set[str]) -> Iterator[ast.s
     root = _root(call)
     if root in static and loaded[root] == changed[root] and _own(tree, root) and _is_pure(call):
       yield call
+
+
+def _only_sets(choice: ast.If) -> str | None:
+  """The name that all branches of a condition set, where they do nothing else."""
+  names: set[str] = set()
+  for statement in [*choice.body, *choice.orelse]:
+    if isinstance(statement, ast.Pass):
+      continue
+    if isinstance(statement, ast.If):
+      inner = _only_sets(statement)
+      if inner is None or not _is_pure(statement.test):
+        return None
+      names.add(inner)
+      continue
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    if not isinstance(target, ast.Name) or not isinstance(statement, ast.Assign) or not _is_pure(statement.value):
+      return None
+    names.add(target.id)
+  return names.pop() if len(names) == 1 else None
 
 
 def _unused_imports(tree: ast.AST, original: set[str]) -> Iterator[ast.stmt]:

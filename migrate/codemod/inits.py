@@ -155,12 +155,12 @@ def _init_body(unit: Unit, lines: list[str], setup: list[str], init: list[str], 
   given = ["self.name = name"] if "name" in unit.hoists else []
   given += ["self.rngs = rngs.fork()"] if unit.needs_rngs else []
   given += [f"self.{f.attr} = {f.mutable}  # {f.set_by}" for f in unit.flags.values()]
-  said, setup = _docstring(setup)
+  said, setup = docstring_of(setup)
   lines = [*said, *lines, *given, *setup, *init] or ["pass"]
   return "".join(f"{indent}{unit.step}{line}\n" if line.strip() else "\n" for line in lines)
 
 
-def _docstring(setup: list[str]) -> tuple[list[str], list[str]]:
+def docstring_of(setup: list[str]) -> tuple[list[str], list[str]]:
   """What `setup` says about itself, which `__init__` says now, and the rest of its lines."""
   try:
     tree = ast.parse("\n".join(setup))

@@ -64,7 +64,8 @@ def write_method(unit: Unit, node: ast.FunctionDef) -> str:
     unit.parameters,
     unit.counted_lists,
   )
-  body = without_moved(unit, body, since)
+  if (left := without_moved(unit, body, since)) != body:
+    body = drop_dead(left, _only_static(unit), node, unit.array_statements)
   if not body.strip():
     body = f"{unit.source.indent(node.body[0])}pass\n"
   elif not unit.source.shares_line(node.body[0]) and unit.source.lines[unit.source.lead(node.body[0]) - 1].strip():

@@ -63,7 +63,7 @@ def without_moved(unit: Unit, body: str, since: int) -> str:
     count = len(comments)
     found = [i for i in range(len(lines) - count + 1) if bare[i : i + count] == comments]
     after = found[0] + count if len(found) == 1 else 0
-    if not after or (after < len(lines) and bare[after]):
+    if not after or (after < len(lines) and bare[after] not in ("", "pass")):
       continue  # something of the paragraph is left
     before = found[0] - 1
     while after < len(lines) - 1 and not bare[after] and (before < 0 or not bare[before]):

@@ -166,3 +166,27 @@ def test_overloads_and_setters_stay_beside_their_methods(tmp_path):
   assert "def __call__(self, x, twice: typing.Literal[True] = True) -> float: ...\n" in ported.text
   assert "  @property\n  def encoder(self):\n    return self._encoder\n" in ported.text
   assert "  @encoder.setter\n  def encoder(self, value):\n    self._encoder = value\n" in ported.text
+
+
+def test_an_abstract_base_that_makes_nothing_has_no_constructor(tmp_path):
+  source = """
+    import abc
+
+
+    class Base(abc.ABC, nn.Module):
+      @abc.abstractmethod
+      def __call__(self, x): ...
+
+      def twice(self, x):
+        return 2 * x
+
+    class Model(Base):
+      features: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.features)(self.twice(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(11), x(2, 3)"])
+  assert "super().__init__" not in ported.text
+  assert ported.text.count("def __init__") == 1

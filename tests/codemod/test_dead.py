@@ -183,3 +183,28 @@ def test_assignment_behind_a_colon_goes_with_its_condition():
     return n
     """
   assert after(read, {"n"}) == textwrap.dedent(read).strip("\n")
+
+
+def test_a_default_that_only_its_own_condition_reads_goes():
+  body = """
+    size = self.size
+    if size is None:
+      size = 3
+    elif size > 5:
+      size = 5
+    return x
+    """
+  assert after(body, {"size"}, body + "\n    print(size)") == "return x"
+
+
+def test_a_default_that_something_else_reads_stays():
+  body = """
+    size = self.size
+    if size is None:
+      size = 3
+      x = x + 1
+    return x
+    """
+  assert after(body, {"size"}, body + "\n    print(size)") == textwrap.dedent(body).strip("\n")
+  body = body.replace("      x = x + 1\n", "").replace("return x", "return x * size")
+  assert after(body, {"size"}) == textwrap.dedent(body).strip("\n")

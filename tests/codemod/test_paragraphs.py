@@ -27,6 +27,31 @@ def test_comment_goes_with_its_statements(tmp_path):
   assert call.split("\n")[1].strip() == "# The projection."
 
 
+def test_comment_in_a_branch_goes_with_all_that_was_in_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      hidden: int | None = None
+
+      @nn.compact
+      def __call__(self, x):
+        hidden = self.hidden
+        if hidden is None:
+          # four times as many, as in the paper
+          hidden = 4 * self.width
+
+        if self.width > 1:
+          # said of what stays
+          x = 2 * x
+        return nn.Dense(self.width)(nn.Dense(hidden)(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(5), x(2, 3)", held_out=["Model(4, 7), x(2, 6)"])
+  init, call = ported.text.split("def __call__")
+  assert "      # four times as many, as in the paper\n      hidden = 4 * self.width\n" in init
+  assert "pass" not in call
+  assert "    if self.width > 1:\n      # said of what stays\n      x = 2 * x\n" in call
+
+
 def test_comment_stays_where_something_of_its_paragraph_does(tmp_path):
   source = """
     class Model(nn.Module):

@@ -412,3 +412,20 @@ def test_a_list_in_post_init_of_a_class_without_setup(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model((7, 3)), x(2, 5)", held_out=["Model((3, 4, 2)), x(2, 3)"])
   assert "if isinstance(self.heads, int):\n      self.heads = [self.heads]\n" in ported.text
+
+
+def test_what_setup_says_stands_above_the_sizes_of_its_layers(tmp_path):
+  source = """
+    class Model(nn.Module):
+      names: Sequence[str] = ("a", "b")
+
+      def setup(self):
+        \"\"\"Makes a head for every name.\"\"\"
+        self.heads = {name: nn.Dense(7) for name in self.names}
+
+      def __call__(self, inputs):
+        return sum(head(inputs[name]) for name, head in self.heads.items())
+    """
+  ported = port_and_check(tmp_path, source, "Model(), {'a': x(2, 5), 'b': x(2, 3)}")
+  assert '    """Makes a head for every name."""\n    self.names = names\n' in ported.text
+  assert "_iter = iter(" in ported.text
