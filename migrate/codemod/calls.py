@@ -15,6 +15,7 @@ from migrate.codemod.accessors import accessor_call
 from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container
+from migrate.codemod.left_classes import stays_linen
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
 from migrate.codemod.mixed_partials import EVERY
@@ -205,6 +206,8 @@ class Calls:
       alone = isinstance(self.source.parents.get(node), ast.Assign | ast.AnnAssign | ast.Return)
       chosen = f"{first} if {first} is not None else {second}"
       return chosen if alone else f"({chosen})"
+    if (why := stays_linen(self, node)) is not None:
+      self.leave(node, why)
     text = self.compose(node, self.text)
     self.learn_super(node)
     return text

@@ -12,6 +12,7 @@ from migrate.codemod.factories import Factory
 from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
+from migrate.codemod.left_classes import by_reading, reason
 from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.maker_closures import around_makers, is_handed_out
 from migrate.codemod.makers import Maker, Makers, unreached_makers
@@ -72,6 +73,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
   makers = Makers(project)
   for _ in range(6):
     makers.known.clear()
+    project.stays.clear()
     before = ({k: set(v) for k, v in residues.items()}, {k: set(v) for k, v in field_residues.items()})
     rewriting = Rewriting()
     again = False
@@ -84,6 +86,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         result = rewrite_class(unit)
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:
+          project.stays.setdefault(info.cls, reason(error))
           continue
         again |= tell_sizes(info, str(error), makers.told)
         if isinstance(error, CallField) and _keep_at_construction(project, info, error.field, residues):
@@ -102,6 +105,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         continue
       except MigrateError as error:
         if unit.untraced and info.cls not in project.reached:
+          project.stays.setdefault(info.cls, reason(error))
           continue
         kept = [_keep_at_construction(project, info, f, residues) for f in sorted(unit.call_fields)]
         if any(kept):
@@ -116,7 +120,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       _share_residues(unit, residues)
     if before == (residues, field_residues) and not again:
       break
-  rewriting.findings += project.findings
+  rewriting.findings += [*project.findings, *by_reading(project, [r.info for r in rewriting.results.values()])]
   rewriting.makers = [m for m in makers.known.values() if m is not None and not m.local]
   if order:
     unit = Unit(project, order[0], names[order[0].file], rewriting.results, {}, {}, exact, rewriting.factories)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.site import Need, Site
 from migrate.codemod.sizes import likeness
+from migrate.codemod.sizes_pool import TOKEN
 from migrate.core.report import Finding
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Guesses:
     return self._noted(site, text) if text is not None and self.readable_at(site, text) else None
 
   def _noted(self: Unit, site: Site, text: str) -> str:
-    self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{text}`", "an example that runs it",
+    shown = TOKEN.sub(lambda m: f"a size of {m[1]}", text)
+    self.note(Finding(self.where(site.node), f"no example runs this layer: its input size is a guess, `{shown}`", "an example that runs it",
                       "check the size, or give such an example", "eye", "L2N104"))  # fmt: skip
     return text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from flax import linen as nn
 from migrate.codemod.scan import SKIP
 from migrate.codemod.scopes import ask_the_module
 from migrate.codemod.source import Source, key
+from migrate.codemod.spoken import spoken_of
 from migrate.codemod.star_imports import names_of
 from migrate.codemod.with_axes import plain_parameters
 from migrate.core.declare import LayerMapping
@@ -127,6 +127,7 @@ class Project:
       for cls in fact.classes:
         self._add(cls)
     self.reached = set(self.classes)
+    self.stays: dict[type, str] = {}  # classes that no example runs and that can't be rewritten, with the reason
     self.named: dict[type, list[type]] = {}
     for info in list(self.classes.values()):
       self._add_named(info)
@@ -204,8 +205,9 @@ class Project:
                                    "they were left out: NNX keeps them on the Variable, nnx.Param(..., sharding_names=...)", "note", "L2N112"))  # fmt: skip
 
   def _add_named(self, info: ClassInfo) -> None:
-    """Classes of the same files that a class speaks of and no example reaches: NNX makes layers that Linen put off."""
-    for found in self._spoken_of(info):
+    """Classes that a class speaks of and no example reaches: NNX makes layers that Linen put off."""
+    for found in spoken_of(info, self.sources):
+      self._open(found)
       if found not in self.classes:
         new = self._add(found)
         if new is not None:
@@ -213,22 +215,16 @@ class Project:
       if found in self.classes:
         self.named.setdefault(info.cls, []).append(found)
 
-  def _spoken_of(self, info: ClassInfo) -> list[type]:
-    """Module classes that a class names, and those of the tables and functions it names: `layer = layer_class(kind)`."""
-    home = sys.modules.get(info.module) or sys.modules.get(info.cls.__module__)
-    names = vars(home) if home is not None else {}
-    found: list[Any] = []
-    for value in [names.get(n.id) for n in ast.walk(info.node) if isinstance(n, ast.Name)]:
-      found += [value] if isinstance(value, type) else value.values() if isinstance(value, dict) else []
-      source = self.sources.get(value.__code__.co_filename) if inspect.isfunction(value) else None
-      if source is None or not inspect.isfunction(value):
+  def _open(self, cls: type) -> None:
+    """Reads the files of a class that no example reaches."""
+    for base in cls.__mro__:
+      path = class_file(base) if issubclass(base, nn.Module) else None
+      if path is None or path in self.sources or not any(f.includes(base.__module__) for f in self.facts):
         continue
-      node = source.function(value.__code__.co_firstlineno, value.__code__.co_qualname)
-      if node is not None:
-        called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-        given = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-        found += [value.__globals__.get(n) for n in given]
-    return [f for f in found if isinstance(f, type) and issubclass(f, nn.Module) and f is not nn.Module]
+      if Path(path).is_file():
+        self.sources[path] = Source(path, Path(path).read_text(encoding="utf-8"))
+        self.modules[path] = base.__module__
+        self._plain_parameters(path)
 
   def _add(self, cls: type) -> ClassInfo | None:
     if cls in self.classes:

@@ -76,7 +76,8 @@ class Sites:
     full = self.untraced_callee(node.func)
     if full is None:
       return []
-    return [c for c, i in self.project.classes.items() if f"{i.module}.{i.name}" == full or follow_name(full) is c]
+    found = [c for c, i in self.project.classes.items() if f"{i.module}.{i.name}" == full or follow_name(full) is c]
+    return [c for c in found if c not in self.project.stays]
 
   def untraced_layer(self: Unit, node: ast.Call) -> LayerMapping | None:
     """The record of a layer constructor that no example has reached."""

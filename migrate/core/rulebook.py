@@ -166,6 +166,12 @@ RULES = (
     "`# linen2nnx: skip` stands in it. Functions that are given the same model stay as they were too, because they fit no other form.",
     "Take the comment away when it has served its purpose.",
   ),
+  RulePage(
+    "L2N122", "classes that no example runs", "note",
+    "A class that an example runs speaks of them, in a branch that the example does not take. They were rewritten from their source "
+    "alone, without a run that tells sizes, and no proof covers them.",
+    "Give an example that runs them (another configuration of the same model), or read them before you use them.",
+  ),
   RulePage("L2N201", "a rule of a mapping that is wrong by form", "error",
            "A side is missing, captures differ, a reason is not given.", "Correct the rule as the finding says."),
   RulePage("L2N202", "two rules for one leaf", "error",

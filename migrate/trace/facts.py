@@ -106,6 +106,8 @@ class Facts:
     notes: what did not run.
     shared: path of a module whose variables lie in the scope of one above it (`nn.share_scope`) -> that one's path.
     sown: what `init` sowed, collection and module path first.
+    packages: those whose classes are to be rewritten.
+    foreign: whether those of any other package are, too, where the model names them.
   """
 
   name: str
@@ -119,11 +121,22 @@ class Facts:
   notes: list[str] = dataclasses.field(default_factory=list)
   shared: dict[tuple[str, ...], tuple[str, ...]] = dataclasses.field(default_factory=dict)
   sown: Sown = dataclasses.field(default_factory=Sown)
+  packages: tuple[str, ...] = ()
+  foreign: bool = False
+
+  def includes(self, module: str) -> bool:
+    """Whether the classes of a module are to be rewritten."""
+    return not included(module, ("flax",)) and (self.foreign or included(module, self.packages))
 
   def calls_of(self, modules: Iterable[Any]) -> list[CallRecord]:
     """Calls whose module stems from one of these."""
     wanted = {id(m) for m in modules}
     return [c for c in self.calls if id(c.module) in wanted]
+
+
+def included(module: str, packages: Iterable[str]) -> bool:
+  """Whether a module is one of some packages, or in them."""
+  return any(module == p or module.startswith(p + ".") for p in packages)
 
 
 def summary(value: Any, depth: int = 3) -> Any:

@@ -15,7 +15,7 @@ from unittest import mock
 from flax import linen as nn
 from flax.linen import transforms as linen_transforms
 
-from migrate.trace.facts import Activation, CallRecord, Origin, summary
+from migrate.trace.facts import Activation, CallRecord, Origin, included, summary
 from migrate.trace.instrument import Position
 
 _ORIGIN = "_linen2nnx_origin"
@@ -241,7 +241,7 @@ def scouting(include: tuple[str, ...], foreign: bool = False) -> Iterator[Reache
   names: dict[str | None, str] = {}
 
   def add(packages: tuple[str, ...]) -> None:
-    names.update({getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if _included(n, packages)})
+    names.update({getattr(m, "__file__", None): n for n, m in list(sys.modules.items()) if included(n, packages)})
 
   add(include)
   seen_modules = [len(sys.modules)]
@@ -274,13 +274,13 @@ def scouting(include: tuple[str, ...], foreign: bool = False) -> Iterator[Reache
     if cls not in reached.classes:
       for base in cls.__mro__:
         file = class_file(base)
-        outside = issubclass(base, nn.Module) and not _included(base.__module__, ("flax", *include))
+        outside = issubclass(base, nn.Module) and not included(base.__module__, ("flax", *include))
         if foreign and outside and file is not None and Path(file).is_file():
           include = (*include, base.__module__.partition(".")[0])
           add(include[-1:])
         if issubclass(base, nn.Module) and file in names:
           reached.files.setdefault(file, names[file])  # type: ignore[arg-type, index]
-      if any(_included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):
+      if any(included(base.__module__, include) for base in cls.__mro__ if issubclass(base, nn.Module)):
         reached.classes.append(cls)
 
   def seen(run: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -304,7 +304,3 @@ def _imports() -> int:
     count += frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename.startswith("<frozen importlib")
     frame = frame.f_back
   return count
-
-
-def _included(name: str, include: tuple[str, ...]) -> bool:
-  return any(name == i or name.startswith(i + ".") for i in include)

@@ -175,6 +175,8 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
     notes,
     recorder.shared,
     sown,
+    packages,
+    foreign and not include,
   )
 
 

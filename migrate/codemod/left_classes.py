@@ -1,0 +1,86 @@
+"""Classes that no example runs: those that stay Linen, and those that were rewritten by reading alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flax import linen as nn
+
+from migrate.codemod.project import ClassInfo, Project
+from migrate.codemod.site import follow_name
+from migrate.codemod.source import dotted
+from migrate.core.report import Finding, MigrateError
+
+if TYPE_CHECKING:
+  from migrate.codemod.unit import Unit
+
+SHOWN = 6  # names in one finding
+
+
+def stays_linen(unit: Unit, node: ast.Call) -> str | None:
+  """Why a call that no example reaches makes a module of Linen, or None where it does not.
+
+  Args:
+    unit: the class whose method is written.
+    node: the call.
+  """
+  if unit.events(node):
+    return None
+  full = unit.untraced_callee(node.func)
+  if full is None and _may_make_a_layer(unit, node):
+    return f"`{ast.unparse(node.func)}`, which no example gives, may make a layer, and NNX makes layers in `__init__`"
+  cls = follow_name(full) if full is not None else None
+  if not isinstance(cls, type) or not issubclass(cls, nn.Module) or cls.__module__.startswith("flax."):
+    return None
+  if cls in unit.project.stays:
+    return f"{cls.__qualname__}, which no example runs, stays a class of Linen ({unit.project.stays[cls]})"
+  if cls not in unit.project.classes:
+    return f"{cls.__module__}.{cls.__qualname__} stays a class of Linen: it is in no included package"
+  return None
+
+
+def _may_make_a_layer(unit: Unit, node: ast.Call) -> bool:
+  """Whether what a field or a local holds is called as a class of layers is: `self.stem(name="stem")(x)`."""
+  parent = unit.source.parents.get(node)
+  if not isinstance(parent, ast.Call) or parent.func is not node:
+    return False
+  named = any(k.arg == "name" for k in node.keywords)
+  field = isinstance(node.func, ast.Attribute) and dotted(node.func.value) == unit.self_name
+  if field and isinstance(node.func, ast.Attribute) and node.func.attr in unit.field_names:
+    return True
+  return named and isinstance(node.func, ast.Name) and unit.resolve(node.func) is None
+
+
+def reason(error: Exception) -> str:
+  """What a class could not be rewritten for, in short."""
+  found = error.findings[0].found if isinstance(error, MigrateError) and error.findings else str(error)
+  return f"`{found}` is known only in a call" if not isinstance(error, MigrateError) else found
+
+
+def by_reading(project: Project, infos: Iterable[ClassInfo]) -> list[Finding]:
+  """What to tell of classes that were rewritten and that no example runs, one finding for all of them.
+
+  Args:
+    project: what the examples reached.
+    infos: the classes that were rewritten.
+  """
+  ran = {type(c.module) for f in project.facts for c in f.calls} | project.reached
+  bases = {b for cls in ran for b in cls.__mro__}
+  found = [i for i in infos if i.cls not in bases]
+  if not found:
+    return []
+  more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+  said = ", ".join(i.name for i in found[:SHOWN]) + more
+  what = "class that no example runs, rewritten" if len(found) == 1 else "classes that no example runs, rewritten"
+  return [
+    Finding(
+      f"{found[0].file}:{found[0].node.lineno}",
+      f"{what} by reading alone: {said}",
+      "a proof of what is written",
+      "give an example that runs it, or read it before you use it",
+      "note",
+      "L2N122",
+    )
+  ]
