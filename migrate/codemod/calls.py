@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flax import linen as nn
 
 from migrate.codemod.accessors import accessor_call
+from migrate.codemod.alternatives import alternative
 from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container
@@ -65,6 +66,8 @@ class Calls:
       return answer
     if isinstance(node, ast.IfExp) and (branch := settled_choice(self, node)) is not None:
       return self.text(branch)
+    if isinstance(node, ast.IfExp) and (chosen := alternative(self, node)) is not None:
+      return chosen
     if isinstance(node, ast.Subscript):
       own = self._own_variables(node)
       if own is not None:

@@ -103,12 +103,16 @@ class Services:
     return self.compose(node, self.text)
 
   def _self_sow(self: Unit, node: ast.Call) -> str:
-    arguments = [self.argument_text(a) for a in [*node.args, *node.keywords]]
-    collection = node.args[0] if node.args else None
-    named = self.collection_named(collection)
-    if named is not None:
-      arguments[0] = self.variable_type(named)
-    return f"self.sow({', '.join(arguments)})"
+    given = [node.args[0]] if node.args else [k for k in node.keywords if k.arg == "col"]
+    named = self.collection_named(given[0].value if isinstance(given[0], ast.keyword) else given[0]) if given else None
+
+    def write(child: ast.AST) -> str:
+      if not given or child is not given[0]:
+        return self.argument_text(child)
+      text = self.variable_type(named) if named is not None else self.argument_text(getattr(child, "value", child))
+      return f"variable_type={text}" if isinstance(child, ast.keyword) else text
+
+    return self.compose(node, write)
 
   def _self_perturb(self: Unit, node: ast.Call) -> str:
     return self.compose(node, self.text)

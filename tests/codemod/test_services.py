@@ -53,6 +53,23 @@ def test_sown_values_become_intermediates(tmp_path):
   assert 'self.sow(nnx.Intermediate, "hidden", x)' in ported.text
 
 
+def test_sown_values_given_by_name_keep_their_layout(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(7)(x)
+        self.sow(
+          col="intermediates",
+          name="hidden",  # before the head
+          value=x,
+        )
+        return nn.Dense(3)(x)
+    """
+  ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
+  assert 'variable_type=nnx.Intermediate,\n      name="hidden",  # before the head\n      value=x,\n' in ported.text
+
+
 def test_put_and_get_variable(tmp_path):
   source = """
     class Model(nn.Module):
