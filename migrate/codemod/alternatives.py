@@ -40,6 +40,8 @@ def alternative(unit: Unit, node: ast.IfExp) -> str | None:
     entry, dims = {n: dataclasses.replace(v) for n, v in unit.env.items()}, dict(unit._dims)
     unit.guards.append(static if child is node.body else negated(static))
     unit.conditions.append(True)
+    depth = len(unit.outer_blocks)
+    unit.outer_blocks += [] if unit.loops else [outer]
     for loop in unit.loops:
       loop.conditional += 1
     unit.block = made[child]
@@ -50,6 +52,7 @@ def alternative(unit: Unit, node: ast.IfExp) -> str | None:
       for loop in unit.loops:
         loop.conditional -= 1
       unit.conditions.pop()
+      del unit.outer_blocks[depth:]
       unit.guards.pop()
       unit.env, unit._dims = entry, dims
 

@@ -96,9 +96,9 @@ class Compound(Conditions):
       test = test[1:-1]
     head = self.source.between(start, a) + test + self.source.between(b, stop)
     outer, entry = self.block, {n: dataclasses.replace(v) for n, v in self.env.items()}
-    entry_dims = dict(self._dims)
-    taken: list[Stmt | Block] = []
-    self.block = taken
+    entry_dims, depth = dict(self._dims), len(self.outer_blocks)
+    self.outer_blocks += [] if self.loops else [outer]
+    self.block = taken = list[Stmt | Block]()
     self.conditions.append(static is not None)
     self.open_conditions |= {node} if static is None else set()
     conditional = [x for x in self.loops if static is not None or x.dynamic]  # else every round makes its layer
@@ -108,8 +108,7 @@ class Compound(Conditions):
     body = self._branch(node.body, inline)
     after_body = self.env
     self.env, self._dims = entry, entry_dims
-    other: list[Stmt | Block] = []
-    self.block = other
+    self.block = other = list[Stmt | Block]()
     tail: str | None = ""
     self.guards[-1] = negated(static) if static is not None else "True"
     if node.orelse:
@@ -120,6 +119,7 @@ class Compound(Conditions):
       loop.conditional -= 1
     self.conditions.pop()
     self.block = outer
+    del self.outer_blocks[depth:]
     truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
     if truths == {True}:  # the other way was never taken: nothing is known of it, where it does something
       kept = measured(after_else) if static is not None and not node.orelse else frozenset[str]()

@@ -276,7 +276,9 @@ class Inlining:
     return next((n for n, v in given if isinstance(v, ast.Name) and v.id == self.self_name), "")
 
   def block_for_lists(self: Unit) -> list[Any]:
-    """Where lists of layers are begun: before the outermost loop."""
+    """Where lists of layers are begun: before the outermost loop or condition, since the method begins to read them there."""
+    if self.outer_blocks:
+      return self.outer_blocks[0]
     return self.loops[0].before if self.loops else self.block
 
   def _runs_once(self: Unit, helper: Helper) -> bool:

@@ -99,7 +99,7 @@ class Unit(
     self.call_fields: set[str] = set(residues.get(info.cls, set()))
     self.readable: set[str] = {f for f in self.field_names if f not in self.call_fields}
     self.loops: list[Loop] = []
-    self.conditions: list[bool] = []
+    self.conditions, self.outer_blocks = list[bool](), list[Any]()  # of those outside loops, what is around them
     self.guards: list[str] = []  # the same conditions as `__init__` evaluates them
     self.sites: dict[ast.AST, Site] = {}
     self.inner_sites: list[Site] = []

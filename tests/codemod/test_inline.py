@@ -214,3 +214,27 @@ def test_helper_method_with_parameters_that_a_method_without_examples_calls_too(
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(3, 7)"])
   assert ported.text.count("nnx.Param(") == 1
   assert "nnx.List" not in ported.text
+
+
+def test_closure_that_both_branches_call_fills_one_list_begun_before_the_condition(tmp_path):
+  source = """
+    class Model(nn.Module):
+      parts: bool = True
+      used: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        def embed(width):
+          return nn.relu(nn.Dense(width)(x))
+
+        if self.used:
+          if self.parts:
+            first, second = embed(3), embed(4)
+            x = jnp.concatenate([first, second], axis=-1)
+          else:
+            x = embed(7)
+        return x * 2
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(False), x(2, 6)", "Model(used=False), x(2, 5)")
+  begun = ported.text.index("self.embed_layers = nnx.List([])")
+  assert ported.text.count("nnx.List([])") == 1 and begun < ported.text.index("if self.used:")
