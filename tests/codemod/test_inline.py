@@ -237,4 +237,5 @@ def test_closure_that_both_branches_call_fills_one_list_begun_before_the_conditi
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", "Model(False), x(2, 6)", "Model(used=False), x(2, 5)")
   begun = ported.text.index("self.embed_layers = nnx.List([])")
-  assert ported.text.count("nnx.List([])") == 1 and begun < ported.text.index("if self.used:")
+  assert ported.text.count("nnx.List([])") == 1
+  assert begun < ported.text.index("if self.used:")
