@@ -232,17 +232,17 @@ def _lists_layers(unit: Unit, value: ast.expr) -> bool:
     return any(isinstance(n, ast.Call) and unit.creates(n) for n in ast.walk(value))
   if not isinstance(value, ast.Name):
     return False
-  setup = unit.info.methods["setup"]
+  nodes = [n for name in CONSTRUCTION if name in unit.info.methods for n in ast.walk(unit.info.methods[name])]
   layers = {
     t.id
-    for n in ast.walk(setup)
+    for n in nodes
     if isinstance(n, ast.Assign) and any(isinstance(c, ast.Call) and unit.creates(c) for c in ast.walk(n.value))
     for t in n.targets
     if isinstance(t, ast.Name)
   }
   grown = [
     n.args[0]
-    for n in ast.walk(setup)
+    for n in nodes
     if isinstance(n, ast.Call) and n.args and unit.source.code(n.func) == f"{value.id}.append"
   ]
   made = any(isinstance(c, ast.Call) and unit.creates(c) for a in grown for c in ast.walk(a))

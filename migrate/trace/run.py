@@ -185,11 +185,13 @@ def trace_variants(
 ) -> list[Facts]:
   """Traces of the same model at other sizes, arguments as of `trace`; those that do not run are left out."""
   found = []
-  for number, other in enumerate(variants(example), 1):
-    try:
-      found.append(trace(other, name=f"{name}, variant {number}", include=include, foreign=foreign))
-    except Exception as error:
-      logging.getLogger(__name__).debug("variant %d of %s does not run: %s", number, name, error)
+  for number, others in enumerate(variants(example), 1):
+    for other in others:
+      try:
+        found.append(trace(other, name=f"{name}, variant {number}", include=include, foreign=foreign))
+        break
+      except Exception as error:
+        logging.getLogger(__name__).debug("variant %d of %s does not run: %s", number, name, error)
   return found
 
 

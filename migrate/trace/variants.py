@@ -6,7 +6,6 @@ tried abstractly and left out where the model does not run at those sizes.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import functools
 import logging
@@ -17,49 +16,31 @@ import jax
 import numpy as np
 
 from migrate.example import Call, Example
+from migrate.trace.scaled import scaled
 
-_FEATURES = (
-  "hidden",
-  "dim",
-  "feature",
-  "channel",
-  "width",
-  "embed",
-  "embd",
-  "intermediate",
-  "ffn",
-  "mlp",
-  "filter",
-  "units",
-  "d_model",
-)
-_COUNTS = (
-  "num_",
-  "n_",
-  "max",
-  "vocab",
-  "head",
-  "layer",
-  "kernel",
-  "position",
-  "patch",
-  "depth",
-  "group",
-  "ratio",
-  "stride",
-)
+_MORE = (("lists", "deeper", "ones"), ("lists", "deeper"), ("lists",), ())
 
 
-def variants(example: Example) -> Iterator[Example]:
-  """Yields the example at other input sizes, and with other numbers of features."""
-  for change in (_resized, functools.partial(_resized, last=True), _scaled):
-    try:
-      changed = change(example)
-    except Exception as error:  # a pytree of the arguments may refuse other sizes, a module other numbers
-      logging.getLogger(__name__).debug("%s of the example's type: %s", type(error).__name__, error)
-      continue
-    if changed is not None:
-      yield changed
+def variants(example: Example) -> Iterator[tuple[Example, ...]]:
+  """Yields the example at other input sizes, and with other numbers of features and layers.
+
+  Each time several may be given, of which the first that runs is enough.
+  """
+  for changes in (
+    (_resized,),
+    (functools.partial(_resized, last=True),),
+    [functools.partial(scaled, **dict.fromkeys(more, True)) for more in _MORE],
+  ):
+    found: list[Example] = []
+    for change in changes:
+      try:
+        changed = change(example)
+        if changed is not None and all(changed.module != other.module for other in found):
+          found.append(changed)
+      except Exception as error:  # a pytree of the arguments may refuse other sizes, a module other numbers
+        logging.getLogger(__name__).debug("%s of the example's type: %s", type(error).__name__, error)
+    if found:
+      yield tuple(found)
 
 
 def _resized(example: Example, last: bool = False) -> Example:
@@ -112,46 +93,3 @@ def _resized(example: Example, last: bool = False) -> Example:
 def _is_key(leaf: Any) -> bool:
   dtype = getattr(leaf, "dtype", None)
   return dtype is not None and (jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) or str(dtype) == "uint32")
-
-
-def _scaled(example: Example) -> Example | None:
-  changes: dict[str, Any] = {}
-  for name in type(example.module).__dataclass_fields__:
-    if name in ("parent", "name"):
-      continue
-    value = getattr(example.module, name, None)
-    if type(value) is int and _counts_features(name) and value > 1:
-      changes[name] = value * 2
-    elif _is_config(value):
-      changed = _scaled_config(value)
-      if changed is not None:
-        changes[name] = changed
-  if not changes:
-    return None
-  return dataclasses.replace(example, module=example.module.clone(**changes))
-
-
-def _counts_features(name: str) -> bool:
-  low = name.lower()
-  return any(w in low for w in _FEATURES) and not any(w in low for w in _COUNTS)
-
-
-def _is_config(value: Any) -> bool:
-  if value is None or callable(value) or isinstance(value, str | int | float | tuple | list | dict | type):
-    return False
-  return isinstance(getattr(value, "__dict__", None), dict) and not hasattr(value, "shape")
-
-
-def _scaled_config(value: Any) -> Any:
-  found = {k: v * 2 for k, v in vars(value).items() if type(v) is int and v > 1 and _counts_features(k)}
-  if not found:
-    return None
-  try:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-      return dataclasses.replace(value, **found)
-    changed = copy.copy(value)
-    for name, number in found.items():
-      setattr(changed, name, number)
-    return changed
-  except Exception:
-    return None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from migrate.codemod import files
+from migrate.codemod.classes import rewrite_class
 from tests.codemod.support import port_and_check
 
 MODEL = """
@@ -79,3 +83,24 @@ def test_a_field_that_is_called_as_a_class_of_layers_is_told(tmp_path):
   told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
   assert len(told) == 1
   assert "`self.stem`, which no example gives, may make a layer" in told[0]
+
+
+def test_a_crash_over_a_class_that_no_example_runs_ends_no_port(tmp_path, monkeypatch):
+  def rewrite(unit):
+    if unit.info.name == "Plain":
+      raise KeyError("something")
+    return rewrite_class(unit)
+
+  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  ported = port_and_check(tmp_path, MODEL, "Net(), x(2, 5)", clean=False)
+  told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
+  assert any("Plain, which no example runs, stays a class of Linen" in t for t in told)
+
+
+def test_a_crash_over_a_class_that_an_example_runs_is_ours(tmp_path, monkeypatch):
+  def rewrite(unit):
+    raise KeyError("something")
+
+  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  with pytest.raises(KeyError):
+    port_and_check(tmp_path, MODEL, "Net(), x(2, 5)")

@@ -167,3 +167,35 @@ def test_classes_that_locals_hold_are_made_in_branches_that_no_example_takes(tmp
   assert "        self.layer.append(block(5, self.width, rngs=rngs))\n" in ported.text
   assert "for layer in self.layer:\n        x = layer(x, flag)" in ported.text
   assert "block = Layer" not in ported.text.partition("def __call__(self, x, flag=True)")[2]
+
+
+POST_INIT = """
+class Deep(nn.Module):
+  width: int = 3
+
+  def __post_init__(self):
+    super().__post_init__()
+    parts = []
+    for _ in range(2):
+      parts.append(self.width)
+    self.widths = parts
+
+  @nn.compact
+  def __call__(self, x):
+    for width in self.widths:
+      x = nn.Dense(width)(x)
+    return x
+
+class Net(nn.Module):
+  deep: bool = False
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(4)(x)
+    return Deep()(x) if self.deep else x
+"""
+
+
+def test_a_list_of_locals_in_post_init_that_no_example_reaches_is_no_crash(tmp_path):
+  ported = port_and_check(tmp_path, POST_INIT, "Net(), x(2, 5)", clean=False)
+  assert "class Deep(nnx.Module)" in ported.text

@@ -1,0 +1,107 @@
+"""The same model with other numbers in its fields: more features, one layer more."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+from migrate.example import Example
+
+_FEATURES = (
+  "hidden",
+  "dim",
+  "feature",
+  "channel",
+  "width",
+  "embed",
+  "embd",
+  "intermediate",
+  "ffn",
+  "mlp",
+  "filter",
+  "units",
+  "d_model",
+)
+_COUNTS = (
+  "num_",
+  "n_",
+  "max",
+  "vocab",
+  "head",
+  "layer",
+  "kernel",
+  "position",
+  "patch",
+  "depth",
+  "group",
+  "ratio",
+  "stride",
+)
+_LAYERS = ("layers", "num_layer", "n_layer", "blocks", "depth")  # how such names end
+
+
+def scaled(example: Example, *, lists: bool = False, deeper: bool = False, ones: bool = False) -> Example | None:
+  """The example with twice the features in its module's fields and in configs that they hold.
+
+  Args:
+    example: the model and its calls.
+    lists: also what lists of features hold.
+    deeper: also one layer more, where a field counts them.
+    ones: also fields that are one.
+
+  Returns:
+    The other example, or None where no field counts features.
+  """
+  changes: dict[str, Any] = {}
+  for name in type(example.module).__dataclass_fields__:
+    if name in ("parent", "name"):
+      continue
+    value = getattr(example.module, name, None)
+    other = _other(name, value, lists, deeper, ones)
+    if other is None and _is_config(value):
+      other = _other_config(value, lists, deeper, ones)
+    if other is not None:
+      changes[name] = other
+  if not changes:
+    return None
+  return dataclasses.replace(example, module=example.module.clone(**changes))
+
+
+def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool) -> Any:
+  """Another value for a field, or None where it is no number of features or layers."""
+  if deeper and name.lower().endswith(_LAYERS) and "max" not in name.lower() and type(value) is int and value > 0:
+    return max(value + 1, 3)  # two rounds of a loop tell more than one
+  if not _counts_features(name):
+    return None
+  if type(value) is int and (value > 1 or (ones and value == 1)):
+    return value * 2
+  if lists and isinstance(value, list | tuple) and value and all(type(v) is int and v > 1 for v in value):
+    return type(value)(v * 2 for v in value)
+  return None
+
+
+def _counts_features(name: str) -> bool:
+  low = name.lower()
+  return any(w in low for w in _FEATURES) and not any(w in low for w in _COUNTS)
+
+
+def _is_config(value: Any) -> bool:
+  if value is None or callable(value) or isinstance(value, str | int | float | tuple | list | dict | type):
+    return False
+  return isinstance(getattr(value, "__dict__", None), dict) and not hasattr(value, "shape")
+
+
+def _other_config(value: Any, lists: bool, deeper: bool, ones: bool) -> Any:
+  found = {k: other for k, v in vars(value).items() if (other := _other(k, v, lists, deeper, ones)) is not None}
+  if not found:
+    return None
+  try:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+      return dataclasses.replace(value, **found)
+    changed = copy.copy(value)
+    for name, number in found.items():
+      setattr(changed, name, number)
+    return changed
+  except Exception:
+    return None
