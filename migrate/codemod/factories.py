@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from flax import linen as nn
 
 from migrate.codemod.imports import Names
 from migrate.codemod.project import holds_modules
-from migrate.codemod.site import Need, Site
+from migrate.codemod.site import Need, Site, follow_name
 from migrate.codemod.source import Source, dotted, key
 from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import NotStatic
@@ -112,12 +113,19 @@ class Factories:
     return self._untraced_factory(node) if not self.events(node) else None
 
   def _untraced_factory(self: Unit, node: ast.Call) -> Factory | None:
-    """The factory that a method is, called where no example comes: other calls of it tell."""
+    """The factory that a method or a function is, called where no example comes: other calls of it tell."""
     own, _, short = (dotted(node.func) or "").partition(".")
-    definition = self.info.methods.get(short) if own and own == self.self_name else None
-    if definition is None or self.is_compact(definition) or self.info.source is not self.source:
+    if own and own == self.self_name:
+      definition = self.info.methods.get(short)
+      known = definition is not None and not self.is_compact(definition) and self.info.source is self.source
+      return self.factory_at(definition, self.source) if known and definition is not None else None
+    full = self.resolve(node.func)
+    function = inspect.unwrap(held) if full is not None and inspect.isfunction(held := follow_name(full)) else None
+    source = self.project.sources.get(function.__code__.co_filename) if function is not None else None
+    if source is None or function is None:
       return None
-    return self.factory_at(definition, self.source)
+    definition = source.function(function.__code__.co_firstlineno, function.__code__.co_qualname)
+    return self.factory_at(definition, source) if definition is not None else None
 
   def given_by(self: Unit, node: ast.Call) -> list[Any]:
     """What a call of a factory gives; where no example comes to it, what other calls of the factory give."""

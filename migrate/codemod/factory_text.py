@@ -8,8 +8,9 @@ from migrate.codemod.dead import drop_dead
 from migrate.codemod.factories import Factory
 from migrate.codemod.methods import add_parameters, method_header
 from migrate.codemod.scope import Local
-from migrate.codemod.setup_lists import fill_sites
+from migrate.codemod.setup_lists import fill_chains
 from migrate.codemod.setups import setup_block
+from migrate.codemod.source import Source
 from migrate.codemod.unit import Unit
 
 
@@ -39,7 +40,7 @@ def read_factory(unit: Unit, factory: Factory) -> None:
     factory.sites = unit.setup_sites[before:]
     for site in factory.sites:
       unit.settle(site, None)
-    body = "\n".join(fill_sites(unit, line) for line in body.split("\n"))
+    body = "\n".join(fill_chains(unit, body.split("\n")))
     unit.in_setup = False
     header = method_header(unit, node, [])
     added = [s.name for s in factory.sizes] + ["rngs"]
@@ -47,11 +48,21 @@ def read_factory(unit: Unit, factory: Factory) -> None:
     for name in added:
       header = header.replace(f"{name}=None", name)
     indent = factory.source.indent(node.body[0])
-    for size in factory.sizes:
-      header += f"{indent}{size.name} = iter({size.name})\n" if size.several else ""
+    rows = "".join(f"{indent}{s.name} = iter({s.name})\n" for s in factory.sizes if s.several)
+    body = _below_docstring(node, factory.source, body, rows)
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     factory.text = header + drop_dead(body, stored, node)  # what only told names of layers goes
   finally:
     del unit.setup_sites[before:]
     for name, value in outer.items():
       setattr(unit, name, value)
+
+
+def _below_docstring(node: ast.FunctionDef, source: Source, body: str, rows: str) -> str:
+  """The body with statements of our own in front, and a docstring before them."""
+  if not rows or ast.get_docstring(node) is None:
+    return rows + body
+  said = source.code(node.body[0])
+  before, found, after = body.partition(said)
+  first, _, rest = after.partition("\n")
+  return f"{before}{said}{first}\n{rows}{rest}" if found else rows + body

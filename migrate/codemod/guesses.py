@@ -29,7 +29,8 @@ class Guesses:
         if self.readable_at(site, text):
           return text
     alike = [s for s in self.inner_sites if s.factory is not None and s.factory is site.factory and s.made]
-    told = {s.texts[need.parameter] for s in alike if need.parameter in s.texts}
+    same = [s for s in alike if _arguments(s) == _arguments(site)]  # the second of two heads that are made alike
+    told = {s.texts[need.parameter] for s in same or alike if need.parameter in s.texts}
     text = told.pop() if len(told) == 1 and not site.made and not suffix else None
     return self._noted(site, text) if text is not None and self.readable_at(site, text) else None
 
@@ -56,6 +57,10 @@ class Guesses:
     return [c.module for f in self.project.facts for c in f.calls if names <= set(type(c.module).__dataclass_fields__)][
       :1
     ]
+
+
+def _arguments(site: Site) -> list[str]:
+  return [ast.dump(a) for a in (*site.node.args, *site.node.keywords)]
 
 
 def counts_to(cls: ast.ClassDef, times: int) -> bool:

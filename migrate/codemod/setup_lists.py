@@ -92,13 +92,12 @@ def _segment(line: str, node: ast.expr) -> str:
   return ast.get_source_segment(line.strip(), node) or ast.unparse(node)
 
 
-def container(unit: Unit, text: str, events: list) -> str:
+def container(unit: Unit, text: str, sample: Any) -> str:
   """Layers of `setup` in a list or dict, as `nnx.List` or `nnx.Dict`; containers of containers as far as two levels.
 
   A dict whose class may iterate over it keeps Linen's order: `nnx.Dict` sorts its keys when it is split and merged.
   """
   unit.need_import("from flax import nnx")
-  sample = next(e.value for e in events if holds_modules(e.value))
   parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
   inner = next((p for p in parts if isinstance(p, list | tuple | dict)), None)
   written = _written_parts(unit, text, parts)
@@ -117,12 +116,14 @@ def container(unit: Unit, text: str, events: list) -> str:
 
 
 def _written_parts(unit: Unit, text: str, parts: list[Any]) -> str | None:
-  """A list or dict that is written out, with the lists and dicts in it as NNX has them; None for any other text."""
+  """A list, dict or comprehension that is written out, with the lists and dicts in it as NNX has them; None for any other text."""
   try:
     tree = ast.parse(text.strip(), mode="eval").body
   except SyntaxError:
     return None
   items = tree.values if isinstance(tree, ast.Dict) else tree.elts if isinstance(tree, ast.List | ast.Tuple) else []
+  if isinstance(tree, ast.DictComp | ast.ListComp) and len({type(p) for p in parts}) == 1:
+    items, parts = [tree.value if isinstance(tree, ast.DictComp) else tree.elt], parts[:1]
   if not items or len(items) != len(parts) or (isinstance(tree, ast.Dict) and None in tree.keys):
     return None
   data, edits = text.strip().encode(), []

@@ -13,7 +13,7 @@ from migrate.codemod.choices import choice
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
 from migrate.codemod.host_arrays import on_host
-from migrate.codemod.inheritance import CONSTRUCTION, base_with_init
+from migrate.codemod.inheritance import base_with_init
 from migrate.codemod.layer_lists import layers_in_row
 from migrate.codemod.lookups import drop_unused_imports
 from migrate.codemod.matches import setup_match
@@ -24,6 +24,7 @@ from migrate.codemod.setup_lists import container, places_in
 from migrate.codemod.source import branches_of, names_in
 from migrate.codemod.super_setups import base_runs_late, is_super_setup
 from migrate.codemod.unit import Unit
+from migrate.codemod.untraced_containers import untraced_container
 
 
 def write_setup(unit: Unit, node: ast.FunctionDef) -> list[str]:
@@ -202,51 +203,12 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
     if any(holds) and not any(isinstance(e.value, nn.Module) for e in events):
       stripped = unit.source.code(value)
       if not stripped.startswith(("nnx.List", "nnx.Dict")):
-        return container(unit, text, events)
-    elif not events and unit.untraced and _lists_layers(unit, value):
-      unit.need_import("from flax import nnx")
-      return f"nnx.List({text})"
-    elif not events and (kind := _container_elsewhere(unit, own[0].attr, value)):
-      return f"nnx.{kind}({text})"
+        return container(unit, text, next(e.value for e in events if holds_modules(e.value)))
+    elif not events and (sample := untraced_container(unit, own[0].attr, value)) is not None:
+      return container(unit, text, sample)
     if isinstance(value, ast.List | ast.ListComp) and are_lists([e.value for e in events]):
       return as_tuple(text)
   return text
-
-
-def _container_elsewhere(unit: Unit, attr: str, value: ast.expr) -> str:
-  """`List` or `Dict` where another statement, which an example reached, gives the attribute layers in one; else nothing."""
-  kind = {ast.Dict: "Dict", ast.DictComp: "Dict", ast.List: "List", ast.ListComp: "List"}.get(type(value), "")
-  makers = [m for n, m in unit.info.methods.items() if n in CONSTRUCTION] if kind else []
-  assigned = [n for m in makers for n in ast.walk(m) if isinstance(n, ast.Assign)]
-  values = [n.value for n in assigned if any(isinstance(t, ast.Attribute) and t.attr == attr for t in n.targets)]
-  seen = [e.value for v in values for e in unit.events(v)]
-  layers = any(holds_modules(v) and not isinstance(v, nn.Module) for v in seen)
-  if layers:
-    unit.need_import("from flax import nnx")
-  return kind if layers else ""
-
-
-def _lists_layers(unit: Unit, value: ast.expr) -> bool:
-  """Whether an expression that no example reached is a list of layers, or a local list that layers are appended to."""
-  if isinstance(value, ast.List | ast.Tuple | ast.ListComp):
-    return any(isinstance(n, ast.Call) and unit.creates(n) for n in ast.walk(value))
-  if not isinstance(value, ast.Name):
-    return False
-  nodes = [n for name in CONSTRUCTION if name in unit.info.methods for n in ast.walk(unit.info.methods[name])]
-  layers = {
-    t.id
-    for n in nodes
-    if isinstance(n, ast.Assign) and any(isinstance(c, ast.Call) and unit.creates(c) for c in ast.walk(n.value))
-    for t in n.targets
-    if isinstance(t, ast.Name)
-  }
-  grown = [
-    n.args[0]
-    for n in nodes
-    if isinstance(n, ast.Call) and n.args and unit.source.code(n.func) == f"{value.id}.append"
-  ]
-  made = any(isinstance(c, ast.Call) and unit.creates(c) for a in grown for c in ast.walk(a))
-  return made or value.id in layers or any(isinstance(a, ast.Name) and a.id in layers for a in grown)
 
 
 def _setup_derived(unit: Unit, attr: str, value: ast.expr, params: list[ast.Call]) -> str:

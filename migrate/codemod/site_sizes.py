@@ -27,6 +27,9 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
+_COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
+
+
 class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
   """Choosing sizes, mixed into `Unit`."""
 
@@ -179,10 +182,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     for other in reversed([*self.setup_sites, *before]):
       if other.chain is None or other is site or other.chain.name not in self.bound_names:
         continue
-      last = {self.owner_key(a): self.project.output_features(m) for a, _, m in other.made}
-      if all(
-        v is not None and last.get(self.owner_key(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)
-      ):
+      run = id if self.in_factory is not None else self.owner_key
+      last = {run(a): self.project.output_features(m) for a, _, m in other.made}
+      if all(v is not None and last.get(run(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)):
         return other.chain.name
     return None
 
@@ -209,8 +211,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
 
   def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
     """In a list of layers, the size that the layer before gives."""
-    if self.in_factory is not None:  # its callers give the sizes
-      return None
+    if self.in_factory is not None and any(isinstance(n, _COMPREHENSIONS) for n in self.source.enclosing(site.node)):
+      return None  # its callers give the sizes
     if not site.listed or not site.made or site.chain is not None:
       return site.chain.name if site.chain is not None and site.chain.values == values else None
     by_owner: dict[int, list[tuple[Any, Any]]] = {}

@@ -34,9 +34,7 @@ def spoken_of(info: ClassInfo, sources: Mapping[str, Source]) -> list[type]:
       continue
     node = source.function(value.__code__.co_firstlineno, value.__code__.co_qualname)
     if node is not None:
-      called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-      given = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called]
-      found += [value.__globals__.get(n) for n in given]
+      found += _held(node, value.__globals__)
   return [f for f in found if isinstance(f, type) and issubclass(f, nn.Module) and f is not nn.Module]
 
 
@@ -48,6 +46,6 @@ def _held(node: ast.AST, names: Mapping[str, Any]) -> list[Any]:
     value = names.get(first)
     for part in rest:
       value = vars(value).get(part) if isinstance(value, types.ModuleType) else None
-    if isinstance(value, type):
+    if isinstance(value, type | types.FunctionType):
       found.append(value)
   return found

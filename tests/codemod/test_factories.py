@@ -231,3 +231,51 @@ def test_list_of_a_method_that_is_read_stays(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "widths = [3 + i for i in range(count)]" in ported.text
+
+
+def test_a_function_that_makes_a_list_carries_the_width_itself_below_its_docstring(tmp_path):
+  source = '''
+class Net(nn.Module):
+  widths: tuple[int, ...]
+
+  def setup(self):
+    self.first = get_layers(self.widths)
+    self.mean = get_layers((3, 4))
+
+  def __call__(self, x):
+    for layer in [*self.first, *self.mean]:
+      x = nn.relu(layer(x))
+    return x
+
+
+def get_layers(widths):
+  """Layers of widths."""
+  found = []
+  for width in widths:
+    found.append(nn.Dense(width))
+  return found
+'''
+  ported = port_and_check(tmp_path, source, "Net((7, 11)), x(2, 5)", held_out=["Net((7, 11, 5)), x(3, 9)"])
+  assert "def get_layers(widths, *, in_features, rngs):" in ported.text
+  assert "layer_features = width" in ported.text
+
+
+def test_sizes_that_follow_no_layer_come_one_by_one_below_the_docstring(tmp_path):
+  source = '''
+class Net(nn.Module):
+  def setup(self):
+    self.parts = get_layers((3, 4))
+
+  def __call__(self, x, y):
+    return self.parts[0](x), self.parts[1](y)
+
+
+def get_layers(widths):
+  """Layers of widths."""
+  found = []
+  for width in widths:
+    found.append(nn.Dense(width))
+  return found
+'''
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 5), x(2, 9)")
+  assert '"""Layers of widths."""\n  in_features = iter(in_features)\n  found = []' in ported.text
