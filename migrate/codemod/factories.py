@@ -20,7 +20,7 @@ from flax import linen as nn
 from migrate.codemod.imports import Names
 from migrate.codemod.project import holds_modules
 from migrate.codemod.site import Need, Site, follow_name
-from migrate.codemod.source import Source, dotted, key
+from migrate.codemod.source import Source, apart, dotted, key
 from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import NotStatic
 from migrate.core.report import MigrateError
@@ -50,6 +50,11 @@ class FactorySize:
   need: Need | None
   values: list[Any]
   several: bool = False
+
+  @property
+  def optional(self) -> bool:
+    """Whether no run needs it: its layer is made where no example comes."""
+    return not self.site.made
 
 
 @dataclasses.dataclass(eq=False)
@@ -172,17 +177,22 @@ class Factories:
     """An argument of the factory that is being read, for what only its callers know."""
     factory = self.in_factory
     assert factory is not None
+    need = next((n for n in site.needs if what.startswith(n.parameter)), None)
+    several = any(len(set(map(repr, _values_in(site, values, run)))) > 1 for run in _runs_of(self.project, factory))
+    other = _on_another_way(self.source, site, need, factory)
+    if other is not None and not site.made:
+      return f"next({other.name})" if other.several else other.name
+    if other is not None and other.optional and not several:
+      other.site, other.need, other.values = site, need, values
+      return other.name
     taken = {a.arg for a in ast.walk(factory.node) if isinstance(a, ast.arg)}
     taken |= {n.id for n in ast.walk(factory.node) if isinstance(n, ast.Name)} | {s.name for s in factory.sizes}
     name, i = what, 1
     while name in taken:
       i += 1
       name = f"{self.suggest(site.node)}_{what}" + (f"_{i - 1}" if i > 2 else "")
-    need = next((n for n in site.needs if what.startswith(n.parameter)), None)
-    size = FactorySize(name, site, need, values)
-    size.several = any(len(set(map(repr, _values_in(size, run)))) > 1 for run in _runs_of(self.project, factory))
-    factory.sizes.append(size)
-    return f"next({name})" if size.several else name
+    factory.sizes.append(FactorySize(name, site, need, values, several))
+    return f"next({name})" if several else name
 
   def factory_site(self: Unit, node: ast.Call, attr: str, factory: Factory) -> Site:
     """A call of a factory as a construction."""
@@ -195,7 +205,7 @@ class Factories:
     site = Site(attr, node, made, record, factory=factory, home=(self.source, self.names))
     site.names = {n for n, v in self.env.items() if v.kind == "static"}
     for size in factory.sizes:
-      found = [_values_in(size, inner) for _, _, inner in runs]
+      found = [_values_in(size.site, size.values, inner) for _, _, inner in runs]
       values = [tuple(f) if size.several else next(iter(f), None) for f in found]
       if values and all(v is None for v in values):
         site.texts[size.name] = "None"  # nothing is made here
@@ -233,9 +243,12 @@ class Factories:
 
   def write_factory(self: Unit, site: Site) -> list[str]:
     """The arguments of a factory's call, sizes and `rngs` included."""
+    free = {s.name for s in site.factory.sizes if s.optional} if site.factory is not None else set()
     return [
       *site.given,
-      *[f"{n.parameter}={site.texts[n.parameter]}" for n in site.needs],
+      *[
+        f"{n.parameter}={t}" for n in site.needs if (t := site.texts[n.parameter]) != "None" or n.parameter not in free
+      ],
       f"rngs={self.rngs_argument}",
     ]
 
@@ -253,6 +266,15 @@ class Factories:
       yield event.activation, event.value, runs.pop(0)
 
 
+def _on_another_way(source: Source, site: Site, need: Need | None, factory: Factory) -> FactorySize | None:
+  """The argument for what a layer on another way of the same condition is given: only one of the two is ever made."""
+  for size in factory.sizes if need is not None and need.axis == 1 else ():
+    alike = size.need is not None and size.need.axis == 1
+    if alike and apart(source, site.node, size.site.node):
+      return size
+  return None
+
+
 def _runs_of(project: Any, factory: Factory) -> list[Activation]:
   """Every run of a factory."""
   return [
@@ -261,10 +283,10 @@ def _runs_of(project: Any, factory: Factory) -> list[Activation]:
   ]  # fmt: skip
 
 
-def _values_in(size: FactorySize, run: Activation) -> list[Any]:
+def _values_in(site: Site, values: list[Any], run: Activation) -> list[Any]:
   """The sizes that one run needs."""
   found: list[Any] = []
-  for (activation, _, _), value in zip(size.site.made, size.values, strict=True):
+  for (activation, _, _), value in zip(site.made, values, strict=True):
     current: Activation | None = activation
     while current is not None and current is not run:
       current = current.parent

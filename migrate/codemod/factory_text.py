@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from migrate.codemod.dead import drop_dead
 from migrate.codemod.factories import Factory
@@ -45,8 +46,9 @@ def read_factory(unit: Unit, factory: Factory) -> None:
     header = method_header(unit, node, [])
     added = [s.name for s in factory.sizes] + ["rngs"]
     header = add_parameters(unit, node, header, added)
-    for name in added:
-      header = header.replace(f"{name}=None", name)
+    needed = {n for n in added if n not in {s.name for s in factory.sizes if s.optional}}
+    for name in needed:
+      header = re.sub(rf"\b{name}=None", name, header)
     indent = factory.source.indent(node.body[0])
     rows = "".join(f"{indent}{s.name} = iter({s.name})\n" for s in factory.sizes if s.several)
     body = _below_docstring(node, factory.source, body, rows)

@@ -189,3 +189,16 @@ def aliased_in(source: Source, name: str) -> bool:
   ]
   made = source.parents.get(stores[0]) if len(stores) == 1 else None
   return isinstance(made, ast.Assign) and made in source.tree.body and dotted(made.value) is not None
+
+
+def apart(source: Source, first: ast.AST, second: ast.AST) -> bool:
+  """Whether two nodes stand on different ways of the same condition, so that only one of them is ever reached."""
+  mine = {id(n) for n in (first, *source.enclosing(first))}
+  theirs = {id(n) for n in (second, *source.enclosing(second))}
+  for node in source.enclosing(first):
+    if not isinstance(node, ast.If | ast.IfExp) or id(node) not in theirs:
+      continue
+    ways = [[node.body], [node.orelse]] if isinstance(node, ast.IfExp) else [node.body, node.orelse]
+    on = [{i for i, way in enumerate(ways) if any(id(n) in side for n in way)} for side in (mine, theirs)]
+    return bool(on[0] and on[1]) and on[0] != on[1]
+  return False

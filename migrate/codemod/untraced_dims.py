@@ -20,6 +20,8 @@ def untraced_dims(unit: Unit, node: ast.AST) -> Dims | None:
   """Candidates for every axis; None where nothing is known. What comes in may be known by its last axes only."""
   if isinstance(node, ast.Subscript):
     return _indexed(unit.dims(node.value), node.slice)
+  if isinstance(node, ast.IfExp):
+    return _alike(unit.dims(node.body), unit.dims(node.orelse))
   if not isinstance(node, ast.Call):
     return None
   name = ast.unparse(node.func).rpartition(".")[2]
@@ -36,9 +38,20 @@ def untraced_dims(unit: Unit, node: ast.AST) -> Dims | None:
     return [dims[0], *([] for _ in dims[1:-1]), dims[-1]]
   if name == "reshape":
     return _reshaped(unit, dims, rest)
+  if name == "expand_dims" and len(rest) + len(given) == 1:
+    axis = _number(rest[0] if rest else given.get("axis"))
+    before = axis is not None and (0 <= axis < max(2, len(dims)) or -len(dims) - 1 <= axis < -1)
+    return [*([] for _ in dims[1:]), dims[-1]] if before else None
   if name == "squeeze" and len(rest) + len(given) == 1:
     return _reduced(dims, rest[0] if rest else given.get("axis"), None)
   return dims if name == "astype" else None
+
+
+def _alike(first: Dims | None, second: Dims | None) -> Dims | None:
+  """What both ways of a conditional expression have: the last axis, where it is one size."""
+  if not first or not second or not first[-1] or first[-1][:1] != second[-1][:1]:
+    return None
+  return [*([] for _ in range(min(len(first), len(second)) - 1)), first[-1]]
 
 
 def _operand(unit: Unit, node: ast.Call) -> tuple[ast.expr | None, list[ast.expr]]:

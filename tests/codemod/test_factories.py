@@ -279,3 +279,60 @@ def get_layers(widths):
 '''
   ported = port_and_check(tmp_path, source, "Net(), x(2, 5), x(2, 9)")
   assert '"""Layers of widths."""\n  in_features = iter(in_features)\n  found = []' in ported.text
+
+
+KINDS = """
+class Norm(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return nn.LayerNorm()(x)
+
+class Net(nn.Module):
+  kind: str = "dense"
+
+  def setup(self):
+    self.first = get_layers((3, 4), self.kind)
+    self.second = get_layers((4, 6), self.kind)
+
+  def __call__(self, x):
+    for layer in [*self.first, *self.second]:
+      x = layer(x)
+    return x
+
+
+def get_layers(widths, kind):
+  found = []
+  for width in widths:
+    found.append(nn.Dense(width))
+  if kind == "norm":
+    found.append(Norm())
+  return found
+"""
+
+
+def test_what_only_an_untaken_branch_of_a_function_needs_is_left_out_of_its_calls(tmp_path):
+  ported = port_and_check(tmp_path, KINDS, "Net(), x(2, 5)", clean=False)
+  header = next(line for line in ported.text.split("\n") if line.startswith("def get_layers"))
+  assert header in (
+    "def get_layers(widths, kind, *, in_features, norm_in_features=None, rngs):",
+    "def get_layers(widths, kind, *, in_features, rngs):",
+  )
+  assert "norm_in_features=None, rngs=rngs)" not in ported.text.replace(header, "")
+
+
+def test_layers_on_two_ways_of_a_condition_share_an_argument_where_one_never_ran(tmp_path):
+  head, _, _ = KINDS.partition("def get_layers")
+  source = (
+    head
+    + """def get_layers(widths, kind):
+  found = []
+  if kind == "norm":
+    found.append(Norm())
+  else:
+    found.append(nn.Dense(widths[0]))
+  return found
+"""
+  )
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 5)", clean=False)
+  assert "def get_layers(widths, kind, *, in_features, rngs):" in ported.text
+  assert "found.append(Norm(in_features, rngs=rngs))" in ported.text

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from migrate.codemod.source import Source, aliased_in, branches_of, dotted, names_in, opposite
+from migrate.codemod.source import Source, aliased_in, apart, branches_of, dotted, names_in, opposite
 
 TEXT = '''# first
 
@@ -132,3 +132,14 @@ def test_branches_of_an_expression(text, branches):
 )
 def test_names_given_once_at_the_top_of_a_file(text, expected):
   assert aliased_in(Source("", text), "init") is expected
+
+
+def test_nodes_on_two_ways_of_a_condition_are_apart():
+  source = Source("a.py", "if a:\n  f()\n  if b:\n    g()\nelse:\n  h()\nk(1 if c else 2)\n")
+  calls = {ast.unparse(n.func): n for n in ast.walk(source.tree) if isinstance(n, ast.Call)}
+  one, two = [n for n in ast.walk(source.tree) if isinstance(n, ast.Constant)]
+  assert apart(source, calls["f"], calls["h"])
+  assert apart(source, calls["h"], calls["g"])
+  assert not apart(source, calls["f"], calls["g"])
+  assert not apart(source, calls["f"], calls["k"])
+  assert apart(source, one, two)

@@ -80,3 +80,34 @@ def test_sizes_that_nothing_tells_are_guessed_with_a_finding(tmp_path):
   body = "x = jnp.einsum('bij->bi', x)"
   ported = port_and_check(tmp_path, SOURCE.format(body=body), "Model(12, None), x(2, 5, 3)", clean=False)
   assert any("self.head" in str(f) or "no example" in str(f) for f in ported.findings)
+
+
+WRAPPED = """
+class Part(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    alone = x.ndim == 1
+    x = jnp.expand_dims(x, 0) if alone else x
+    return nn.Dense(3)(x)
+
+class Net(nn.Module):
+  part: bool = False
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(4)(x)
+    return Part()(x) if self.part else x
+"""
+
+
+def test_an_axis_in_front_leaves_the_last_one_in_both_ways_of_an_expression(tmp_path):
+  ported = port_and_check(tmp_path, WRAPPED, "Net(), x(2, 5)", held_out=["Net(part=True), x(3, 5)"])
+  assert "self.dense = nnx.Linear(in_features, 3, rngs=rngs)" in ported.text
+
+
+def test_an_axis_behind_the_last_one_is_no_size_that_came_in(tmp_path):
+  source = WRAPPED.replace("jnp.expand_dims(x, 0) if alone else x", "jnp.expand_dims(x, -1)").replace(
+    "    alone = x.ndim == 1\n", ""
+  )
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 5)", clean=False)
+  assert "nnx.Linear(in_features, 3, rngs=rngs)" not in ported.text
