@@ -16,6 +16,7 @@ from migrate.codemod.alternatives import alternative
 from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container
+from migrate.codemod.given_lambdas import given_lambda
 from migrate.codemod.left_classes import stays_linen
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
@@ -80,6 +81,8 @@ class Calls:
         return through
       self.shadow({n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)})
     if isinstance(node, ast.Lambda):
+      if (maker := given_lambda(self, node)) is not None:
+        return maker.text
       names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
       saved = dict(self.env)
       for name in names:
@@ -160,9 +163,8 @@ class Calls:
     if not owners:
       self.note(Finding(self.where(node), "an untraced read of a submodule's variables", "an example that reaches it", "check the attribute path", "eye", "L2N108"))  # fmt: skip
     text = base
-    for i, step in enumerate(path[1:]):
+    for step in path[1:]:
       text += f".{step}" if step.isidentifier() else f"[{step!r}]"
-      del i
     return f"{text}[...]" if self._holds_array(node) else text
 
   def _call(self: Unit, node: ast.Call) -> str:

@@ -165,7 +165,7 @@ def _children_first(project: Project) -> list[ClassInfo]:
         owner = type(activation.module) if activation.module is not None else None
         owner, made_class = project.plain(owner) if owner else None, project.plain(type(module))
         for cls in [owner, *_writers(project, owner, activation)] if owner in needs and made_class in needs else ():
-          if made_class is not cls:
+          if made_class is not cls and cls in needs:
             needs[cls].append(made_class)
   made = {c for classes in needs.values() for c in classes}
   for owner, classes in project.named.items():  # what no example makes comes before what speaks of it
@@ -187,9 +187,13 @@ def _children_first(project: Project) -> list[ClassInfo]:
 
 
 def _writers(project: Project, owner: type, activation: Activation) -> list[type]:
-  """The base whose body has the method that ran."""
+  """The base whose body has the method that ran, and the class that called a lambda."""
   bases = [b for b in owner.__mro__[1:] if b in project.classes and project.classes[b].file == activation.file]
-  return [b for b in bases if activation.qualname.startswith(f"{b.__qualname__}.")]
+  found = [b for b in bases if activation.qualname.startswith(f"{b.__qualname__}.")]
+  while activation.qualname.rpartition(".")[2] == "<lambda>" and activation.parent is not None:
+    activation = activation.parent
+    found += [project.plain(type(activation.module))] if activation.module is not None else []
+  return found
 
 
 def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]) -> None:
@@ -199,7 +203,7 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     factories: list[Any] = [
       f for f in rewriting.factories.values() if f is not None and f.kind == "function" and f.source is source
     ]
-    factories += [m for m in rewriting.makers if m.source is source]
+    factories += [m for m in rewriting.makers if m.source is source and not m.inside]
     functions = _functions(source, rewriting)
     giving = giving_functions(project, source, names[path])
     if not mine and not factories and not functions and not giving:

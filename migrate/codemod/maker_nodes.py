@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from typing import Any
 
 from flax import linen as nn
@@ -78,3 +79,23 @@ def is_within(activation: Activation | None, outer: Activation) -> bool:
   while activation is not None and activation is not outer:
     activation = activation.parent
   return activation is outer
+
+
+def loads(body: str, node: Definition) -> set[str]:
+  """Names that the new body reads."""
+  text = textwrap.dedent(body)
+  if not isinstance(node, ast.Lambda):
+    text = "def f():\n" + textwrap.indent(text, "  ")
+  return {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+
+
+def only_names(source: Source, node: Definition, names: list[str]) -> set[str]:
+  """Parameters that occur nowhere but in `name=...` of constructors."""
+  inside: set[ast.AST] = set()
+  for call in ast.walk(node):
+    if isinstance(call, ast.Call):
+      for keyword in call.keywords:
+        if keyword.arg == "name":
+          inside |= set(ast.walk(keyword.value))
+  used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n not in inside}
+  return {n for n in names if n not in used}

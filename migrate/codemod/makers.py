@@ -10,15 +10,23 @@ import ast
 import contextlib
 import dataclasses
 import re
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.given_lambdas import captured, holder
 from migrate.codemod.handed_functions import handed_function
 from migrate.codemod.maker_closures import is_closure, names_around
-from migrate.codemod.maker_nodes import Definition, find_definition, of_plain_class, receiver_of, returned_layers
+from migrate.codemod.maker_nodes import (
+  Definition,
+  find_definition,
+  loads,
+  of_plain_class,
+  only_names,
+  receiver_of,
+  returned_layers,
+)
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import fill_chains, fill_sites
@@ -48,6 +56,7 @@ class Maker:
     text: the new definition.
     local: whether a method defines it.
     reached: whether an example calls it.
+    inside: whether a class has it as the value of a field: the class's text has it too.
   """
 
   node: Definition
@@ -60,6 +69,7 @@ class Maker:
   text: str = ""
   local: bool = False
   reached: bool = True
+  inside: bool = False
   imports: set[str] = dataclasses.field(default_factory=set)
   templates: set[str] = dataclasses.field(default_factory=set)
   findings: list[Any] = dataclasses.field(default_factory=list)
@@ -109,10 +119,7 @@ class Makers:
       if file == unit.source.path and qualname.endswith(f".<locals>.{name}"):
         for line in {r.line for r in runs}:
           if find_definition(unit.source, name, line) is node:
-            where = (file, qualname, line)
-            if where not in self.known:
-              self.known[where] = self._read(unit, *where)
-            return self.known[where]
+            return self.at(unit, file, qualname, line)
     return None
 
   def of(self, unit: Unit, node: ast.AST) -> Maker | None:
@@ -124,8 +131,16 @@ class Makers:
       return None
     run = runs[0][1]
     where = (run.file, run.qualname, run.line)
-    local = "<locals>" in run.qualname and not is_closure(self.project.sources[run.file], run.qualname, run.line)
-    if where in self._busy or (local and (unit.in_setup or not run.qualname.startswith(f"{unit.info.name}."))):
+    source = self.project.sources[run.file]
+    local = "<locals>" in run.qualname and not is_closure(source, *where[1:])
+    if local and (unit.in_setup or not run.qualname.startswith(f"{unit.info.name}.")):
+      if holder(self.project, source, find_definition(source, where[1].rpartition(".")[2], run.line)) is None:
+        return None
+    return self.at(unit, *where)
+
+  def at(self, unit: Unit, *where: Any) -> Maker | None:
+    """The function of that file, name and line; None while it is being read."""
+    if where in self._busy:
       return None
     if where not in self.known:
       self._busy.add(where)
@@ -140,23 +155,29 @@ class Makers:
     node = find_definition(source, qualname.rpartition(".")[2], line)
     if node is None:
       return None
-    runs = [a for a in self.project.activations[(file, qualname)] if a.line == line]
-    returned = returned_layers(self.project, source, node, runs)
+    runs = [a for a in self.project.activations.get((file, qualname), ()) if a.line == line]
+    returned = returned_layers(self.project, source, node, runs) if runs else {}
     if returned is None:
       return None
     closure = is_closure(source, qualname, line)
-    local = "<locals>" in qualname and not closure
-    plain = not local and not closure and "." in qualname
+    given = holder(self.project, source, node)
+    local = "<locals>" in qualname and not closure and given is None
+    plain = not local and not closure and "." in qualname and given is None
     if plain and not of_plain_class(self.project, source, node):
       return None  # a module's method: `Inlining` handles it
     inner = MakerUnit(unit, source, node, runs, returned, local)
     inner.receiver = receiver_of(node) if plain else ""
-    if closure:
+    if given is not None:
+      inner.self_name, inner.readable = "self", {f.name for f in dataclasses.fields(given.cls)}
+      inner.env |= {n: Local("static", None) for n in captured(source, node)}
+    if closure and given is None:
       inner.env |= {n: Local("static", None) for n in names_around(source, node)}
     try:
-      return inner.maker()
+      found = inner.maker()
     except (NotStatic, MigrateError):
       return None
+    found.inside = given is not None
+    return found
 
 
 class _Nothing(nn.Module):
@@ -306,8 +327,8 @@ class MakerUnit(Unit):
     else:
       body = "\n".join(fill_chains(self, setup_block(self, node.body).split("\n")))
     body = re.sub(r"\n{3,}", "\n\n", body)
-    gone = {n for n in names if n not in _loads(body, node) and n != self.receiver} & (
-      {"name", *_only_names(source, node, names), *_moved_only(self, names)}
+    gone = {n for n in names if n not in loads(body, node) and n != self.receiver} & (
+      {"name", *only_names(source, node, names), *_moved_only(self, names)}
     )
     parameters = [n for n in names if n != self.receiver]
     found = Maker(node, source, parameters, gone, dict(self.moved), local=self.local, reached=bool(self.runs))
@@ -373,26 +394,5 @@ class MakerUnit(Unit):
     return text
 
 
-def _loads(body: str, node: Definition) -> set[str]:
-  """Names that the new body reads."""
-  text = textwrap.dedent(body)
-  if not isinstance(node, ast.Lambda):
-    text = "def f():\n" + textwrap.indent(text, "  ")
-  return {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
-
-
-def _only_names(source: Source, node: Definition, names: list[str]) -> set[str]:
-  """Parameters that occur nowhere but in `name=...` of constructors."""
-  inside: set[ast.AST] = set()
-  for call in ast.walk(node):
-    if isinstance(call, ast.Call):
-      for keyword in call.keywords:
-        if keyword.arg == "name":
-          inside |= set(ast.walk(keyword.value))
-  used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n not in inside}
-  return {n for n in names if n not in used}
-
-
 def _moved_only(unit: MakerUnit, names: list[str]) -> set[str]:
-  moved = {n.id for value in unit.moved.values() for n in ast.walk(value) if isinstance(n, ast.Name)}
-  return moved & set(names)
+  return {n.id for value in unit.moved.values() for n in ast.walk(value) if isinstance(n, ast.Name)} & set(names)

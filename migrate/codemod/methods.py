@@ -241,7 +241,7 @@ def add_parameters(unit: Unit, node: ast.FunctionDef, text: str, extra: list[str
     inner = inner.rstrip(",").rstrip() + "".join(f",\n{indent}{row}" for row in rows) + "," + tail
   else:
     inner = inner.rstrip(",").rstrip()
-    inner = f"{inner}, {star}{joined}"
+    inner = f"{inner}{', ' * bool(inner)}{star}{joined}"
   return text[: start + 1] + inner + text[close:]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from migrate.codemod.container_types import asks_container
 from migrate.codemod.contextual import needs_context
 from migrate.codemod.format_strings import with_names
+from migrate.codemod.given_lambdas import given_lambda
 from migrate.codemod.late_attributes import is_there_when_read
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
@@ -137,10 +138,14 @@ class Statics:
     if isinstance(node, ast.arg) or (isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)):
       return source.code(node)
     if isinstance(node, ast.Lambda):
-      return self.compose(
-        node,
-        lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}),
-        self.outdent,
+      return (
+        maker.text
+        if (maker := given_lambda(self, node)) is not None
+        else self.compose(
+          node,
+          lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}),
+          self.outdent,
+        )
       )
     if isinstance(node, ast.stmt):
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
