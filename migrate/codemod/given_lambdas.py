@@ -44,14 +44,14 @@ def holder(project: Project, source: Source, node: Definition | None) -> ClassIn
   return info
 
 
-def captured(source: Source, node: ast.Lambda) -> set[str]:
+def captured(source: Source, node: Definition) -> set[str]:
   """Locals of the method around a lambda that it reads."""
   method = next((n for n in source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
   if method is None:
     return set()
   bound = {a.arg for a in ast.walk(method.args) if isinstance(a, ast.arg)} - {a.arg for a in method.args.args[:1]}
   bound |= {n.id for n in ast.walk(method) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-  return bound & {n.id for n in ast.walk(node.body) if isinstance(n, ast.Name)}
+  return bound & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def given_lambda(unit: Unit, node: ast.AST) -> Any:

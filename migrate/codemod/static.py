@@ -138,15 +138,9 @@ class Statics:
     if isinstance(node, ast.arg) or (isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)):
       return source.code(node)
     if isinstance(node, ast.Lambda):
-      return (
-        maker.text
-        if (maker := given_lambda(self, node)) is not None
-        else self.compose(
-          node,
-          lambda c: self.static(c, bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}),
-          self.outdent,
-        )
-      )
+      inner = bound | {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+      maker = given_lambda(self, node)
+      return maker.text if maker else self.compose(node, lambda c: self.static(c, inner), self.outdent)
     if isinstance(node, ast.stmt):
       return self.compose(node, lambda c: self.static(c, bound), self.outdent)
     if isinstance(node, ast.keyword | ast.expr | ast.comprehension):
