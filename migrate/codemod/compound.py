@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.conditions import Conditions
 from migrate.codemod.given_values import bind_given, constant_truth, index_of
 from migrate.codemod.names import spoken
-from migrate.codemod.scope import Block, Local, Stmt, last_axes
+from migrate.codemod.scope import Block, Local, Stmt, last_axes, measured
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.static import NotStatic, alone, enclosed
@@ -240,6 +240,8 @@ class Compound(Conditions):
     target = node.target if isinstance(node, ast.For) else None
     bind_given(self, node)
     self.name_joined(node)
+    for name in sorted({n.id for n in ast.walk(target) if isinstance(n, ast.Name)} if target else ()):
+      self.rebinding(name)  # `self.ch * scale` of a loop before is another size than that of this loop's rounds
     entry = {n: dataclasses.replace(v) for n, v in self.env.items()}
     carried = self._carried(node, target, entry, not loop.dynamic, here)
     self.env = entry
@@ -384,11 +386,6 @@ def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, L
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
-
-
-def measured(env: dict[str, Local]) -> frozenset[str]:
-  """Names of arrays whose axes are all known."""
-  return frozenset(n for n, v in env.items() if v.kind == "array" and v.dims and all(v.dims))
 
 
 def iterator_of(unit: Unit, attr: str) -> str:

@@ -171,3 +171,8 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
       lines += render(body, indent + step, step) or [f"{indent}{step}pass"]
       first = False
   return lines
+
+
+def measured(env: dict[str, Local]) -> frozenset[str]:
+  """Names of arrays whose axes are all known."""
+  return frozenset(n for n, v in env.items() if v.kind == "array" and v.dims and all(v.dims))

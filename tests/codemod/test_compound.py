@@ -407,3 +407,46 @@ def test_sizes_go_from_round_to_round_whatever_the_number_of_axes(tmp_path):
     "      x_features = self.sizes[i]\n    self.dense_1 = nnx.Linear(x_features, self.sizes[-1], rngs=rngs)\n"
     in ported.text
   )
+
+
+def test_loops_that_name_their_rounds_as_the_loop_before(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      scales: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        skips = []
+        for scale in self.scales:
+          x = nn.Dense(self.width * scale)(x)
+          skips.append(x)
+        x = nn.Dense(self.width * scale)(x)
+        for scale in reversed(self.scales):
+          x = jnp.concatenate([skips.pop(), x], -1)
+          x = nn.Dense(self.width * scale)(x)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(3, (1, 2, 5)), x(2, 7)", held_out=["Model(2, (3, 1, 4, 2)), x(2, 5)"]
+  )
+  assert ported.hoisted == []
+  assert ported.text.count("x_features = self.width * scale") >= 2
+
+
+def test_loops_that_leave_a_size_as_it_is_have_no_local_for_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      scales: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for scale in self.scales:
+          x = nn.Dense(self.width)(x)
+        for scale in self.scales:
+          x = x + nn.Dense(self.width)(x) * scale
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(3, (1, 2)), x(2, 7)", held_out=["Model(2, (3, 1, 4)), x(2, 5)"])
+  assert ported.text.count("x_features = self.width") == 1
