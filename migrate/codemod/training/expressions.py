@@ -108,6 +108,8 @@ class Expressions(Base):
       return self.decorated(function), PLAINLY
     if node.attr == "step" and isinstance(node.value, ast.Name) and self._step_before(node, node.value):
       return PLAIN, PLAINLY
+    if isinstance(node.value, ast.Name) and (state := self._same_before(node, node.value)) is not None:
+      return self.field(node, state)
     value, form = self.eval(node.value)
     if full is not None or isinstance(value, (Held, Self)):
       self.followed.add(node)
@@ -163,6 +165,17 @@ class Expressions(Base):
     step, count = f'{self.optimizer(value.token, node)}.step[...].astype("int32")', sum(made[e] for e in since)
     self.file.replace(node, f"({step} - {count})" if count else step)
     return True
+
+  def _same_before(self, node: ast.Attribute, name: ast.Name) -> Train | None:
+    """The new state, where `state.more` after `state.apply_gradients(grads=...)` is what it has too: a count of one's own."""
+    value = self.scope.find(name.id)
+    if not isinstance(value, Train) or value.epoch < 0 or self.current(value) or name.id not in self.scope.values:
+      return None
+    made, now = self.stepped.get(value.token, {}), self.epoch(value.token)
+    if value.token.fields.get(node.attr) is not False or any(made.get(e) != 1 for e in range(value.epoch + 1, now + 1)):
+      return None
+    self.followed.add(node)
+    return dataclasses.replace(value, epoch=now)
 
   def _as_signed(self, node: ast.expr) -> str:
     """The step is unsigned in NNX, which matters to whatever may subtract from it."""

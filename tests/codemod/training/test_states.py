@@ -128,6 +128,49 @@ def main():
   assert "    ema = optax.incremental_update(nnx.state(model, nnx.Param), ema, 0.1)\n" in text
 
 
+COUNTED = """
+class State(train_state.TrainState):
+  seen: int = 0
+  rounds: int = 0
+def create():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  return State.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x)**2).mean())(state.params)
+  new = state.apply_gradients(grads=grads)
+  new = new.replace(seen=state.seen + x.shape[0])
+  return new, loss
+def main():
+  state = create()
+  out = []
+  for x in data():
+    state, loss = step(state, x)
+    out.append((loss, state.seen))
+  return out
+"""
+
+
+def test_count_of_the_state_before_a_step_is_that_of_the_state_after_it():
+  text = check_same(COUNTED)
+  assert "  optimizer.seen = optimizer.seen + x.shape[0]\n" in text
+
+
+@pytest.mark.parametrize(
+  ("old", "new"),
+  [
+    ("apply_gradients(grads=grads)", "apply_gradients(grads=grads, seen=1)"),
+    ("apply_gradients(grads=grads)", "apply_gradients(grads=grads).replace(seen=1)"),
+    ("return new, loss", "return new, loss + state.seen"),
+  ],
+)
+def test_count_that_was_changed_since_is_not(old, new):
+  result = rewritten(DATA + COUNTED.replace(old, new))
+  assert any("`state` is used after it was updated" in text for text in left(result)), left(result)
+  assert result.texts == {}
+
+
 CREATE = """
 class State(train_state.TrainState):
   more: Any
