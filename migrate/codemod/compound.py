@@ -17,6 +17,7 @@ from migrate.codemod.scope import Block, Local, Stmt, last_axes, measured
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.static import NotStatic, alone, enclosed
+from migrate.codemod.untaken import last_axes_of, measured, resized, seen_only
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -96,7 +97,7 @@ class Compound(Conditions):
       test = test[1:-1]
     head = self.source.between(start, a) + test + self.source.between(b, stop)
     outer, entry = self.block, {n: dataclasses.replace(v) for n, v in self.env.items()}
-    entry_dims, depth = dict(self._dims), len(self.outer_blocks)
+    entry_dims, depth, known = dict(self._dims), len(self.outer_blocks), last_axes_of(self.env)
     self.outer_blocks += [] if self.loops else [outer]
     self.block = taken = list[Stmt | Block]()
     self.conditions.append(static is not None)
@@ -123,9 +124,12 @@ class Compound(Conditions):
     truths = {bool(e.value) for e in self.events(node.test) if not hasattr(e.value, "shape")}
     if truths == {True}:  # the other way was never taken: nothing is known of it, where it does something
       kept = measured(after_else) if static is not None and not node.orelse else frozenset[str]()
+      other_sizes = resized(self, known, after_body, after_else, node.orelse) if static is not None else {}
       after_else = {**after_else, **{n: v for n, v in seen_only(after_body, after_else).items() if n not in kept}}
+      after_else |= {n: v for n, v in other_sizes.items() if n not in kept}
     elif truths == {False}:
-      after_body = {**after_body, **seen_only(after_else, after_body)}
+      other_sizes = resized(self, known, after_else, after_body, node.body) if static is not None else {}
+      after_body = {**after_body, **seen_only(after_else, after_body), **other_sizes}
     self.env = self._merge(after_body, after_else, taken, other, static is not None)
     if decided is not None:
       self.env = after_body if decided else after_else
@@ -380,12 +384,6 @@ def changed_in(node: ast.AST) -> set[str]:
       if inner.func.attr in ("append", "extend", "insert", "add", "update", "setdefault"):
         found.add(inner.func.value.id)
   return found
-
-
-def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, Local]:
-  """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
-  unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
-  return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
 
 
 def iterator_of(unit: Unit, attr: str) -> str:

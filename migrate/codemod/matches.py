@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.compound import joined, seen_only
+from migrate.codemod.compound import joined
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.untaken import seen_only
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit

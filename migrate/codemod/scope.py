@@ -145,6 +145,11 @@ def header_names(header: str) -> set[str]:
   return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
+def _is_if(body: list[Stmt | Block]) -> bool:
+  """Whether a suite is one `if` with its other ways, so that it can follow as `elif`."""
+  return len(body) == 1 and isinstance(body[0], Block) and not body[0].comments and body[0].parts[0][0]()[:3] == "if "
+
+
 def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
   """Lines of source."""
   lines: list[str] = []
@@ -167,6 +172,10 @@ def render(block: list[Stmt | Block], indent: str, step: str) -> list[str]:
         lines.append(f"{indent}if {opposite(head[3:-1])}:")
         lines += render(item.parts[1][1], indent + step, step)
         break
+      inner = render(body, indent, step) if head == "else:" and _is_if(body) else []
+      if inner and inner[0].startswith(f"{indent}if "):
+        lines += [f"{indent}el{inner[0].removeprefix(indent)}", *inner[1:]]
+        continue
       lines += [indent + h for h in head.split("\n")]
       lines += render(body, indent + step, step) or [f"{indent}{step}pass"]
       first = False
