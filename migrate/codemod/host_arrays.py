@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.project import has_array, holds_modules
 from migrate.trace.facts import ArraySpec
 
 if TYPE_CHECKING:
@@ -38,3 +39,8 @@ def on_host(unit: Unit, targets: list[ast.expr], text: str) -> str:
   if any(isinstance(t, ast.Attribute) and t.attr in unit.host_attributes for t in targets):
     return f"{unit.template('template:host_array.HostArray')}({text})"
   return text
+
+
+def holds_plain_arrays(value: Any) -> bool:
+  """Whether a tuple, list or dict of Python's own holds arrays, themselves or in others of its kind, and no modules."""
+  return type(value) in (tuple, list, dict) and has_array(value) and not holds_modules(value)

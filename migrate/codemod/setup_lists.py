@@ -9,7 +9,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.choices import fill_choices
-from migrate.codemod.project import holds_modules
+from migrate.codemod.project import has_array, holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site
 from migrate.codemod.unit import Unit
@@ -129,7 +129,7 @@ def _written_parts(unit: Unit, text: str, parts: list[Any]) -> str | None:
   data, edits = text.strip().encode(), []
   starts = [0, *(m.end() for m in re.finditer(rb"\n", data))]
   for item, part in zip(items, parts, strict=True):
-    if isinstance(part, list | tuple | dict) and holds_modules(part):
+    if isinstance(part, list | tuple | dict) and (holds_modules(part) or has_array(part)):
       begin = starts[item.lineno - 1] + item.col_offset
       end = starts[(item.end_lineno or item.lineno) - 1] + (item.end_col_offset or 0)
       edits.append((begin, end, _contained(unit, data[begin:end].decode(), part)))

@@ -12,7 +12,7 @@ from flax import linen as nn
 from migrate.codemod.choices import choice
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
-from migrate.codemod.host_arrays import on_host
+from migrate.codemod.host_arrays import holds_plain_arrays, on_host
 from migrate.codemod.inheritance import base_with_init
 from migrate.codemod.layer_lists import layers_in_row
 from migrate.codemod.lookups import drop_unused_imports
@@ -204,6 +204,8 @@ def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
       stripped = unit.source.code(value)
       if not stripped.startswith(("nnx.List", "nnx.Dict")):
         return container(unit, text, next(e.value for e in events if holds_modules(e.value)))
+    elif (arrays := next((e.value for e in events if holds_plain_arrays(e.value)), None)) is not None:
+      return container(unit, text, arrays)  # NNX takes a tuple for structure
     elif not events and (sample := untraced_container(unit, own[0].attr, value)) is not None:
       return container(unit, text, sample)
     if isinstance(value, ast.List | ast.ListComp) and are_lists([e.value for e in events]):

@@ -16,6 +16,7 @@ from migrate.core.mutable import set_flags
 from migrate.core.tree import flatten
 from migrate.example import Call
 from migrate.trace.facts import Facts
+from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing
 from migrate.workflows.state import to_linen, to_nnx
 
@@ -130,7 +131,7 @@ def randomized(variables: Any) -> Any:
 
 def materialized(build: Any) -> Any:
   """A model without running its initializers where its arrays are all Variables; zeros stand for them."""
-  model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+  model = abstract(lambda: build(nnx.Rngs(0)))
   graphdef, state = nnx.split(model)
   leaves = jax.tree.leaves(state, is_leaf=lambda v: isinstance(v, nnx.Variable))
   if not all(isinstance(v, nnx.Variable) for v in leaves):

@@ -63,3 +63,28 @@ def test_attribute_that_is_not_always_numpy_is_kept_as_it_is(tmp_path):
     """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5)")
   assert "HostArray" not in ported.text
+
+
+def test_tuples_and_dicts_of_arrays_are_containers_of_nnx(tmp_path):
+  source = """
+  def freqs(length, width):
+    times = jnp.arange(length)[:, None] / (10 ** (jnp.arange(width) / width))
+    return jnp.sin(times), jnp.cos(times)
+
+
+  class Net(nn.Module):
+    def setup(self):
+      self.freqs = freqs(7, 5)
+      self.named = {"one": jnp.ones(5), "count": 3}
+      self.nested = [(jnp.ones(5), None), (jnp.zeros(5), None)]
+      self.sizes = (3, 4)
+      self.dense = nn.Dense(self.sizes[0])
+
+    def __call__(self, x):
+      sin, cos = self.freqs
+      return self.dense(x * sin + cos * self.named["one"] + self.nested[0][0] * self.named["count"])
+  """
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 7, 5)")
+  assert "self.freqs = nnx.List(freqs(7, 5))" in ported.text
+  assert 'self.named = nnx.Dict({"one": jnp.ones(5), "count": 3})' in ported.text
+  assert "self.sizes = (3, 4)" in ported.text
