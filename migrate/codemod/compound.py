@@ -17,7 +17,7 @@ from migrate.codemod.scope import Block, Local, Stmt, last_axes, measured
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
 from migrate.codemod.static import NotStatic, alone, enclosed
-from migrate.codemod.untaken import last_axes_of, measured, resized, seen_only
+from migrate.codemod.untaken import last_axes_of, resized, seen_only
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit

@@ -58,8 +58,3 @@ def seen_only(taken: dict[str, Local], untaken: dict[str, Local]) -> dict[str, L
   """What the branch that ran tells of names of which the other, which never ran, tells nothing."""
   unknown = {n for n, v in untaken.items() if v.kind == "dynamic"}
   return {n: v for n, v in taken.items() if v.kind == "array" or (v.kind == "static" and n in unknown)}
-
-
-def measured(env: dict[str, Local]) -> frozenset[str]:
-  """Names of arrays whose axes are all known."""
-  return frozenset(n for n, v in env.items() if v.kind == "array" and v.dims and all(v.dims))
