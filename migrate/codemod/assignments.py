@@ -330,9 +330,13 @@ class Assignments(LayerLists):
             if isinstance(inner, ast.Name):
               self.env[inner.id] = Local("dynamic")
             continue
-          axis = i if star is None or i < star else len(dims) - (len(names) - i)
-          if name is not None and 0 <= axis < len(dims):
-            self.env[name] = Local("size", value, target=list(dims[axis]))
+          ends = star is not None and i > star
+          if star is None and self.array_events(value.value) is None:
+            ends = True  # of what no example makes, the last axes may be all that is known
+          axis = len(dims) - (len(names) - i) if ends else i
+          if name is not None:
+            known = 0 <= axis < len(dims)
+            self.env[name] = Local("size", value, target=list(dims[axis])) if known else Local("dynamic")
         return
     if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
       self._unpack_row(target, value, {n for n in names if n is not None})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from migrate.codemod.factories import Factory
 from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
-from migrate.codemod.left_classes import by_reading, reason
+from migrate.codemod.left_classes import by_reading, reason, unbound_name
 from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.maker_closures import around_makers, is_handed_out
 from migrate.codemod.makers import Maker, Makers, unreached_makers
@@ -84,6 +85,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       unit.makers = makers
       try:
         result = rewrite_class(unit)
+        if info.cls not in project.reached and (name := unbound_name(unit, result)) is not None:
+          raise NotStatic(name)
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:
           project.stays.setdefault(info.cls, reason(error))
@@ -117,7 +120,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       except Exception as error:  # nobody asked for a class that no example runs: it ends no port
         if not unit.untraced or info.cls in project.reached:
           raise
-        project.stays.setdefault(info.cls, f"a run of it would be needed: {type(error).__name__}")
+        logging.getLogger(__name__).debug("%s was not rewritten", info.home, exc_info=True)
+        project.stays.setdefault(info.cls, reason(error))
         continue
       rewriting.results[info.cls] = result
       rewriting.findings += unit.findings

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import sys
+import textwrap
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flax import linen as nn
 
+from migrate.codemod.imports_uses import bound_names, read_names
 from migrate.codemod.project import ClassInfo, Project
+from migrate.codemod.results import ClassResult
 from migrate.codemod.site import follow_name
 from migrate.codemod.source import dotted
+from migrate.codemod.static import NotStatic
 from migrate.core.report import Finding, MigrateError
 
 if TYPE_CHECKING:
@@ -49,14 +55,39 @@ def _may_make_a_layer(unit: Unit, node: ast.Call) -> bool:
   named = any(k.arg == "name" for k in node.keywords)
   field = isinstance(node.func, ast.Attribute) and dotted(node.func.value) == unit.self_name
   if field and isinstance(node.func, ast.Attribute) and node.func.attr in unit.field_names:
-    return True
+    return all(getattr(m, node.func.attr, None) is None for m in _instances(unit))
   return named and isinstance(node.func, ast.Name) and unit.resolve(node.func) is None
+
+
+def _instances(unit: Unit) -> list[nn.Module]:
+  return [c.module for f in unit.project.facts for c in f.calls if isinstance(c.module, unit.info.cls)]
 
 
 def reason(error: Exception) -> str:
   """What a class could not be rewritten for, in short."""
-  found = error.findings[0].found if isinstance(error, MigrateError) and error.findings else str(error)
-  return f"`{found}` is known only in a call" if not isinstance(error, MigrateError) else found
+  if isinstance(error, MigrateError):
+    return error.findings[0].found
+  return (
+    f"`{error}` is known only in a call"
+    if isinstance(error, NotStatic)
+    else f"{type(error).__name__} while it was read"
+  )
+
+
+def unbound_name(unit: Unit, result: ClassResult) -> str | None:
+  """A name that the `__init__` of a class reads and nothing binds; no run of it would tell."""
+  tree = ast.parse(textwrap.dedent(result.text))
+  init = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+  if init is None:
+    return None
+  known = {
+    *dir(builtins),
+    *vars(sys.modules.get(unit.info.module, builtins)),
+    *unit.names.imported,
+    *unit.names.defined,
+  }
+  known |= bound_names(ast.parse("\n".join(result.imports)).body)
+  return min(read_names([init]) - known, default=None)
 
 
 def by_reading(project: Project, infos: Iterable[ClassInfo]) -> list[Finding]:

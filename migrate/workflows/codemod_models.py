@@ -69,7 +69,7 @@ def port_models(examples: Sequence[str | Callable[..., Any]], texts: Mapping[str
     mine = given.get(Path(path).resolve())
     if mine is None:
       outside.add(module)
-      made.findings.append(Finding(path, "reached by an example, and not among the files to rewrite",
+      made.findings.append(Finding(path, "has classes of the model, and is not among the files to rewrite",
                                    "every file of the model", "give its path too", "error", "L2N111"))  # fmt: skip
       continue
     made.texts[mine] = report.written[name]

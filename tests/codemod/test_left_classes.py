@@ -104,3 +104,36 @@ def test_a_crash_over_a_class_that_an_example_runs_is_ours(tmp_path, monkeypatch
   monkeypatch.setattr(files, "rewrite_class", rewrite)
   with pytest.raises(KeyError):
     port_and_check(tmp_path, MODEL, "Net(), x(2, 5)")
+
+
+def test_a_class_whose_init_would_read_a_name_that_nothing_binds_stays_linen(tmp_path, monkeypatch):
+  def rewrite(unit):
+    result = rewrite_class(unit)
+    if unit.info.name == "Plain":
+      result.text = result.text.replace("nnx.Linear(", "nnx.Linear(lost + ")
+    return result
+
+  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  ported = port_and_check(tmp_path, MODEL, "Net(), x(2, 5)", clean=False)
+  told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
+  assert any("Plain, which no example runs, stays a class of Linen (`lost` is known only in a call)" in t for t in told)
+
+
+def test_a_field_that_examples_give_a_function_makes_no_layer(tmp_path):
+  source = """
+  def scaled(factor):
+    return lambda x: x * factor
+
+
+  class Net(nn.Module):
+    scale: Callable = scaled
+    twice: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+      if self.twice:
+        x = self.scale(2.0)(x)
+      return nn.Dense(3)(x)
+  """
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 5)", held_out=["Net(twice=True), x(3, 5)"])
+  assert not [f for f in ported.rewriting.findings if f.rule == "L2N103"]

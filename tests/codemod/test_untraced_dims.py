@@ -111,3 +111,36 @@ def test_an_axis_behind_the_last_one_is_no_size_that_came_in(tmp_path):
   )
   ported = port_and_check(tmp_path, source, "Net(), x(2, 5)", clean=False)
   assert "nnx.Linear(in_features, 3, rngs=rngs)" not in ported.text
+
+
+UNPACKED = """
+class Part(nn.Module):
+  factor: int = 2
+
+  @nn.compact
+  def __call__(self, x):
+    batch, time, width = x.shape
+    x = x.reshape(batch, -1, width * self.factor)
+    return nn.Dense(width * self.factor)(x)
+
+class Net(nn.Module):
+  part: bool = False
+
+  @nn.compact
+  def __call__(self, x):
+    x = nn.Dense(4)(x)
+    if self.part:
+      x = Part()(x)
+    return nn.Dense(3)(x)
+"""
+
+
+def test_the_last_name_of_an_unpacked_shape_is_the_last_axis(tmp_path):
+  ported = port_and_check(tmp_path, UNPACKED, "Net(), x(2, 6, 5)", held_out=["Net(part=True), x(3, 4, 5)"])
+  assert "self.dense = nnx.Linear(in_features * self.factor, in_features * self.factor, rngs=rngs)" in ported.text
+
+
+def test_the_other_names_of_an_unpacked_shape_are_not_the_last_axis(tmp_path):
+  source = UNPACKED.replace("nn.Dense(width * self.factor)(x)", "nn.Dense(time)(x)")
+  ported = port_and_check(tmp_path, source, "Net(), x(2, 6, 5)", clean=False)
+  assert "self.dense = nnx.Linear(in_features * self.factor, dense_features, rngs=rngs)" in ported.text
