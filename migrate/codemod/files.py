@@ -156,8 +156,8 @@ def _share_residues(unit: Unit, residues: dict[type, set[str]]) -> None:
   for site in [*unit.sites.values(), *unit.inner_sites]:
     if site.record is None and site.made:
       for cls in {type(m) for _, _, m in site.made}:
-        if site.residue:
-          residues.setdefault(cls, set()).update(site.residue)
+        for owner, name in ((o, n) for n in site.residue for o in unit.project.owners_of(cls, n)):
+          residues.setdefault(owner, set()).add(name)
 
 
 def _children_first(project: Project) -> list[ClassInfo]:

@@ -293,7 +293,7 @@ class Partials:
     """A partial handed to another class: that class's calls must give what the partial left out."""
     for name, text in inner.items():
       site.residue[name] = text
-      for cls in {type(m) for _, _, m in site.made}:
+      for cls in {b for _, _, m in site.made for b in self.project.owners_of(type(m), field)}:
         self.field_residues.setdefault((cls, field), set()).add(name)
         self.residues.setdefault(cls, set()).add(name)
 

@@ -194,6 +194,11 @@ class Project:
           return module, name
     return None
 
+  def owners_of(self, cls: type, field: str) -> list[type]:
+    """A class and those of its bases that know the field too: the method that runs may be theirs."""
+    bases = [b for b in cls.__mro__[1:] if b in self.classes]
+    return [cls, *(b for b in bases if field in getattr(b, "__dataclass_fields__", ()))]
+
   def info(self, cls: type) -> ClassInfo | None:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)

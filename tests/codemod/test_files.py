@@ -240,3 +240,26 @@ def test_classes_of_other_packages_stay_where_packages_are_named(tmp_path):
 def test_class_by_way_of_a_module_is_no_table(tmp_path):
   ported = rewrite(tmp_path, FOREIGN, "Model(), x(2, 5)", module="pkg.model")
   assert [str(f) for f in ported.findings if f.severity != "note"] == []
+
+
+def test_a_field_of_a_base_that_only_the_call_knows(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+      train: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.BatchNorm(use_running_average=not self.train)(nn.Dense(self.width)(x))
+
+    class Small(Block):
+      width: int = 5
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        return Small(train=train)(x)
+    """
+  call = "Example(Model(), (x(2, 7),), calls=(Call((x(2, 7), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, source, call, held_out=["Model(), x(2, 3)"])
+  assert "self.small(x, train=train)" in ported.text

@@ -289,3 +289,33 @@ def test_function_that_gives_a_partial_of_a_project_s_class_with_a_name(tmp_path
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(0.25), x(2, 5)"])
   assert "return functools.partial(Block, rate=0.5 if rate is None else rate)" in ported.text
   assert "return functools.partial(dict, name=name)" in ported.text
+
+
+def test_a_partial_handed_to_a_class_whose_base_has_the_method(tmp_path):
+  source = """
+    class Block(nn.Module):
+      norm: Any
+      width: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return self.norm()(nn.Dense(self.width)(x))
+
+    class Wide(Block):
+      width: int = 7
+
+    class Other(Block):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(nn.LayerNorm()(x))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        x = Other(norm=nn.LayerNorm)(x)
+        return Wide(norm=functools.partial(nn.BatchNorm, use_running_average=not train))(x)
+    """
+  call = "Example(Model(), (x(2, 5),), calls=(Call((x(2, 5), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, source, call, held_out=["Model(), x(2, 11)"])
+  assert "self.wide(x, use_running_average=not train)" in ported.text
+  assert "self.other(x)" in ported.text
