@@ -98,11 +98,11 @@ class ImportRewriter:
       self.alive.add(id(unit))
 
   def _block(self, body: list[ast.stmt], unit: Unit, *, strict: bool, nested: bool) -> None:
-    """Imports inside `if`, `try`, functions and classes. `strict`: every import stays (in `try`, in functions)."""
+    """Imports inside `if`, `try`, functions and classes. `strict`: every import stays (in `try`, in functions) but Linen's."""
     gone: list[ast.stmt] = []
     for node in body:
       if isinstance(node, (ast.Import, ast.ImportFrom)):
-        names = None if strict or nested else self._needed
+        names = None if nested or (strict and not _of_linen(node)) else self._needed
         if not self._import(node, names, unit if nested else None):
           gone.append(node)
         elif strict and not nested and not any(_binding(a) in self._needed for a in node.names):
@@ -295,6 +295,12 @@ class ImportRewriter:
       assert match is not None
       self.edits.append(Edit(match.start(1), match.end(1), source.encode()))
     self.alive.add(id(unit))
+
+
+def _of_linen(node: _Import) -> bool:
+  """Whether an import is all of Linen: nothing of the ported file waits for its success."""
+  prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+  return all(f"{prefix}{a.name}.".startswith("flax.linen.") for a in node.names)
 
 
 def _binding(alias: ast.alias) -> str:

@@ -146,6 +146,9 @@ class Services:
     """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
     arguments: list[ast.expr] = list(node.args)
     named = {k.arg: k.value for k in node.keywords if k.arg}
+    parameter = (
+      collection == "params"
+    )  # `self.variable("params", ...)` gives the Variable, and its initializer gets no key
     if collection is None:
       column = arguments.pop(0) if arguments else named.pop("col")
       collection = self.collection_named(column)
@@ -160,8 +163,8 @@ class Services:
     seen = self.events(node)
     if all(e.activation.extra for e in seen) and (seen or collection != "params") and not self.in_setup:
       return self._late_variable(node, collection, hint, maker, arguments, named)
-    borrowed = borrowed_parameter(self, node, name, maker) if collection == "params" else None
-    if collection == "params" and borrowed is None:
+    borrowed = borrowed_parameter(self, node, name, maker) if parameter else None
+    if parameter and borrowed is None:
       borrowed = stock_parameter(self, node, name, maker)
     if borrowed is not None:
       self.record_variable(collection, name, borrowed, node)
@@ -178,7 +181,7 @@ class Services:
       pieces = [self.value_at_init(a, node) for a in arguments] + [
         f"{k}={self.value_at_init(v, node)}" for k, v in named.items()
       ]
-      made = self.initial_value(maker, pieces, collection, node)
+      made = self.initial_value(maker, pieces, parameter, node)
     except (NotStatic, MigrateError):
       if seen or self.untraced:
         raise
@@ -192,7 +195,7 @@ class Services:
       number, made = made, lambda: f"jnp.asarray({number()})"
     indent = self.init_indent
 
-    tree = collection == "params" and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)
+    tree = parameter and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)
     if tree:
       self.need_import("import jax")
 
@@ -208,7 +211,7 @@ class Services:
     partial = any(k not in owners for k in self.instances)
     comments = () if self.in_setup else comments_in(self.source, node)
     self.block.append(Stmt(text, keep=True, comments=(*self.take_comments(), *comments), partial=partial))
-    if collection == "params":
+    if parameter:
       if not (looped or partial or tree or self.in_setup):
         self.measure_parameter(node, attr)
       return f"{reference}[...]" if self._holds_array(node) else self.tree_value(reference, node)

@@ -298,12 +298,17 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
     unit.readable.discard(site.attr)
     site.attr = attr
     unit.readable.add(attr)
-    if site.collection == "params":
+    if site.collection == "params" and not _gives_variable(value):
       unit.array_attributes.add(attr)
     for argument in [*value.args[:2], *[k.value for k in value.keywords if k.arg == "name"]]:
       if isinstance(argument, ast.Constant):
         unit.variable_attrs[str(argument.value)] = attr
   return made
+
+
+def _gives_variable(call: ast.Call) -> bool:
+  """Whether a call is `self.variable(...)`, which gives the Variable where `self.param(...)` gives its value."""
+  return isinstance(call.func, ast.Attribute) and call.func.attr == "variable"
 
 
 def _setup_try(unit: Unit, node: ast.Try) -> str:

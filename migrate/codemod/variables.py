@@ -251,30 +251,24 @@ class Variables(InputValues, ShapePicks):
     return name
 
   def initial_value(
-    self: Unit, maker: ast.AST | None, pieces: list[str], collection: str, node: ast.Call
+    self: Unit, maker: ast.AST | None, pieces: list[str], keyed: bool, node: ast.Call
   ) -> Callable[[], str]:
-    """The expression that makes the first value."""
+    """The expression that makes the first value; `keyed`: the initializer takes a key first."""
     if maker is None:
       return lambda: "None"
-    if (
-      isinstance(maker, ast.Lambda)
-      and not maker.args.args
-      and not maker.args.vararg
-      and not pieces
-      and collection != "params"
-    ):
+    if isinstance(maker, ast.Lambda) and not maker.args.args and not maker.args.vararg and not pieces and not keyed:
       body = self.static(maker.body)
       return lambda: body
     try:
       function = self.static_with_hoists(maker, node)
     except NotStatic as error:
-      first = collection == "params" and not self.call_fields  # else what the makers give in the call may be what lacks
+      first = keyed and not self.call_fields  # else what the makers give in the call may be what lacks
       told_later = self.from_inputs(maker, pieces, node) if first else None
       if told_later is not None:
         return told_later
       raise self.refusal(node, f"an initial value that only a call knows (`{error}`)", "a value known at construction",
                          "make it from fields, constants and shapes") from None  # fmt: skip
-    arguments = [f"{self.rngs_argument}.params()", *pieces] if collection == "params" else pieces
+    arguments = [f"{self.rngs_argument}.params()", *pieces] if keyed else pieces
     if isinstance(maker, ast.Lambda) and maker.args.vararg is not None and not _uses_arguments(maker):
       value = self.static_with_hoists(maker.body, node)
       return lambda: value

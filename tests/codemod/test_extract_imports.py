@@ -183,3 +183,22 @@ def test_long_imports_are_wrapped(world):
     {"w": "w_nnx"},
   )
   assert files["w_nnx.py"].startswith("from w import (\n    a_rather_long_name_0,\n")
+
+
+def test_linen_in_a_try_goes_with_its_last_use(world):
+  text = """
+    try:
+      import json
+      from flax import linen as nn
+      from flax.linen import initializers
+    except ImportError:
+      json = None
+    class X:
+      init = initializers.ones
+      json = json
+    class Y:
+      x = nn.Dense
+    """
+  files = world.run({"z.py": textwrap.dedent(text)}, {"z": {"X"}}, {"z": "z_nnx"})
+  assert "linen as nn" not in files["z_nnx.py"]
+  assert "  import json\n  from flax.linen import initializers\nexcept" in files["z_nnx.py"]

@@ -383,3 +383,21 @@ def test_call_argument_of_a_parameter_that_no_example_makes(tmp_path):
   assert ported.hoisted == []
   assert "    if self.init is not None:\n" in ported.text
   assert "jnp.float32" in ported.text
+
+
+def test_a_variable_in_params(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.layer = nn.Dense(3)
+        self.sigma = self.variable("params", "sigma", lambda: 1.0)
+        self.shift = self.variable("params", "shift", jnp.zeros, (3,))
+        self.scale = self.param("scale", lambda key: jnp.ones(3))
+
+      def __call__(self, x):
+        return self.layer(x) * self.sigma.value * self.scale + self.shift.value, self.sigma.value
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 2)"])
+  assert "self.sigma = nnx.Param(jnp.asarray(1.0))" in ported.text
+  assert "self.shift = nnx.Param(jnp.zeros((3,)))" in ported.text
+  assert "self.sigma[...] * self.scale[...] + self.shift[...], self.sigma[...]" in ported.text
