@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.training.analysis import WHAT, Analysis, Known, Place, derived_names
+from migrate.codemod.training.class_arguments import class_arguments
 from migrate.codemod.training.declared import Declared
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
@@ -38,7 +39,8 @@ class Base(Declared):
 
   def __init__(self, program: Program, classes: Mapping[str, ModelClass], known: Known):
     self.program = program
-    self.classes = classes
+    self.class_arguments = class_arguments(program, classes)
+    self.classes = {**classes, **{c.full: c for given in self.class_arguments.values() for c in given.values()}}
     self.known = known
     self.streams: dict[ast.Call, set[str]] = {}
     self.scope: Scope = Scope(next(iter(program.files.values())), None, None)
@@ -72,6 +74,7 @@ class Base(Declared):
     self.stepped: dict[Token, dict[int, int]] = {}  # epoch of a model -> how many steps of its optimizer made it
     self.spread: set[Token] = set()  # models that are on several devices by now
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
+    self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
     self.branches: set[ast.AST] = set()  # functions that are branches of a cond
@@ -262,7 +265,7 @@ class Base(Declared):
 
   def plain(self, node: ast.expr | None) -> None:
     """Reads an expression that nothing of a model may come out of."""
-    if node is None:
+    if node is None or (isinstance(node, (ast.Compare, ast.UnaryOp)) and self.asked_late(node)):
       return
     value, _ = self.eval(node)
     if isinstance(value, Function) and (isinstance(node, ast.Lambda) or self.nested_in(value)):
@@ -275,6 +278,11 @@ class Base(Declared):
       what = type(next(v for v in [value] if True)).__name__
       raise self.left(node, f"`{ast.unparse(node)[:60]}` ({WHAT.get(what, 'part of a model')}) goes where it can't be followed",
                       "rewrite this use by hand, or take it out of the training code")  # fmt: skip
+
+  def plain_test(self, node: ast.expr) -> None:
+    """Reads what decides between two ways."""
+    if not self.asked_late(node):
+      self.plain(node)
 
   def nested_in(self, function: Function) -> bool:
     """Whether a function is defined inside another one."""

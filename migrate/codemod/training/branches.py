@@ -62,7 +62,7 @@ class Branches(Base):
       self.advance(token)
 
   def _if(self, node: ast.If) -> bool:
-    self.plain(node.test)
+    self.plain_test(node.test)
     start = self._snapshot()
     first_reached = self.block(node.body)
     first = self._snapshot()

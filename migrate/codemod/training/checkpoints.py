@@ -16,6 +16,7 @@ from migrate.codemod.training.values import (
   Part,
   Plain,
   Restoring,
+  Stored,
   Token,
   Train,
   Tree,
@@ -71,6 +72,8 @@ class Checkpoints(Base):
     """Writes model and optimizer where a training state was given; returns that."""
     found: Train | Restoring | None = None
     for argument in [*node.args, *(k.value for k in node.keywords)]:
+      if isinstance(argument, ast.Dict) and self._collections_saved(node, argument):
+        continue
       value, form = self.eval(argument)
       if isinstance(value, Train) and form is None:
         found = value
@@ -98,6 +101,47 @@ class Checkpoints(Base):
         found = value
       elif special(value):
         self.plain(argument)
+    return found
+
+  def _collections_saved(self, node: ast.Call, target: ast.Dict) -> bool:
+    """`{"params": state.params, "batch_stats": state.batch_stats, "epoch": epoch}`: each as a dict of its own."""
+    if not all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in target.keys):
+      return False
+    found = [(v, *self.eval(v)) for v in target.values]
+    parts = [(text, v) for text, v, form in found if isinstance(v, Part) and form is None and self.current(v)]
+    if not parts or any(special(v) and not isinstance(v, Part) for _, v, _ in found):
+      return False
+    if any(v.token in self.pending or v.token in self.spread or v.inner for _, v in parts):
+      return False
+    nnx = self.nnx()
+    for text, part in parts:
+      kind = self.kind(dataclasses.replace(part, whole=False), node)
+      self.file.replace(text, f"{nnx}.to_pure_dict({nnx}.state({self.model(part.token, node)}, {kind}))")
+    self.note(node, "what is written and read here has the names of the NNX model now", "convert older files with linen2nnx convert", "L2N413", "eye")  # fmt: skip
+    return True
+
+  def stored(self, node: ast.expr, value: Value, token: Token) -> bool:
+    """Puts a collection that was read without a target into the model. Whether it is one that the program writes."""
+    if not isinstance(value, Stored) or not value.key or not self._writes(value.key):
+      return False
+    nnx = self.nnx()
+    self.put_before(node, f"{nnx}.update({self.model(token, node)}, {nnx}.restore_int_paths({self.file.text(node)}))")
+    self.advance(token)
+    return True
+
+  def _writes(self, key: str) -> bool:
+    """Whether every checkpoint of the program is a dict with such an entry."""
+    found = False
+    for file in self.program.files.values():
+      for call in (n for n in ast.walk(file.source.tree) if isinstance(n, ast.Call)):
+        if self.program.full(file.scope, call.func) in SAVE:
+          target = next(
+            (k.value for k in call.keywords if k.arg == "target"), call.args[1] if len(call.args) > 1 else None
+          )
+          keys = [k.value for k in target.keys if isinstance(k, ast.Constant)] if isinstance(target, ast.Dict) else []
+          if key not in keys:
+            return False
+          found = True
     return found
 
   def note_format(self, node: ast.Call, held: bool) -> None:
@@ -157,7 +201,9 @@ class Checkpoints(Base):
     if any(hides(self.eval(a)[0]) for a in [*node.args, *(k.value for k in node.keywords)]):
       raise self.left(node, "a training state restored inside a dict", "restore the state by itself")
     if held is None:
-      return PLAIN, PLAINLY
+      target = next((k.value for k in node.keywords if k.arg == "target"), None)
+      untyped = isinstance(target, ast.Constant) and target.value is None
+      return (Stored() if untyped else PLAIN), PLAINLY
     token = held.token
     nnx = self.nnx()
     name = self._free("restored")

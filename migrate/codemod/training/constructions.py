@@ -9,7 +9,7 @@ from migrate.codemod.remarks import layout_call
 from migrate.codemod.source import names_in
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.meanings import Meanings
-from migrate.codemod.training.values import PLAINLY, Plain, Recipe, Token
+from migrate.codemod.training.values import PLAINLY, Plain, Recipe, Self, Token
 
 # calls that give another thing each time: iterators, environments, queues
 _MOVES_ON = {"next", "__next__", "get_next", "sample", "reset", "step", "pop", "popleft", "get", "read"}
@@ -23,6 +23,7 @@ class Constructions(Meanings):
     if full is None and isinstance(node.func, ast.Name):  # an argument or a variable that holds the class
       held = self.scope.find(node.func.id)
       full = held.full if isinstance(held, Plain) else None
+    full = self._kept_class(node.func) if full is None and isinstance(node.func, ast.Attribute) else full
     cls = self.classes.get(full or "")
     if cls is None or any(k.arg == "rngs" for k in node.keywords):
       return None
@@ -34,6 +35,19 @@ class Constructions(Meanings):
     self.class_made[node] = cls
     self.touched.add(token.owner)
     return Recipe(token), PLAINLY
+
+  def _kept_class(self, node: ast.Attribute) -> str | None:
+    """The class that an attribute of `self` holds, where nothing puts another into it."""
+    this = self.scope.find(node.value.id) if isinstance(node.value, ast.Name) else None
+    held = this.scope.values.get(f"self.{node.attr}") if isinstance(this, Self) else None
+    if not isinstance(held, Plain) or held.full not in self.classes or self._stores(node.attr) != 1:
+      return None
+    return held.full
+
+  def _stores(self, attribute: str) -> int:
+    """How often the program puts something into an attribute of this name."""
+    every = [n for f in self.program.files.values() for n in ast.walk(f.source.tree) if isinstance(n, ast.Attribute)]
+    return sum(n.attr == attribute and not isinstance(n.ctx, ast.Load) for n in every)
 
   def handed(self, argument: ast.expr | None, values: tuple[object, ...]) -> str | None:
     """What stands for an argument itself: whether it is given, or the function that it is."""
@@ -95,11 +109,34 @@ class Constructions(Meanings):
     if not (isinstance(statement, ast.Assign) and statement.value is made and len(statement.targets) == 1):
       return False
     names = set().union(*(names_in(scope.file.source.code(a)) for a in ast.iter_child_nodes(made) if isinstance(a, (ast.expr, ast.keyword))))  # fmt: skip
+    if scope is not self.scope and names <= {"self"} and scope.find("self") is self.scope.find("self"):
+      return self._kept_still(made, statement)
     if scope is not self.scope:
       return scope.outer is None and scope.file is self.file and not any(self.scope.is_local(n) for n in names)
     for other in ast.walk(scope.node):
       if isinstance(other, ast.Name) and isinstance(other.ctx, ast.Store) and other.id in names:
         if statement.lineno < other.lineno < node.lineno:
+          return False
+    return True
+
+  def _kept_still(self, made: ast.Call, statement: ast.Assign) -> bool:
+    """Whether a construction of attributes means the same in another method that the constructor calls."""
+    target = statement.targets[0]
+    if self.entry != "__init__" or not isinstance(target, ast.Attribute):
+      return False
+    asked = {n.attr for n in ast.walk(made) if isinstance(n, ast.Attribute)}
+    if any(self._stores(a) != 1 for a in asked) or any(
+      isinstance(n, ast.Call) and n is not made for n in ast.walk(made)
+    ):
+      return False
+    source = self.file.source
+    for node in ast.walk(source.tree):
+      if isinstance(node, ast.Attribute) and node.attr == target.attr and isinstance(node.ctx, ast.Load):
+        around = source.parents.get(node)
+        functions = [n for n in source.enclosing(node) if isinstance(n, (ast.FunctionDef, ast.Lambda))]
+        if len(functions) < 2 and not (
+          isinstance(around, ast.Attribute) and around.attr in ("init", "apply", "tabulate")
+        ):
           return False
     return True
 

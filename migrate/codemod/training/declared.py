@@ -45,6 +45,10 @@ class Declared:
     """What else a training state has."""
     raise NotImplementedError
 
+  def stored(self, node: ast.expr, value: Value, token: Token) -> bool:
+    """Puts what was read without a target into the model."""
+    raise NotImplementedError
+
   def state_text(self, token: Token, node: ast.AST) -> str:
     """The tree that a checkpoint holds."""
     raise NotImplementedError
@@ -55,6 +59,14 @@ class Declared:
 
   def changed_or_not(self, node: ast.IfExp) -> Result | None:
     """What a call changed, if an argument says that it did."""
+    raise NotImplementedError
+
+  def late_or_not(self, node: ast.IfExp) -> Result | None:
+    """What is asked of a training state that may be None."""
+    raise NotImplementedError
+
+  def asked_late(self, node: ast.expr) -> bool:
+    """Whether a test asks for a training state that may be None; it asks for the optimizer then."""
     raise NotImplementedError
 
   def in_training(self, node: ast.If, first: dict[str, Value], second: dict[str, Value]) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.analysis import Result
-from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import Scope
+from migrate.codemod.training.tuples import Tuples
 from migrate.codemod.training.values import (
-  EFFECT,
   NOTHING,
   PLAIN,
   PLAINLY,
@@ -30,6 +29,7 @@ from migrate.codemod.training.values import (
   Plain,
   Recipe,
   Self,
+  Stored,
   Train,
   Tree,
   Tup,
@@ -37,14 +37,13 @@ from migrate.codemod.training.values import (
   Variables,
   hides,
   lower,
-  made,
   special,
   tokens,
 )
 from migrate.codemod.training.wraps import constant
 
 
-class Expressions(Base):
+class Expressions(Tuples):
   """Names, attributes, subscripts, tuples and dicts."""
 
   def eval(self, node: ast.expr) -> Result:
@@ -61,11 +60,6 @@ class Expressions(Base):
         self.plain(child)
       elif isinstance(child, (ast.keyword, ast.FormattedValue, ast.Slice)):
         self._children(child)
-
-  def form(self, value: Value) -> object:
-    """What a variable holds at run time: nothing where the model is at hand."""
-    forms = lower(value, set())
-    return forms[0] if forms else None
 
   def _name(self, node: ast.Name) -> Result:
     value = self.scope.find(node.id)
@@ -133,9 +127,12 @@ class Expressions(Base):
       if node.attr == "step":
         self.file.replace(node, f"{self.optimizer(token, node)}.step[...]{self._as_signed(node)}")
         return PLAIN, PLAINLY
+      if node.attr == "tx":
+        self.file.replace(node, f"{self.optimizer(token, node)}.tx")
+        return PLAIN, PLAINLY
       if node.attr in token.fields:
         return self.field(node, value)
-      if node.attr not in ("tx", "replace", "apply_gradients"):
+      if node.attr not in ("replace", "apply_gradients"):
         return Part(token, self.epoch(token), node.attr), None
       raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
     if isinstance(value, Copied) and node.attr == "step":
@@ -196,6 +193,8 @@ class Expressions(Base):
       return dataclasses.replace(value, whole=False), form
     if isinstance(value, Changed) and isinstance(key, str) and not value.collection:
       return dataclasses.replace(value, collection=key), None
+    if isinstance(value, Stored) and isinstance(key, str):
+      return (PLAIN if value.key else Stored(key)), PLAINLY
     if isinstance(value, Dict) and isinstance(key, str) and key in value.items and not special(value.items[key]):
       return value.items[key], PLAINLY
     if hides(value):
@@ -212,41 +211,6 @@ class Expressions(Base):
       self._children(node)
     else:
       self.plain(node)
-
-  def _item(self, node: ast.Subscript, value: Tup, index: int) -> Result:
-    """One item of a tuple, of which less may be left."""
-    item = value.items[index]
-    if not special(value):
-      return item, PLAINLY
-    forms = [lower(v, set()) for v in value.items]
-    if not forms[index]:
-      return item, None
-    base = self.file.text(node.value)
-    total = sum(map(len, forms))
-    self.file.replace(node, base if total == 1 else f"{base}[{sum(map(len, forms[:index]))}]")
-    return item, forms[index][0]
-
-  def _tuple(self, node: ast.Tuple) -> Result:
-    if any(isinstance(e, ast.Starred) for e in node.elts):
-      self._children(node)
-      return PLAIN, PLAINLY
-    found = [self.eval(e) for e in node.elts]
-    self.element_texts.update({e: self.file.text(e) for e in node.elts})
-    value = Tup(tuple(v for v, _ in found))
-    if not special(value):
-      return value, PLAINLY
-    kept = []
-    for element, (_, form) in zip(node.elts, found, strict=True):
-      if form == EFFECT or made(form) or (form is not None and form[0] == "elements"):
-        kept = None
-        break
-      if form is not None:
-        kept.append(self.file.text(element))
-    if kept is None:  # a return statement may still know what to do with it
-      return value, ("elements", [f for _, f in found])
-    if kept:
-      self.file.replace(node, kept[0] if len(kept) == 1 else f"({', '.join(kept)})")
-    return value, self.form(value)
 
   def _dict(self, node: ast.Dict) -> Result:
     found = [(k, *self.eval(v)) for k, v in zip(node.keys, node.values, strict=True)]
@@ -336,7 +300,7 @@ class Expressions(Base):
     return Others(token, self.epoch(token), text=self.file.text(tree)), None
 
   def _ifexp(self, node: ast.IfExp | ast.BoolOp) -> Result:
-    found = self.changed_or_not(node) if isinstance(node, ast.IfExp) else None
+    found = (self.changed_or_not(node) or self.late_or_not(node)) if isinstance(node, ast.IfExp) else None
     if found is not None:
       return found
     self.nested += 1

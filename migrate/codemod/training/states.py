@@ -20,6 +20,7 @@ from migrate.codemod.training.values import (
   Part,
   Plain,
   Stats,
+  Stored,
   Token,
   Train,
   Tree,
@@ -43,8 +44,19 @@ class States(Base):
     tx: ast.expr | None = None
     more: dict[str, tuple[ast.expr, Value, Form]] = {}
     kept: set[str] = set()
-    for keyword in node.keywords:
+    function = next((v for k in node.keywords if k.arg == "apply_fn" for v in [self.eval(k.value)[0]]), None)
+    for keyword in sorted(
+      node.keywords, key=self._is_stored
+    ):  # reading the state comes before putting anything into it
       value, form = self.eval(keyword.value)
+      if (
+        isinstance(function, Apply)
+        and function.token.initialised
+        and isinstance(value, Stored)
+        and value.key == keyword.arg
+      ):
+        if self.stored(keyword.value, value, function.token):
+          value, form = Part(function.token, self.epoch(function.token), value.key), None
       if keyword.arg == "tx":
         tx = keyword.value
       elif keyword.arg == "params":
@@ -82,6 +94,10 @@ class States(Base):
       maker = self.file.source.code(node.func).removesuffix(".create")
     self.file.replace(node, self.call_text(node, maker, [*options, "wrt=nnx.Param"]))
     return Train(token, self.epoch(token), held.whole), ("optimizer", token)
+
+  def _is_stored(self, keyword: ast.keyword) -> bool:
+    """Whether an argument was read from a checkpoint without a target."""
+    return isinstance(keyword.value, ast.Subscript) and isinstance(self.eval(keyword.value)[0], Stored)
 
   def _field(self, token: Token, node: ast.expr, value: Value, form: Form = None) -> str:
     """What a field holds at first: parameters as they are now, those of an init of its own, or what was given."""

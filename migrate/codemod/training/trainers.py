@@ -10,12 +10,14 @@ import ast
 from typing import Any
 
 from migrate.codemod.training.analysis import Analysis
-from migrate.codemod.training.base import Base
+from migrate.codemod.training.late import LateStates
 from migrate.codemod.training.program import TRAIN_STATE, File, Scope
 from migrate.codemod.training.values import (
+  NOTHING,
   Function,
   Held,
   OptState,
+  Plain,
   Recipe,
   Self,
   Token,
@@ -31,7 +33,7 @@ from migrate.codemod.training.values import (
 SPARE = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}
 
 
-class Trainers(Base):
+class Trainers(LateStates):
   """`self.state = TrainState.create(...)`, `self.state = self.state.apply_gradients(...)`."""
 
   def read_class(self, file: File, node: ast.ClassDef) -> None:
@@ -50,7 +52,9 @@ class Trainers(Base):
     if node.decorator_list:
       return
     asked = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and _is_self(n.value)}
-    order = sorted(methods, key=lambda name: (name != "__init__", name in asked))
+    self.late[this.scope] = self.find_late(this)
+    makes = self.makes(this, self.late[this.scope])
+    order = sorted(methods, key=lambda name: (name != "__init__", name not in makes, name in asked))
     for name in order:
       if methods[name] not in self.analysed:
         self._entry(this, name)
@@ -71,7 +75,9 @@ class Trainers(Base):
     self.refresh(this)
     self.entry = name
     function = self.decorated(self.method(this, name))
-    analysis = Analysis((), [], {"self": this} if function.bound is not None else {})
+    classes = self.class_arguments.get(this.scope.node, {}) if name == "__init__" else {}
+    given = {n: Plain(c.full) for n, c in classes.items()}
+    analysis = Analysis((), [], {"self": this, **given} if function.bound is not None else {})
     self.analysed[function.node] = analysis
     self.statement = this.scope.node
     self._read(function, analysis, None)
@@ -87,6 +93,7 @@ class Trainers(Base):
   def settle(self, this: Self, node: ast.AST) -> None:
     """Refuses a method that leaves something old in an attribute."""
     old = [n for n, v in this.scope.values.items() if special(v) and not self.current(v)]
+    old = [n for n in old if n.removeprefix("self.") not in self.late[this.scope].first]
     if old:
       self.refresh(this)
       raise self.left(node, f"`{old[0]}` is left as it was before an update", f"put what the update returned into {old[0]}", "L2N403")  # fmt: skip
@@ -103,6 +110,7 @@ class Trainers(Base):
     name = f"self.{target.attr}"
     old = this.scope.values.get(name)
     set_first = self.entry == "__init__" and old is not None and not special(old)  # `self.state = None` above
+    set_first |= target.attr in self.late[this.scope].states and old == NOTHING and isinstance(value, Train)
     if (special(value) or (old is not None and special(old))) and old is not None and not set_first:
       if sign(old, []) != sign(value, []) or tokens(old) != tokens(value):
         raise self.left(target, f"`{name}` holds another thing than before", "give it an attribute of its own")
@@ -150,6 +158,7 @@ class Trainers(Base):
 
   def _check_class(self, this: Self, node: ast.ClassDef) -> None:
     file: File = this.scope.file
+    self.write_late(this)
     self.statement = node
     self.scope = file.scope
     if [b for b in node.bases if ast.unparse(b) not in ("object", "abc.ABC", "ABC")] or node.keywords:

@@ -213,6 +213,13 @@ class Restoring(Held):
 
 
 @dataclasses.dataclass(frozen=True)
+class Stored(Value):
+  """What was read from a checkpoint without a target, or the entry `key` of it."""
+
+  key: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Tup(Value):
   """A tuple."""
 
