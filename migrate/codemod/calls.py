@@ -25,6 +25,7 @@ from migrate.codemod.names import snake
 from migrate.codemod.normalized import normalized
 from migrate.codemod.one_a_round import list_of_rounds, of_round
 from migrate.codemod.opened import opened_sequential
+from migrate.codemod.optional_arrays import array_attribute
 from migrate.codemod.overrides import is_super
 from migrate.codemod.pipelines import first_inside
 from migrate.codemod.remarks import fits_one_line
@@ -103,7 +104,7 @@ class Calls:
   def _attribute(self: Unit, node: ast.Attribute) -> str:
     if node.attr == "value" and self._is_variable(node.value):
       base = self.text(node.value)
-      return f"{base}[...]" if self._holds_array(node) else f"{base}.get_value()"
+      return f"{base}[...]" if self.holds_array(node) else f"{base}.get_value()"
     if isinstance(node.value, ast.Name) and node.value.id == self.self_name and node.attr in self.call_fields:
       return node.attr
     if node.attr == "__getattr__" and self.source.code(node.value) == "super()" and not self.inherits(node.attr):
@@ -118,7 +119,7 @@ class Calls:
     if own and node.attr in self.derived and isinstance(node.ctx, ast.Load):
       return f"({self.derived[node.attr]})"
     if own and node.attr in self.array_attributes | self.host_attributes and isinstance(node.ctx, ast.Load):
-      return f"self.{node.attr}[...]" if self._holds_array(node) else self.tree_value(f"self.{node.attr}", node)
+      return array_attribute(self, node)
     if not own and isinstance(node.ctx, ast.Load):
       if (lost := self.lost_attribute(node)) is not None:
         return lost
@@ -141,7 +142,7 @@ class Calls:
     local = self.env.get(node.id) if isinstance(node, ast.Name) else None
     return local is not None and local.kind == "variable"
 
-  def _holds_array(self: Unit, node: ast.AST) -> bool:
+  def holds_array(self: Unit, node: ast.AST) -> bool:
     """Whether an expression is an array, or a number that is one after the first run."""
     return all(hasattr(e.value, "shape") or type(e.value) in (int, float) for e in self.events(node))
 
@@ -165,7 +166,7 @@ class Calls:
     text = base
     for step in path[1:]:
       text += f".{step}" if step.isidentifier() else f"[{step!r}]"
-    return f"{text}[...]" if self._holds_array(node) else text
+    return f"{text}[...]" if self.holds_array(node) else text
 
   def _call(self: Unit, node: ast.Call) -> str:
     function = dotted(node.func)

@@ -25,6 +25,7 @@ from migrate.codemod.overrides import reads_params
 from migrate.codemod.paragraphs import place_comments
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.scope import Block, Stmt, prune, render, without_stops
+from migrate.codemod.setup_builders import builder_text, fill_builders, fill_calls, write_builders
 from migrate.codemod.setup_lists import fill_chains, fill_lists, guard_setup
 from migrate.codemod.setups import write_setup
 from migrate.codemod.site import InstanceKey, SizeArg, follow_name
@@ -54,7 +55,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     unit.bound = find_bound(unit, setup)
     setup_lines += write_setup(unit, setup)
   compact = info.compact_methods()
-  order = [n for n in info.methods if n not in CONSTRUCTION]
+  order = [n for n in info.methods if n not in CONSTRUCTION and n not in unit.builders]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
   parts: dict[str, list[Stmt | Block]] = {}
@@ -83,6 +84,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     setup_text = fill_chains(unit, fill_lists(unit, "\n".join(setup_lines)).split("\n"))
     said, setup_text = docstring_of(setup_text)
     setup_text = [*said, *(f"{n}_iter = iter({n})" for n in dict.fromkeys(unit.size_iterators)), *setup_text]
+  fill_builders(unit)
+  built = builder_text(unit)
   init_lines = render(body, "", unit.step)
   bases = [b for b in info.cls.__mro__[1:] if b in unit.results or unit.project.record(b) is not None]
   needed = setup is not None or checks is not None or bool(init_lines)
@@ -91,9 +94,9 @@ def rewrite_class(unit: Unit) -> ClassResult:
   unit.needs_rngs |= needs_init and inherits_rngs(unit)
   inherited = inherited_sizes(unit)
   unit.inherited = {s.name for s in inherited}
-  handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines]))
+  handed = unit.resolve_method_sizes("\n".join([*setup_text, *init_lines, built]))
   sizes, rename = _size_arguments(
-    unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines]), handed)
+    unit, _renamed("\n".join([*unit.super_sizes.values(), *setup_text, *init_lines, built]), handed)
   )
   rename = {t: _renamed(e, rename) for t, e in handed.items()} | rename
   optional = {s.name for s in sizes if s.optional} | {
@@ -108,6 +111,8 @@ def rewrite_class(unit: Unit) -> ClassResult:
     setup_text = guard_setup(
       setup_text, optional - {n for s in unit.setup_sites for n in unit.sizes_left_out(s)}, unit.step
     )
+  texts |= write_builders(unit, [s.name for s in [*inherited, *sizes]], rename)
+  setup_text = [fill_calls(unit, line) for line in setup_text]
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
@@ -151,15 +156,6 @@ def _renamed(text: str, rename: dict[str, str]) -> str:
 def _first_run(unit: Unit, name: str) -> tuple[int, int]:
   runs = unit.project.activations.get((unit.source.path, f"{unit.info.name}.{name}"), [])
   return (0 if runs else 1, min((a.number for a in runs), default=unit.info.methods[name].lineno))
-
-
-# ---- methods
-
-
-# ---- setup
-
-
-# ---- the class
 
 
 def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str]]:

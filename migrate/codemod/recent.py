@@ -23,6 +23,12 @@ class RecentSizes:
     if dims is not None:
       self._dims[node] = [axis or [f"self.{attr}.shape[{i - len(dims)}]"] for i, axis in enumerate(dims)]
 
+  def note_shape(self: Unit, node: ast.Call, attr: str) -> None:
+    """Axes of a parameter that `setup` makes, as far as its shape names them over fields."""
+    shape = node.args[2] if len(node.args) > 2 else None
+    if isinstance(shape, ast.Tuple) and not any(isinstance(e, ast.Starred) for e in shape.elts):
+      self.array_dims[attr] = self.setup_shape(shape.elts)
+
   def _recent(self: Unit, site: Site, values: list[Any]) -> str | None:
     """The number of features of a layer made before, where it fits every time."""
     for other, text in reversed(self.produced) if site.made else ():

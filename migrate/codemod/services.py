@@ -195,7 +195,7 @@ class Services:
       number, made = made, lambda: f"jnp.asarray({number()})"
     indent = self.init_indent
 
-    tree = parameter and bool(self.events(node)) and not self._holds_array(node) and not self._boxed(node)
+    tree = parameter and bool(self.events(node)) and not self.holds_array(node) and not self._boxed(node)
     if tree:
       self.need_import("import jax")
 
@@ -214,7 +214,7 @@ class Services:
     if parameter:
       if not (looped or partial or tree or self.in_setup):
         self.measure_parameter(node, attr)
-      return f"{reference}[...]" if self._holds_array(node) else self.tree_value(reference, node)
+      return f"{reference}[...]" if self.holds_array(node) else self.tree_value(reference, node)
     self.env_variable(node)
     return reference
 
@@ -230,7 +230,7 @@ class Services:
     known = {leaf.linen[0]: leaf.nnx[0] for leaf in record.leaves if not leaf.ops} if record is not None else {}
     path = known.get((names[0], names[1]), (names[1],)) if record is not None else (names[1],)
     text = f"{self.text(node.func.value)}.{'.'.join(map(str, path))}"
-    return f"{text}[...]" if self._holds_array(node) else text
+    return f"{text}[...]" if self.holds_array(node) else text
 
   def tree_value(self: Unit, reference: str, node: ast.AST) -> str:
     """The arrays of a parameter that is a tree of them."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from migrate.codemod.method_sizes import given_arguments
 from migrate.codemod.scope import Dims
 from migrate.codemod.site import Site
 from migrate.codemod.sizes_pool import SETUP_LOCAL, closed, replaced
@@ -39,22 +41,58 @@ class SetupLocals:
         text = self._outside(self.source.code(statement.value)) if stores[target.id] == 1 else None
         self.setup_locals[target.id] = (statement.lineno, text)
 
-  def _outside(self: Unit, text: str) -> str | None:
+  def over_fields(self: Unit, node: ast.expr) -> str | None:
+    """An expression of `setup`, or of a method that it calls, over fields and constants alone."""
+    return self._outside(self.source.code(node), self.outside_names)
+
+  def setup_shape(self: Unit, items: Sequence[ast.expr]) -> Dims:
+    """Axes of a parameter that `setup` makes, or a method that it calls, as methods can carry them."""
+    texts = [self.over_fields(e) if self.outside_names else self._marked(self.source.code(e), e.lineno) for e in items]
+    return [[t] if t is not None else [] for t in texts]
+
+  def build_locals(self: Unit, definition: ast.FunctionDef, call: ast.Call) -> dict[str, str | None]:
+    """The names of a method that `setup` calls -> over fields and constants alone; None for others."""
+    arguments = definition.args
+    known: dict[str, str | None] = {
+      a.arg: None for a in ast.walk(arguments) if isinstance(a, ast.arg) and a.arg != "self"
+    }
+    given = given_arguments(call, definition)
+    known |= {n: self.over_fields(v) for n, v in given.items()}
+    stores = Counter(n.id for n in ast.walk(definition) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    for statement in definition.body:
+      target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+      if isinstance(target, ast.Name) and isinstance(statement, ast.Assign) and stores[target.id] == 1:
+        known[target.id] = self._outside(self.source.code(statement.value), known)
+    return dict.fromkeys(stores) | known
+
+  def _outside(self: Unit, text: str, inside: Mapping[str, str | None] = {}) -> str | None:
     """An expression of `setup` over fields and constants alone, or None."""
-    for name in names_in(text) & set(self.setup_locals):
-      inner = self.setup_locals[name][1]
+    names = inside or {n: t for n, (_, t) in self.setup_locals.items()}
+    for name in names_in(text) & set(names):
+      inner = names[name]
       if inner is not None:
         text = replaced(text, rf"(?<![\w.]){name}\b", inner)
     return text if "\n" not in text and closed(text) else None
 
   def in_setup_terms(self: Unit, site: Site, text: str) -> str | None:
-    """An argument of a layer that `setup` makes as methods can carry it: locals are marked; None where it reads others."""
+    """An argument of a layer that `setup` makes as methods can carry it: locals are marked; None where it reads others.
+
+    Those of a method that `setup` calls are said over fields.
+    """
     marked = text
-    for name in names_in(text) & set(self.setup_locals) if not self.in_setup else ():
-      if self.setup_locals[name][0] > site.node.lineno:
+    for name, value in site.outside.items():
+      if name in names_in(text):
+        if value is None:
+          return None
+        marked = replaced(marked, rf"(?<![\w.]){name}\b", value)
+    return self._marked(marked, site.node.lineno) if not self.in_setup else marked if closed(marked) else None
+
+  def _marked(self: Unit, text: str, line: int) -> str | None:
+    for name in names_in(text) & set(self.setup_locals):
+      if self.setup_locals[name][0] > line:
         return None  # it gets another value
-      marked = re.sub(rf"(?<![\w.]){name}\b", f"SETUP__{name}__LOCAL", marked)
-    return marked if closed(marked) else None
+      text = re.sub(rf"(?<![\w.]){name}\b", f"SETUP__{name}__LOCAL", text)
+    return text if closed(text) else None
 
   def at_setup_site(self: Unit, site: Site, text: str) -> str | None:
     """A carried expression as the place of a layer in `setup` can say it."""

@@ -20,6 +20,7 @@ from migrate.codemod.matches import setup_match
 from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
+from migrate.codemod.setup_builders import builder_call
 from migrate.codemod.setup_lists import container, places_in
 from migrate.codemod.source import branches_of, names_in
 from migrate.codemod.super_setups import base_runs_late, is_super_setup
@@ -62,12 +63,17 @@ def setup_block(unit: Unit, statements: list[ast.stmt]) -> str:
   return out
 
 
+def _is_variable(unit: Unit, call: ast.Call) -> bool:
+  """Whether a call is `self.param` or `self.variable`."""
+  return unit.source.code(call.func) in (f"{unit.self_name}.param", f"{unit.self_name}.variable")
+
+
 def _variables_of(unit: Unit, statement: ast.stmt) -> list[ast.Call]:
   """Calls of a simple statement that make variables: their text is written anew, so that comments inside go above."""
   if not isinstance(statement, ast.Assign | ast.AnnAssign):
     return []
   calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
-  return [c for c in calls if unit.source.code(c.func) in (f"{unit.self_name}.param", f"{unit.self_name}.variable")]
+  return [c for c in calls if _is_variable(unit, c)]
 
 
 def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
@@ -110,6 +116,10 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     if unit.computed is not None and {t.id for t in targets if isinstance(t, ast.Name)} & unit.computed.unread:
       head = ""  # the attribute has it
     return unit.own_lines(node, head + value + unit.around(node, node.value)[1])
+  if isinstance(node, ast.Expr) and (built := builder_call(unit, node.value, setup_block)) is not None:
+    return unit.own_lines(node, built)
+  if isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and _is_variable(unit, node.value):
+    return unit.own_lines(node, "return " + _setup_variable(unit, unit.build_targets, node.value))
   if isinstance(node, ast.If) and all(_is_nothing(unit, s) for s in [*node.body, *node.orelse]):
     return None
   if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and len(node.value.args) == 3:
@@ -157,9 +167,10 @@ def _setup_writer(unit: Unit) -> Any:
 def _setup_value(unit: Unit, targets: list[ast.expr], value: ast.expr) -> str:
   """What an attribute of `setup` is assigned."""
   own = [t for t in targets if isinstance(t, ast.Attribute)]
-  code = unit.source.code(value.func) if isinstance(value, ast.Call) else ""
-  if isinstance(value, ast.Call) and code in (f"{unit.self_name}.param", f"{unit.self_name}.variable"):
+  if isinstance(value, ast.Call) and _is_variable(unit, value):
     return _setup_variable(unit, targets, value)
+  if own and (built := builder_call(unit, value, setup_block, targets)) is not None:
+    return built
   reads = {
     n.attr
     for n in ast.walk(value)
@@ -300,6 +311,7 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
     unit.readable.add(attr)
     if site.collection == "params" and not _gives_variable(value):
       unit.array_attributes.add(attr)
+      unit.note_shape(value, attr)
     for argument in [*value.args[:2], *[k.value for k in value.keywords if k.arg == "name"]]:
       if isinstance(argument, ast.Constant):
         unit.variable_attrs[str(argument.value)] = attr

@@ -95,6 +95,7 @@ class Site:
     residue: fields that the call gives now: field -> text in the call.
     callee: what `__init__` calls, where the method's text names it by a parameter.
     names: static names that could be read where it is made.
+    outside: names of the method that `setup` calls to make it -> over fields alone.
     looped: whether it is made in a loop, so that the attribute is a list.
     factory: the function that makes it, where the expression calls one.
     given: of a factory, the arguments as written.
@@ -121,6 +122,7 @@ class Site:
   residue: dict[str, str] = dataclasses.field(default_factory=dict)
   callee: str | None = None
   names: set[str] = dataclasses.field(default_factory=set)
+  outside: dict[str, str | None] = dataclasses.field(default_factory=dict)
   looped: bool = False
   reference: str = ""
   arguments: dict[str, str] = dataclasses.field(default_factory=dict)

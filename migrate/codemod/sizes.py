@@ -72,6 +72,11 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       result is not None and isinstance(node, ast.Attribute) and dotted(node) in {f"self.{f}" for f in self.field_names}
     ):
       result = [axis or [f"self.{node.attr}.shape[{i - len(result)}]"] for i, axis in enumerate(result)]
+    if result is not None and isinstance(node, ast.Attribute) and dotted(node) == f"self.{node.attr}":
+      shape = self.array_dims.get(node.attr, [])
+      result = (
+        [named or axis for named, axis in zip(shape, result, strict=True)] if len(shape) == len(result) else result
+      )
     if result is not None:
       self._dims[node] = result
     return result

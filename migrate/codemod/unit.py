@@ -109,14 +109,15 @@ class Unit(
     self.deferred: list[Site] = []
     self.produced: list[tuple[Site, str]] = []
     self.hoists: dict[str, SizeArg] = {}
-    self.handed: dict[tuple[str, str], list[Dims]] = {}
-    self.inherited: set[str] = set()  # sizes that a base takes
+    self.handed, self.inherited = (
+      dict[tuple[str, str], list[Dims]](),
+      set[str](),
+    )  # `inherited`: sizes that a base takes
     self.tokens: dict[tuple[str, int], str] = {}
     self.token_values: dict[str, dict[InstanceKey, Any]] = {}
     self.counting: set[str] = set()  # sizes of integer arrays, which have no features
     self.token_rank: dict[str, int] = {}
-    self.used_arguments: set[str] = set()
-    self.bound_names: set[str] = set()
+    self.used_arguments, self.bound_names = set[str](), set[str]()
     self.used = set(self.field_names) | set(vars(info.cls)) - {"setup"} | RESERVED
     for base in info.cls.__mro__:
       if base is nn.Module:
@@ -131,17 +132,14 @@ class Unit(
     self.accessors: set[str] = set()
     self.maker_fields: set[str] = set()  # fields that take a function that makes a module, one for every step
     self.method_guards: dict[str, set[str]] = {}  # methods -> conditions on fields under which others call them
-    self.array_attributes: set[str] = set()
+    self.array_attributes, self.array_dims = set[str](), dict[str, Dims]()  # parameters of `setup`
     self.host_attributes = host_attributes(self)
     self.attribute_residue: dict[str, dict[str, str]] = {}
-    self.dead_lists: set[str] = set()
-    self.hoisted_locals: set[str] = set()
+    self.dead_lists, self.hoisted_locals = set[str](), set[str]()
     self.super_sizes: dict[str, str] = {}  # sizes that the base's `__init__` is given, by its names
     self.static_arrays, self.bound_in_tests = set[str](), set[ast.NamedExpr]()
     self.array_statements: set[str] = set()  # what makes these, as `spelled` gives it
-    self.imports: set[str] = set()
-    self.templates: set[str] = set()
-    self.findings: list[Finding] = []
+    self.imports, self.templates, self.findings = set[str](), set[str](), list[Finding]()
     self.outputs: dict[str, Dims] = {}
     self.pending_comments: list[str] | None = []
     self.paragraphs: list[Paragraph] = []
@@ -172,6 +170,8 @@ class Unit(
     self.derived: dict[str, str] = {}
     self.computed: Any = None  # the `Computed` of `setup`
     self.bound: list[Any] = []  # functions of `setup` that are methods now: `BoundFunction`
+    self.builders, self.build_targets = dict[str, Any](), list[ast.expr]()  # methods that `setup` calls to make layers
+    self.outside_names: dict[str, str | None] = {}  # names of such a method -> over fields alone
     self.computed_used: set[str] = set()
     self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
     self.after_setup: list[str] = []
