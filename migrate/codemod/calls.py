@@ -142,10 +142,6 @@ class Calls:
     local = self.env.get(node.id) if isinstance(node, ast.Name) else None
     return local is not None and local.kind == "variable"
 
-  def holds_array(self: Unit, node: ast.AST) -> bool:
-    """Whether an expression is an array, or a number that is one after the first run."""
-    return all(hasattr(e.value, "shape") or type(e.value) in (int, float) for e in self.events(node))
-
   def _own_variables(self: Unit, node: ast.Subscript) -> str | None:
     """`self.dense.variables["params"]["kernel"]` reads the attribute."""
     path: list[str] = []

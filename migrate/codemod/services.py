@@ -232,6 +232,10 @@ class Services:
     text = f"{self.text(node.func.value)}.{'.'.join(map(str, path))}"
     return f"{text}[...]" if self.holds_array(node) else text
 
+  def holds_array(self: Unit, node: ast.AST) -> bool:
+    """Whether an expression is an array, or a number that is one after the first run."""
+    return all(hasattr(e.value, "shape") or type(e.value) in (int, float) for e in self.events(node))
+
   def tree_value(self: Unit, reference: str, node: ast.AST) -> str:
     """The arrays of a parameter that is a tree of them."""
     if self._boxed(node):
