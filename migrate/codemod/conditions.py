@@ -62,11 +62,25 @@ class Conditions:
       if len(known) < len(test.values) and self._never_though(test, known):
         return self._hoisted_test(test)
       return " and ".join(t if is_plain(t) else f"({t})" for t in known) or None
+    if (either := self._either(test)) is not None:
+      return either
     try:
       text = self.static(test)
     except NotStatic:
       return self._hoisted_test(test)
     return text if text != "True" else None
+
+  def _either(self: Unit, test: ast.AST) -> str | None:
+    """`self.strides == 2 or x.shape != y.shape`: the comparison of shapes by the sizes that differ; None for other tests."""
+    if not isinstance(test, ast.BoolOp) or not isinstance(test.op, ast.Or):
+      return None
+    shapes = {v: self.shape_comparison(v, self.source.code(test)) for v in test.values}
+    texts = [shapes[v] or self.try_static(v) for v in test.values]
+    if not any(shapes.values()) or None in texts:
+      return None
+    return " or ".join(
+      t if shapes[v] or is_plain(t) else f"({t})" for v, t in zip(test.values, texts, strict=True) if t
+    )
 
   def _never_though(self: Unit, test: ast.BoolOp, known: list[str]) -> bool:
     """Whether a condition never held though what construction knows of it did."""

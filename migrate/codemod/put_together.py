@@ -41,7 +41,8 @@ def put_together(unit: Unit, node: ast.AST, events: list[Event], pool: Pool) -> 
       else:
         pool.parts += _number(unit, sections)
   elif name in _RESHAPES:
-    for inner in [a for n in node.args for a in (n.elts if isinstance(n, ast.Tuple | ast.List) else [n])]:
+    given = [*node.args, *(k.value for k in node.keywords if name == "rearrange")]  # `h=self.heads` of einops
+    for inner in [a for n in given for a in (n.elts if isinstance(n, ast.Tuple | ast.List) else [n])]:
       pool.parts += [n for n in _number(unit, inner) if n[1] > 1]
   elif name in JOINS and node.args:
     arrays = node.args[0]

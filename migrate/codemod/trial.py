@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 class Trial:
   """Trial runs and conditions on shapes, mixed into `Unit`."""
 
-  def shape_comparison(self: Unit, test: ast.AST) -> str | None:
-    """`x.shape != y.shape` by the axes whose sizes are known, and by strides; held against every recorded truth."""
+  def shape_comparison(self: Unit, test: ast.AST, beside: str = "") -> str | None:
+    """`x.shape != y.shape` by the axes whose sizes are known, and by strides; held against every recorded truth.
+
+    Args:
+      test: the condition.
+      beside: source of what else is asked, whose strides need no second mention.
+    """
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.ops[0], ast.Eq | ast.NotEq):
       return None
     sides = [test.left, test.comparators[0]]
@@ -37,7 +42,7 @@ class Trial:
       terms.append(f"{a} {'!=' if unequal else '=='} {b}")
       seen = [s or x.value[-axis] != y.value[-axis] for s, x, y in zip(seen, *shapes, strict=True)]
     for name in self.field_names:
-      if "stride" not in name.lower() or name not in self.readable:
+      if "stride" not in name.lower() or name not in self.readable or f"{self.self_name}.{name}" in beside:
         continue
       values = [getattr(e.activation.module, name, None) for e in truths]
       if all(isinstance(v, int) for v in values):

@@ -27,7 +27,7 @@ def variants(example: Example) -> Iterator[tuple[Example, ...]]:
   Each time several may be given, of which the first that runs is enough.
   """
   for changes in (
-    (_resized,),
+    (functools.partial(_resized, oblong=True), _resized),
     (functools.partial(_resized, last=True),),
     [functools.partial(scaled, **dict.fromkeys(more, True)) for more in _MORE],
   ):
@@ -35,7 +35,7 @@ def variants(example: Example) -> Iterator[tuple[Example, ...]]:
     for change in changes:
       try:
         changed = change(example)
-        if changed is not None and all(changed.module != other.module for other in found):
+        if changed is not None and all(_differ(changed, other) for other in found):
           found.append(changed)
       except Exception as error:  # a pytree of the arguments may refuse other sizes, a module other numbers
         logging.getLogger(__name__).debug("%s of the example's type: %s", type(error).__name__, error)
@@ -43,12 +43,20 @@ def variants(example: Example) -> Iterator[tuple[Example, ...]]:
       yield tuple(found)
 
 
-def _resized(example: Example, last: bool = False) -> Example:
+def _differ(one: Example, other: Example) -> bool:
+  return one.module != other.module or [a.shape for a in _arrays(one)] != [a.shape for a in _arrays(other)]
+
+
+def _arrays(example: Example) -> list[Any]:
+  every = (example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls])
+  return [leaf for leaf in jax.tree_util.tree_leaves(every) if isinstance(getattr(leaf, "shape", None), tuple)]
+
+
+def _resized(example: Example, last: bool = False, oblong: bool = False) -> Example:
+  """Other sizes of batches, images and rows; `oblong`: images that are square get another height than width."""
   sizes: dict[int, int] = {}
-  leaves = jax.tree_util.tree_leaves(
-    (example.args, dict(example.kwargs), [(c.args, dict(c.kwargs)) for c in example.calls])
-  )
-  shapes = [s for leaf in leaves if isinstance(s := getattr(leaf, "shape", None), tuple) and s]
+  leaves = _arrays(example)
+  shapes = [leaf.shape for leaf in leaves if leaf.shape]
   first = {s[0] for s in shapes if len(s) > 1}  # a vector as long as these counts examples: a time for each image
   for leaf in leaves:
     shape = getattr(leaf, "shape", None)
@@ -71,7 +79,9 @@ def _resized(example: Example, last: bool = False) -> Example:
       return jax.ShapeDtypeStruct((*shape[:-1], shape[-1] * 2), leaf.dtype) if wide else leaf  # pyright: ignore
     keep_last = not integer and len(shape) > 1
     flat = len(shape) == 1 and not integer and shape[0] not in first
+    square = oblong and len(shape) >= 4 and shape[1] == shape[2]
     new = tuple(s if (keep_last and i == len(shape) - 1) or flat else sizes.get(s, s) for i, s in enumerate(shape))
+    new = (*new[:2], new[1] * 2, *new[3:]) if square else new  # pyright: ignore
     return leaf if new == shape else jax.ShapeDtypeStruct(new, leaf.dtype)
 
   def convert(tree: Any) -> Any:

@@ -112,3 +112,25 @@ def test_condition_without_an_else_keeps_the_size_before_it(tmp_path):
         return nn.Dense(3)(x)
     """
   port_and_check(tmp_path, source, "Model(7), x(2, 5)", held_out=["Model(), x(2, 5)", "Model(4), x(2, 6)"])
+
+
+def test_shapes_compared_beside_another_condition(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
+      strides: tuple = (1, 1)
+
+      @nn.compact
+      def __call__(self, x):
+        y = nn.Conv(self.width, (3, 3), self.strides)(x)
+        if self.strides == (2, 2) or x.shape != y.shape:
+          x = nn.Conv(self.width, (1, 1), self.strides)(x)
+        return x + y
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return Block(7, (2, 2))(Block(7)(Block(7)(x)))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 8, 8, 5)", held_out=["Model(), x(2, 8, 12, 3)"])
+  assert "    if self.strides == (2, 2) or in_features != self.width:\n" in ported.text

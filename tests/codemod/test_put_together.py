@@ -203,3 +203,22 @@ def test_list_with_an_array_of_unknown_size_tells_no_sum(tmp_path):
         return nn.Dense(3)(jnp.concatenate(h, axis=-1))
     """
   port_and_check(tmp_path, source, "Model(5), x(2, 3), x(2, 4), x(2, 7)")
+
+
+def test_axes_that_a_pattern_splits_by_a_keyword(tmp_path):
+  source = """
+    def rearrange(x, pattern, h=0):
+      return x.reshape(*x.shape[:-1], h, -1) if h else x.reshape(*x.shape[:-2], -1)
+
+    class Model(nn.Module):
+      heads: int
+      head_dim: int
+
+      @nn.compact
+      def __call__(self, x):
+        q = rearrange(nn.Dense(self.heads * self.head_dim)(x), "b (h d) -> b h d", h=self.heads)
+        return nn.Dense(3)(rearrange(jnp.tanh(q), "b h d -> b (h d)"))
+    """
+  ported = port_and_check(tmp_path, source, "Model(2, 5), x(3, 7)", held_out=["Model(3, 2), x(3, 5)"])
+  assert ported.hoisted == []
+  assert "nnx.Linear(self.heads * self.head_dim, 3" in ported.text

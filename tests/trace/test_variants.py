@@ -31,6 +31,12 @@ def test_image_sizes_are_doubled():
   assert resized.args[0].shape == (3, 16, 24, 3)
 
 
+def test_square_images_are_oblong_in_the_variant_that_is_tried_first():
+  oblong, square = next(iter(variants(Example(Net(), (jnp.ones((2, 8, 8, 3)),)))))
+  assert oblong.args[0].shape == (3, 16, 32, 3)
+  assert square.args[0].shape == (3, 16, 16, 3)
+
+
 def test_equal_sizes_stay_equal_across_arguments():
   resized = found(jnp.ones((2, 6), "int32"), jnp.ones((2, 6), bool))[0]
   assert resized.args[0].shape[0] == resized.args[1].shape[0]
@@ -72,4 +78,4 @@ def test_argument_that_refuses_other_sizes_leaves_the_other_variants():
 def test_vector_as_long_as_a_batch_is_resized_with_it():
   images, times, sizes = [jax.ShapeDtypeStruct(s, "float32") for s in ((2, 8, 8, 3), (2,), (5,))]
   shapes = [a.shape for a in found(images, times, sizes)[0].args]
-  assert shapes == [(3, 16, 16, 3), (3,), (5,)]
+  assert shapes == [(3, 16, 32, 3), (3,), (5,)]
