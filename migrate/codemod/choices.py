@@ -53,12 +53,17 @@ def fill_choices(unit: Unit, line: str, indent: str) -> str:
 
   def fill(match: re.Match[str]) -> str:
     name, cls, text = unit.choices[int(match.group(1))]
-    sizes: list[str] = []
+    sizes: list[str] | None = None
     for site in unit.setup_sites:
       if isinstance(site.node.func, ast.Name) and site.node.func.id == name:
         unit.settle(site, None)
         names = chosen_sizes(unit, site) & {s.name for s in unit.project_sizes(cls)}
-        sizes = [f"{n.parameter}={site.texts[n.parameter]}" for n in site.needs if n.parameter in names]
+        own = [f"{n.parameter}={site.texts[n.parameter]}" for n in site.needs if n.parameter in names]
+        if sizes is not None and sizes != own:
+          several = ", ".join(s.partition("=")[0] for s in own)
+          raise unit.refusal(site.node, f"{name}, which is {cls.__name__} or a class without {several}, and not every call has the same",
+                             "classes that take the same sizes", "call each class by its own name")  # fmt: skip
+        sizes = own
     if not sizes:
       return text
     unit.need_import("import functools")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.codemod.support import port_and_check
+from tests.codemod.support import port_and_check, rewrite
 
 BLOCKS = """
   class Cross(nn.Module):
@@ -111,3 +111,29 @@ def test_class_that_a_branch_that_no_example_takes_chooses(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model('deep'), x(2, 4)"])
   assert "net(in_features, 2, (*self.widths, 1), rngs=rngs)" in ported.text
+
+
+def test_class_whose_calls_need_other_sizes_is_not_given_those_of_one_call(tmp_path):
+  source = (
+    BLOCKS.partition("  class Model(")[0]
+    + """
+  class Model(nn.Module):
+    cross: bool = True
+
+    def setup(self):
+      if self.cross:
+        block = Cross
+      else:
+        block = Plain
+      self.first = block(width=7)
+      self.second = block(width=7)
+
+    def __call__(self, x, context):
+      if not self.cross:
+        return self.second(self.first(x))
+      return self.second(self.first(x, x), context)
+  """
+  )
+  found = [str(f) for f in rewrite(tmp_path, source, "Model(), x(2, 7), x(2, 7)").findings]
+  # one width for both: the program would run with either
+  assert any("block, which is Cross or a class without context_features" in f for f in found)
