@@ -127,6 +127,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     for h in named
     if (h.takes_layers or h.left or h.kind == "closure") and not kept_decorators(unit, h.node)
   ]
+  taking += [("method", name) for name in unit.builders]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
   text = pieces[""]
   for function in functions:

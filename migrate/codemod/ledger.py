@@ -20,6 +20,7 @@ from migrate.codemod.opened import without_opened
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import fields_of
+from migrate.codemod.variable_lists import places
 from migrate.codemod.visit_order import in_linen_s_order
 from migrate.codemod.wrapped_leaves import wrapped_rules
 from migrate.core.declare import LayerMapping, ModelMapping, Rule
@@ -325,15 +326,13 @@ def _class_rules(
   assert theirs.cls is not None
   for base in theirs.cls.__mro__:
     result = results.get(base)
-    for site in result.variables if result is not None else ():
-      for index, name in enumerate(site.names.get((id(fact), tuple(map(str, theirs.path))), ())):
-        source = (site.collection, *_scope(fact, theirs.path), name)
-        attribute = site.attr.split(".") if site.attr else [name]  # that of a layer, where the parameter is the layer's
-        target = (*mine.path, *attribute, site.first + index) if site.looped else (*mine.path, *attribute)
-        for full in sorted(v for v in variables if v[: len(source)] == source):
-          if full not in named:
-            named.add(full)
-            rules.append(Rule("move", (_literal(full),), (_literal((*target, *full[len(source) :])),)))
+    owner = (id(fact), tuple(map(str, theirs.path)))
+    for collection, name, place in places(result.variables, owner, mine.module) if result is not None else ():
+      source, target = (collection, *_scope(fact, theirs.path), name), (*mine.path, *place)
+      for full in sorted(v for v in variables if v[: len(source)] == source):
+        if full not in named:
+          named.add(full)
+          rules.append(Rule("move", (_literal(full),), (_literal((*target, *full[len(source) :])),)))
   extended = project.made_by(theirs.cls)
   if extended is not None:  # what a subclass of a layer leaves to the layer
     record = extended.choose(fields_of(theirs.module))

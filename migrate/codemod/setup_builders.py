@@ -12,7 +12,7 @@ from migrate.codemod.inheritance import CONSTRUCTION
 from migrate.codemod.methods import add_parameters, method_header
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_lists import fill_chains, fill_lists
-from migrate.codemod.source import names_in
+from migrate.codemod.source import key, names_in
 from migrate.codemod.unit import Unit
 
 _MARK = re.compile(r"(, )?\bBUILD__(\w+)__MORE\b")
@@ -49,6 +49,7 @@ def builder_call(
     return None
   arguments = [unit.static(a.value if isinstance(a, ast.Starred) else a) for a in node.args]
   arguments += [f"{k.arg}={unit.static(k.value)}" for k in node.keywords]
+  unit.building.add(definition.name)
   saved = unit.env, unit.self_name, unit.build_targets, unit.outside_names
   unit.build_targets, unit.outside_names = list(targets), unit.build_locals(definition, node)
   parameters = {a.arg for a in ast.walk(definition.args) if isinstance(a, ast.arg)}
@@ -57,9 +58,14 @@ def builder_call(
   for inner in ast.walk(definition):
     if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and ast.unparse(inner.value) == "self":
       unit.used.add(inner.attr)
+  unit.event_filter.append(key(node))  # each call makes a parameter of its own
   try:
-    unit.builders[definition.name] = Builder(definition, block(unit, definition.body))
+    body = block(unit, definition.body)
+    if body != unit.builders.setdefault(definition.name, Builder(definition, body)).body:
+      raise unit.refusal(node, f"{definition.name}, which makes other things here than in the call before",
+                         "a method whose calls make the same", "make them in `setup`")  # fmt: skip
   finally:
+    unit.event_filter.pop()
     unit.env, unit.self_name, unit.build_targets, unit.outside_names = saved
   return f"self.{definition.name}({', '.join([*arguments, f'BUILD__{definition.name}__MORE'])})"
 
@@ -67,7 +73,7 @@ def builder_call(
 def _builder(unit: Unit, node: ast.AST, gives: bool) -> ast.FunctionDef | None:
   """The method behind a call in `setup`, if it makes layers or parameters for attributes and is called nowhere else."""
   definition = unit.own_method(node) if not unit.setup_loops else None  # a size may go from round to round
-  if definition is None or not isinstance(node, ast.Call) or definition.name in (*CONSTRUCTION, *unit.builders):
+  if definition is None or not isinstance(node, ast.Call) or definition.name in CONSTRUCTION:
     return None
   if definition.decorator_list or definition.args.vararg or definition.args.kwarg or not definition.args.args:
     return None
@@ -77,8 +83,18 @@ def _builder(unit: Unit, node: ast.AST, gives: bool) -> ast.FunctionDef | None:
     return None
   family = [i for c, i in unit.project.classes.items() if issubclass(c, unit.info.cls) or issubclass(unit.info.cls, c)]
   defined = sum(definition.name in i.methods for i in family)
-  named = sum(n.attr == definition.name for i in family for n in ast.walk(i.node) if isinstance(n, ast.Attribute))
-  return definition if defined == 1 and named == 1 else None
+  named = [n for i in family for n in ast.walk(i.node) if isinstance(n, ast.Attribute) and n.attr == definition.name]
+  if defined != 1 or (len(named) > 1 and not gives):
+    return None
+  return definition if all(_at_construction(unit, n) for n in named) else None
+
+
+def _at_construction(unit: Unit, node: ast.Attribute) -> bool:
+  """Whether a method is named to be called by `setup`, or by another method that `setup` calls."""
+  call = unit.source.parents.get(node)
+  around = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  inside = around is not None and around.name in (*CONSTRUCTION, *unit.builders, *unit.building)
+  return isinstance(call, ast.Call) and call.func is node and inside
 
 
 def _makes(unit: Unit, definition: ast.FunctionDef, gives: bool) -> bool:

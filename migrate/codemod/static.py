@@ -87,10 +87,7 @@ class Statics:
     source = self.source
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
-    if (answer := bound_answer(node)) is not None:
-      return answer
-    found = self.looked_up(node)
-    if found is not None:
+    if (found := bound_answer(node) or self.looked_up(node)) is not None:
       return found
     if node in self.layer_lists:
       return self.layer_lists[node]
@@ -200,6 +197,10 @@ class Statics:
         return self.static(local.node, bound)
     if name == self.self_name:
       return "self"
+    if (
+      self.first_value and local is not None and local.kind == "array" and (made := self.variable_of(node)) is not None
+    ):
+      return f"self.{made}[...]"
     if local is not None or name in self.parameters:
       if name in self.parameters and (text := self.function_handed_over(node)) is not None:
         return text

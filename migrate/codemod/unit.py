@@ -171,7 +171,10 @@ class Unit(
     self.computed: Any = None  # the `Computed` of `setup`
     self.bound: list[Any] = []  # functions of `setup` that are methods now: `BoundFunction`
     self.builders, self.build_targets = dict[str, Any](), list[ast.expr]()  # methods that `setup` calls to make layers
-    self.outside_names: dict[str, str | None] = {}  # names of such a method -> over fields alone
+    self.outside_names, self.building = (
+      dict[str, str | None](),
+      set[str](),
+    )  # names of such a method -> over fields alone
     self.computed_used: set[str] = set()
     self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
     self.after_setup: list[str] = []

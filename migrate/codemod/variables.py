@@ -17,7 +17,7 @@ from migrate.codemod.input_values import InputValues
 from migrate.codemod.project import has_array
 from migrate.codemod.shape_picks import ShapePicks
 from migrate.codemod.site import Site
-from migrate.codemod.source import defaults_of
+from migrate.codemod.source import defaults_of, dotted
 from migrate.codemod.static import NotStatic
 from migrate.core.mutable import variable_class
 from migrate.core.report import Finding
@@ -42,6 +42,7 @@ class VariableSite:
     attr: the attribute; `layer.attribute` where the parameter is a layer's, empty where Linen's names are the attributes.
     collection: Linen's collection.
     names: path and trace of the owner -> Linen names in order of creation.
+    orders: as `names`, when each was made.
     looped: whether the attribute is a list.
     first: where in the list the first one is.
   """
@@ -51,6 +52,7 @@ class VariableSite:
   names: dict[tuple[int, tuple[str, ...]], list[str]]
   looped: bool
   first: int = 0
+  orders: dict[tuple[int, tuple[str, ...]], list[int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +81,13 @@ class Variables(InputValues, ShapePicks):
   """Rendering of variables, mixed into `Unit`."""
 
   def variable_of(self: Unit, node: ast.AST) -> str | None:
-    """The attribute of the variable that a local holds, which was made before; None where it is not one of its name."""
+    """The attribute of the variable or parameter of a local, which was made before; None where it is not one of its name."""
     local = self.env.get(node.id) if isinstance(node, ast.Name) else None
-    made = local.node if local is not None and local.kind == "variable" else None
-    told = [a.value for a in made.args[:2] if isinstance(a, ast.Constant)] if isinstance(made, ast.Call) else []
+    made = local.node if local is not None and local.kind in ("variable", "array") else None
+    if not isinstance(made, ast.Call) or dotted(made.func) not in ("self.param", "self.variable") or self.loops:
+      return None
+    told = [a.value for a in made.args[:2] if isinstance(a, ast.Constant)]
+    told = ["params", *told[:1]] if dotted(made.func) == "self.param" else told
     if len(told) != 2:
       return None
     named = [s for s in self.variable_sites if s.collection == told[0] and any(told[1] in n for n in s.names.values())]
@@ -130,15 +135,16 @@ class Variables(InputValues, ShapePicks):
   def record_variable(self: Unit, collection: str, name: Any, attr: str, node: ast.AST) -> None:
     """Remembers which Linen names an attribute stands for."""
     names: dict[tuple[int, tuple[str, ...]], list[str]] = {}
+    orders: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for activation in {id(e.activation): e.activation for e in self.events(node)}.values():
-      owner = self.owner_key(activation)
-      if owner in names:
-        continue
-      if isinstance(name, ast.Constant):
-        names[owner] = [str(name.value)] * len(activation.events.get(self.position(node), ()))
-      else:
-        names[owner] = [str(v) for v in activation.events.get(self.position(name), ())]
-    self.variable_sites.append(VariableSite(attr, collection, names, bool(self.loops)))
+      at = activation.orders.get(self.position(node), [])
+      told = [str(v) for v in activation.events.get(self.position(name), ())]
+      told = [str(name.value)] * len(at) if isinstance(name, ast.Constant) else told
+      known = set(names.setdefault(owner := self.owner_key(activation), []))  # another run tells nothing new
+      new = [(n, o) for n, o in zip(told, at, strict=False) if n not in known]
+      names[owner] += [n for n, _ in new]
+      orders.setdefault(owner, []).extend(o for _, o in new)
+    self.variable_sites.append(VariableSite(attr, collection, names, bool(self.loops), orders=orders))
 
   def value_at_init(self: Unit, node: ast.AST, site: ast.Call) -> str:
     """An argument of an initializer, for `__init__`; sizes that no expression gives are hoisted."""

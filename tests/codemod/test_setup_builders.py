@@ -156,3 +156,42 @@ def test_parameter_of_setup_tells_the_size_of_what_is_multiplied_by_it(tmp_path)
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 2)", held_out=["Model(7), x(3, 2)"])
   assert "nnx.Linear(width, width, rngs=rngs)" in ported.text
+
+
+def test_method_that_makes_a_parameter_for_each_call(tmp_path):
+  source = """
+  class Model(nn.Module):
+    features: int = 5
+
+    def setup(self):
+      self.weight = self._parameter("w", (3, self.features))
+      self.bias = self._parameter("b", (self.features,), nn.initializers.normal())
+
+    def _parameter(self, name, shape, init=nn.initializers.lecun_normal()):
+      return self.param(name, init, shape)
+
+    def __call__(self, x):
+      return x @ self.weight + self.bias
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(7), x(2, 3)"])
+  assert "self.weight = self._parameter((3, self.features), rngs=rngs)" in ported.text  # its name is the attribute
+  assert "    return nnx.Param(init(rngs.params(), shape))" in ported.text
+
+
+def test_method_that_calls_need_as_well_is_not_one_of_setup(tmp_path):
+  source = """
+  class Model(nn.Module):
+    features: int = 5
+
+    def setup(self):
+      self.dense = nn.Dense(self.features)
+      self.scale = self._scaled(2.0)
+
+    def _scaled(self, value):
+      return self.features * value
+
+    def __call__(self, x):
+      return self.dense(x) * self.scale + self._scaled(3.0)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(7), x(2, 4)"])
+  assert "self.scale = self._scaled(2.0)\n" in ported.text

@@ -401,3 +401,21 @@ def test_a_variable_in_params(tmp_path):
   assert "self.sigma = nnx.Param(jnp.asarray(1.0))" in ported.text
   assert "self.shift = nnx.Param(jnp.zeros((3,)))" in ported.text
   assert "self.sigma[...] * self.scale[...] + self.shift[...], self.sigma[...]" in ported.text
+
+
+def test_variable_that_begins_as_a_parameter(tmp_path):
+  source = """
+  class Codebook(nn.Module):
+    number: int = 7
+    decay: float = 0.9
+
+    @nn.compact
+    def __call__(self, x):
+      codes = self.param("codes", nn.initializers.normal(), (self.number, x.shape[-1]))
+      mean = self.variable("moving", "mean", lambda: jnp.array(codes))
+      if not self.is_initializing():
+        mean.value = self.decay * mean.value + (1 - self.decay) * codes
+      return x @ codes.T + mean.value.sum()
+  """
+  ported = port_and_check(tmp_path, source, "Example(Codebook(), (x(2, 3),), mutable=['moving'])")
+  assert "self.mean = Moving(jnp.array(self.codes[...]))" in ported.text
