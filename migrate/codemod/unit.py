@@ -158,16 +158,14 @@ class Unit(
     self.inlined: dict[str, ast.expr] = {}  # a layer of a loop that is only an argument -> what makes it
     self.inlined_at: dict[ast.AST, ast.AST] = {}  # what makes it -> where it is an argument
     self.first_value = False  # whether what is written is the first value of a variable
-    self.collections: dict[str, str] = {}
     self.instances: set[InstanceKey] = {
       (id(f), c.path) for f in project.facts for c in f.calls if isinstance(c.module, info.cls) and c.method != "setup"
     }
     self.untraced = not any(isinstance(a.module, info.cls) for a in project.activations_in(info.file))
     self.no_sites = False
     self.reads_params = False  # whether `param` gives a layer's parameters another value
-    self.todo: list[str] = []
-    self.param_locals: set[str] = set()
-    self.derived: dict[str, str] = {}
+    self.todo, self.param_locals = list[str](), set[str]()
+    self.derived, self.collections = dict[str, str](), dict[str, str]()
     self.computed: Any = None  # the `Computed` of `setup`
     self.bound: list[Any] = []  # functions of `setup` that are methods now: `BoundFunction`
     self.builders, self.build_targets = dict[str, Any](), list[ast.expr]()  # methods that `setup` calls to make layers
@@ -177,9 +175,8 @@ class Unit(
     )  # names of such a method -> over fields alone
     self.computed_used: set[str] = set()
     self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
-    self.after_setup: list[str] = []
     self.outdent = ""  # what the lines of a statement lose that `__init__` takes over
-    self.size_iterators: list[str] = []
+    self.size_iterators, self.after_setup = list[str](), list[str]()
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}
