@@ -24,6 +24,8 @@ def vmap(
   out_axes: Any = 0,
   axis_size: int | None = None,
   methods: Any = None,
+  axis_name: Any = None,
+  spmd_axis_name: Any = None,
   **_: Any,
 ) -> type:
   """A class whose instances hold `axis_size` modules of `target`, stacked, and call them all at once.
@@ -36,6 +38,8 @@ def vmap(
     out_axes: as `jax.vmap`.
     axis_size: how many.
     methods: names of the methods that the class has, or a dict from names to arguments of `vmap`; None for `__call__`.
+    axis_name: the instances' axis for collectives, as of `nn.BatchNorm(axis_name=...)`.
+    spmd_axis_name: as `jax.vmap`.
   """
   names = methods if methods is not None else ("__call__",)
   own = methods if isinstance(methods, Mapping) else {}
@@ -79,7 +83,8 @@ def vmap(
         return getattr(module, name)(*filled, **kwargs)
 
       axes_in = (self.axes, *[each[i] for i in traced])
-      stacked = nnx.vmap(call, in_axes=axes_in, out_axes=given_out, axis_size=self.axis_size)
+      collective = {"axis_name": axis_name, "spmd_axis_name": spmd_axis_name}
+      stacked = nnx.vmap(call, in_axes=axes_in, out_axes=given_out, axis_size=self.axis_size, **collective)
       if variable_axes.get("params") is not None or not streams:
         return stacked(self.stacked, *[args[i] for i in traced])
       sizes = [jax.tree.leaves(args[i])[0].shape[each[i]] for i in traced if isinstance(each[i], int)]

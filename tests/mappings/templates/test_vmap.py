@@ -171,3 +171,23 @@ def test_instances_that_share_parameters_draw_masks_of_their_own():
     assert not np.array_equal(once, again)
   same = vmap(Noisy, {"params": None}, {"params": False, "dropout": False})(rngs=nnx.Rngs(0))(x)
   assert len({tuple(row.tolist()) for row in same}) == 1
+
+
+class LinenMeans(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return x - jax.lax.pmean(x, "batch")
+
+
+class Means(nnx.Module):
+  def __init__(self, *, rngs: nnx.Rngs):
+    del rngs
+
+  def __call__(self, x):
+    return x - jax.lax.pmean(x, "batch")
+
+
+def test_instances_may_speak_of_their_axis():
+  given = {"variable_axes": {"params": None}, "split_rngs": {"params": False}, "axis_name": "batch"}
+  wanted = nn.vmap(LinenMeans, **given)().apply({}, X)
+  np.testing.assert_array_equal(vmap(Means, **given)(rngs=nnx.Rngs(0))(X), wanted)
