@@ -30,6 +30,7 @@ class Scan:
     line: where that is.
     bases: class at the top -> full names of its bases.
     lines: class at the top -> its line.
+    inner: modules of Flax inside functions and classes -> their lines.
     skipped: lines with a comment that says to skip; 0 among them for the whole file.
     trains: line of the first thing that looks like training code, 0 for none.
     raw: the notebook itself.
@@ -42,6 +43,7 @@ class Scan:
   line: int = 0
   bases: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
   lines: dict[str, int] = dataclasses.field(default_factory=dict)
+  inner: dict[str, int] = dataclasses.field(default_factory=dict)
   skipped: frozenset[int] = frozenset()
   trains: int = 0
   raw: str = ""
@@ -103,9 +105,14 @@ def scan_text(path: str, module: str, data: bytes) -> Scan:
       found = [names.resolve(ast.unparse(b)) for b in node.bases if isinstance(b, (ast.Name, ast.Attribute))]
       bases[node.name] = tuple(f for f in found if f)
       lines[node.name] = node.lineno
+  inner: dict[str, int] = {}
+  for node in ast.walk(tree):
+    if isinstance(node, ast.ClassDef) and node not in tree.body:
+      if any(names.resolve(ast.unparse(b)) == "flax.linen.Module" for b in node.bases):
+        inner[node.name] = node.lineno
   match = TRAINING.search(data)
   trains = data.count(b"\n", 0, match.start()) + 1 if match else 0
-  return Scan(path, module, text, "", 0, bases, lines, skipped_lines(text, tree), trains)
+  return Scan(path, module, text, "", 0, bases, lines, inner, skipped_lines(text, tree), trains)
 
 
 def importing(scans: Sequence[Scan], about: Sequence[Scan]) -> list[Scan]:

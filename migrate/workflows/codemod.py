@@ -161,7 +161,7 @@ def codemod(
     texts |= made.texts
     new |= made.new
     findings += made.findings
-  findings += _waiting(about, linen, ported, ignored)
+  findings += _waiting(about, linen, ported, ignored, bool(examples))
   if ported:
     from migrate.codemod.remains import without_linen
     from migrate.codemod.training.reader import Rewritten, rewrite_training
@@ -263,9 +263,9 @@ def _skips(about: Iterable[Scan]) -> dict[str, frozenset[int]]:
 
 
 def _waiting(
-  about: Iterable[Scan], linen: dict[str, Scan], ported: dict[str, Any], ignored: Callable[[str], bool]
+  about: Iterable[Scan], linen: dict[str, Scan], ported: dict[str, Any], ignored: Callable[[str], bool], shown: bool
 ) -> list[Finding]:
-  """Classes and training code that no example reaches."""
+  """Classes and training code that no example reaches; `shown`: there are examples."""
   do = "give an example that reaches it: --example file.py:function"
   found = []
   for full, where in linen.items():
@@ -274,6 +274,16 @@ def _waiting(
     if full not in ported and line not in where.skipped and not ignored("L2N110"):
       at = f"{where.path}:{line}"
       found.append(Finding(at, f"{name} is left as it was: no example reaches it", "its sizes", do, "eye", "L2N110"))
+  for one in about if not linen else ():
+    for name, line in one.inner.items():
+      if line not in one.skipped and not ignored("L2N110"):
+        said = f"{name} is left as it was: a class inside a function or class"
+        inside = "port it with `linen2nnx port`, or move it to the top of the file"
+        found.append(
+          Finding(
+            f"{one.path}:{line}", said, "a class at the top of a file", inside, "error" if shown else "eye", "L2N110"
+          )
+        )
   if not ported:
     for one in about:
       if one.trains and any(f.startswith("flax.") for b in one.bases.values() for f in b):

@@ -70,3 +70,10 @@ def test_importing_files_are_found_through_others(tmp_path):
   found = importing(scans, [s for s in scans if s.text is not None])
   assert [s.module for s in found] == ["loop", "main"]
   assert importing(scans, []) == []
+
+
+def test_modules_inside_functions():
+  text = b"from flax import linen as nn\ndef make(n):\n  class Net(nn.Module):\n    pass\n  class Other:\n    pass\n  return Net\n"
+  found = scan_text("a.py", "a", text)
+  assert found.inner == {"Net": 3}
+  assert found.bases == {}

@@ -356,3 +356,11 @@ def test_documentation_is_rewritten_on_request(program, capsys):
   )
   assert "  >>> model(jnp.ones((2, 7))).shape\n  (2, 5)\n" in text
   assert "L2N417" in capsys.readouterr().err
+
+
+def test_modules_inside_functions_are_told(tmp_path):
+  (tmp_path / "inner.py").write_text(f"def make():\n{textwrap.indent(MODELS, '  ')}\n  return Net\n")
+  told = codemod([tmp_path / "inner.py"])
+  assert [f.found for f in told.findings] == ["Net is left as it was: a class inside a function or class"]
+  assert told.ok
+  assert not codemod([tmp_path / "inner.py"], examples=[f"{tmp_path / 'inner.py'}:example"]).ok
