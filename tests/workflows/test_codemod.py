@@ -359,7 +359,11 @@ def test_documentation_is_rewritten_on_request(program, capsys):
 
 
 def test_modules_inside_functions_are_told(tmp_path):
-  (tmp_path / "inner.py").write_text(f"def make():\n{textwrap.indent(MODELS, '  ')}\n  return Net\n")
+  head, _, rest = MODELS.partition("class Net")
+  body, _, example = rest.partition("def example")
+  made = textwrap.indent(f"class Net{body}return Net\n", "  ")
+  text = f"{head}def make():\n{made}\n\ndef example{example.replace('Net(5)', 'make()(5)')}"
+  (tmp_path / "inner.py").write_text(text)
   told = codemod([tmp_path / "inner.py"])
   assert [f.found for f in told.findings] == ["Net is left as it was: a class inside a function or class"]
   assert told.ok

@@ -13,6 +13,7 @@ from migrate.codemod.training.values import (
   Copied,
   Dict,
   Live,
+  OptState,
   Part,
   Plain,
   Restoring,
@@ -161,7 +162,7 @@ class Checkpoints(Base):
       if reads:
         self.file.replace(node, f"{nnx}.State({self.file.text(node)})")
       return (Tree(value.token, whole=value.whole) if reads else PLAIN), PLAINLY
-    if not isinstance(value, (Part, Variables, Train)) or getattr(value, "inner", False):
+    if not isinstance(value, (Part, Variables, Train, OptState)) or getattr(value, "inner", False):
       return None
     if form is not None:
       raise self.left(node.args[0], "variables made where they are written or read", "give them a name first")
@@ -170,8 +171,10 @@ class Checkpoints(Base):
     model = self.model(value.token, node)
     if isinstance(value, Train):
       raise self.left(node, "a training state written as bytes", "write its parameters and opt_state one by one, or use Orbax")  # fmt: skip
-    kind = self.kind(value, node)
-    text = f"{nnx}.to_pure_dict({nnx}.state({model}, {kind}))"
+    if isinstance(value, OptState):
+      model = f"{self.optimizer(value.token, node)}.opt_state"
+    kind = f", {self.kind(value, node)}" if not isinstance(value, OptState) else ""
+    text = f"{nnx}.to_pure_dict({nnx}.state({model}{kind}))"
     self.file.replace(node.args[0], text)
     self.note(node, "what is written and read here has the names of the NNX model now", "convert older files with linen2nnx convert", "L2N413", "eye")  # fmt: skip
     if not reads:

@@ -304,9 +304,25 @@ class Expressions(Tuples):
     if found is not None:
       return found
     self.nested += 1
-    self._children(node)
+    kept = self._either_tree(node) if isinstance(node, ast.IfExp) else None
+    if kept is None:
+      self._children(node)
     self.nested -= 1
-    return PLAIN, PLAINLY
+    return kept or PLAIN, PLAINLY
+
+  def _either_tree(self, node: ast.IfExp) -> Tree | None:
+    """`state.ema_params if ema else state.params`: a tree either way."""
+    found = [(n, *self.eval(n)) for n in (node.body, node.orelse)]
+    trees = [v for _, v, _ in found if isinstance(v, Tree) or (isinstance(v, Live) and v.tree)]
+    parts = [(n, v) for n, v, form in found if isinstance(v, Part) and form is None and not v.inner]
+    if len(trees) != 1 or len(parts) != 1:
+      return None
+    (inner, part), tree = parts[0], trees[0]
+    if part.collection != "params" or part.token is not tree.token or part.whole != getattr(tree, "whole", False):
+      return None
+    self.plain(node.test)
+    self.file.replace(inner, f"{self.nnx()}.state({self.model(part.token, node)}, {self.nnx()}.Param)")
+    return Tree(part.token, whole=part.whole)
 
   def _constant(self, node: ast.Constant) -> Result:
     return (NOTHING if node.value is None else PLAIN), PLAINLY

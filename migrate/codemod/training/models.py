@@ -6,7 +6,8 @@ import ast
 import dataclasses
 
 from migrate.codemod.training.analysis import Analysis, Result
-from migrate.codemod.training.constructions import Constructions, only_calls
+from migrate.codemod.training.constructions import only_calls
+from migrate.codemod.training.init_arguments import InitArguments, key_of
 from migrate.codemod.training.modes import thrown_away
 from migrate.codemod.training.values import (
   NOTHING,
@@ -30,10 +31,9 @@ from migrate.codemod.training.values import (
 from migrate.core.mutable import is_mutable
 
 UNSEEN = {"intermediates", "perturbations"}
-SHAPED = {"ones", "zeros", "empty", "full", "ShapeDtypeStruct"}
 
 
-class Models(Constructions):
+class Models(InitArguments):
   """`Model(...)`, `model.init(...)`, `model.apply(...)`."""
 
   def apply(self, node: ast.Call, function: Apply) -> Result:
@@ -79,7 +79,7 @@ class Models(Constructions):
 
   def _init(self, node: ast.Call, token: Token) -> Result:
     token = self._initialising(node, token)
-    if not node.args or any(isinstance(a, ast.Starred) for a in node.args[:1]):
+    if key_of(node) is None:
       raise self.left(node, "init without a key that can be told", "give the key first")
     self._plain_arguments(node)
     self.note_dropped(node)
@@ -99,7 +99,9 @@ class Models(Constructions):
 
   def _constructed(self, node: ast.Call, token: Token) -> str:
     """The text that makes the model."""
-    return self._construction(node, token, [*self._sizes(node, token), f"rngs={self._rngs(node.args[0], token)}"])
+    return self._construction(
+      node, token, [*self._sizes(node, token), f"rngs={self._rngs(key_of(node) or node, token)}"]
+    )
 
   def _made(self, node: ast.Call, token: Token) -> Value:
     token.initialised = True
@@ -173,49 +175,6 @@ class Models(Constructions):
     if not isinstance(key, (ast.Name, ast.Attribute)):
       return f"{nnx}.Rngs({', '.join(f'{s}={text}' for s in ('params', *sorted(token.streams)))})"
     return f"{nnx}.Rngs({', '.join(f'{s}={text}' for s in ('params', *sorted(token.streams)))})"
-
-  def _sizes(self, node: ast.Call, token: Token) -> list[str]:
-    """Constructor arguments that Linen found in the call's arguments."""
-    found: list[str] = []
-    for name, (parameter, axis, values) in token.cls.sizes.items():
-      argument = self._argument(node, token, parameter) if parameter else None
-      text = self.handed(argument, values) if parameter and not axis else None
-      text = self._axis(argument, axis) if argument is not None and text is None and axis else text
-      if text is None:
-        seen = list(dict.fromkeys(values))
-        if len(seen) != 1:
-          raise self.left(node, f"`{name}` of {token.cls.full}, which the examples give as {seen}", "give one example of this model")  # fmt: skip
-        text = repr(seen[0])
-        self.note(
-          node, f"`{name}={text}` is what the example had", "check that this program's model has it too", "L2N412"
-        )
-      found.append(f"{name}={text}")
-    return found
-
-  def _argument(self, node: ast.Call, token: Token, parameter: str) -> ast.expr | None:
-    for keyword in node.keywords:
-      if keyword.arg == parameter:
-        return keyword.value
-    index = token.cls.call.index(parameter) + 1 if parameter in token.cls.call else 0
-    if index and index < len(node.args) and not any(isinstance(a, ast.Starred) for a in node.args[: index + 1]):
-      return node.args[index]
-    return None
-
-  def _axis(self, node: ast.expr, axis: int) -> str | None:
-    """The text of an array's axis, counted from the end."""
-    if isinstance(node, ast.Call):
-      name = ast.unparse(node.func).rpartition(".")[2]
-      shape = node.args[0] if node.args and name in SHAPED else None
-      if name in ("normal", "uniform", "randint", "truncated_normal") and len(node.args) > 1:
-        shape = node.args[1]
-      shape = next((k.value for k in node.keywords if k.arg == "shape"), shape)
-      if isinstance(shape, (ast.Tuple, ast.List)) and len(shape.elts) >= axis:
-        element = shape.elts[-axis]
-        return None if isinstance(element, ast.Starred) else self.file.text(element)
-      return f"{self.file.text(shape)}[-{axis}]" if isinstance(shape, (ast.Name, ast.Attribute)) else None
-    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
-      return f"{self.file.text(node)}.shape[-{axis}]"
-    return None
 
   # ---- apply
 

@@ -7,7 +7,7 @@ import dataclasses
 
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.program import TRAIN_STATE
+from migrate.codemod.training.program import TRAIN_STATE, File
 from migrate.codemod.training.values import (
   EFFECT,
   PLAINLY,
@@ -119,8 +119,11 @@ class States(Base):
     if found is None or known != fields:
       raise self.left(node, "a training state whose fields are collections here and something else there", "write two classes", "L2N405")  # fmt: skip
     file, cls = found
-    if len(cls.bases) != 1 or self.program.base(file, cls, cls.bases[0]) != TRAIN_STATE or cls.decorator_list or cls.keywords:  # fmt: skip
+    if len(cls.bases) != 1 or self.program.base(file, cls, cls.bases[0]) != TRAIN_STATE or cls.keywords or not self._needless(file, cls):  # fmt: skip
       raise self.left(node, "a training state of a class with other bases or decorators", "derive it from TrainState alone", "L2N405")  # fmt: skip
+    for decorator in cls.decorator_list:
+      start = file.source.span(decorator)[0] - 1
+      file.replace_span(cls, start, file.source.data.index(b"\n", start) + 1, "")
     lines, heads = [], []
     for statement in cls.body:
       if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
@@ -147,6 +150,10 @@ class States(Base):
     file.replace(cls.bases[0], "nnx.Optimizer")
     file.imports.setdefault(cls, set()).add("from flax import nnx")
     self.link(self.here(), cls)
+
+  def _needless(self, file: File, cls: ast.ClassDef) -> bool:
+    """Whether a class has no decorators but `flax.struct.dataclass`, which a TrainState is by itself."""
+    return all(self.program.full(file.scope, d) == "flax.struct.dataclass" for d in cls.decorator_list)
 
   # ---- what becomes of it
 

@@ -144,3 +144,52 @@ def test_classes_that_are_made_alike():
   assert left(rewritten(TRAINER + both)) == []
   other = both.replace("train(model_class=Net, model_hparams={}", "train(model_class=Plain, model_hparams={}")
   assert left(rewritten(TRAINER + other))
+
+
+def test_sizes_from_calls_that_make_inputs():
+  text = check_same(
+    """
+def main():
+  model = Plain(features=3)
+  shape = (7,)
+  params = model.init(rngs=jax.random.key(0), x=jnp.expand_dims(jnp.ones(shape), axis=0))["params"]
+  other = Plain(features=2)
+  more = other.init(jax.random.key(0), jnp.concatenate([jnp.ones((1, 3)), jnp.ones((1, 4))], -1))["params"]
+  return model.apply({"params": params}, data()[0]), other.apply({"params": more}, data()[0])
+"""
+  )
+  assert "in_features=shape[-1]" in text
+  assert "in_features=jnp.concatenate([jnp.ones((1, 3)), jnp.ones((1, 4))], -1).shape[-1]" in text
+
+
+def test_average_or_the_parameters():
+  text = check_same(
+    """
+import flax
+@flax.struct.dataclass
+class Averaged(train_state.TrainState):
+  ema_params: Any
+@jax.jit
+def step(state, x):
+  loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+  state = state.apply_gradients(grads=grads)
+  return state.replace(ema_params=jax.tree.map(lambda e, p: 0.9 * e + 0.1 * p, state.ema_params, state.params)), loss
+@functools.partial(jax.jit, static_argnames=("ema",))
+def evaluate(state, x, ema=True):
+  params = state.ema_params if ema else state.params
+  return (state.apply_fn({"params": params}, x) ** 2).mean()
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  state = Averaged.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1), ema_params=params)
+  out = []
+  for x in data():
+    state, loss = step(state, x)
+    out.append((loss, evaluate(state, x), evaluate(state, x, ema=False)))
+  kept = flax.serialization.to_state_dict(state.opt_state)
+  return out, kept["0"]["count"]
+"""
+  )
+  assert "params = optimizer.ema_params if ema else nnx.state(model, nnx.Param)" in text
+  assert "@flax.struct.dataclass" not in text
+  assert "nnx.to_pure_dict(nnx.state(optimizer.opt_state))" in text or ".opt_state))" in text
