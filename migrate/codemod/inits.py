@@ -243,17 +243,17 @@ def _default_layer(unit: Unit, field: Any) -> str | None:
 def _stored(unit: Unit, field: Any) -> str:
   """What `self.field` keeps: containers that may hold layers or arrays become NNX's own."""
   values = _field_values(unit, field.name)
-  if any(holds_modules(v) and not isinstance(v, nn.Module) for v in values):
-    sample = next(v for v in values if holds_modules(v) and not isinstance(v, nn.Module))
-    return f"nnx.Dict({field.name})" if isinstance(sample, Mapping) else f"nnx.List({field.name})"
-  if any(v is None for v in values) and any(isinstance(v, nn.Module) for v in values):
+  held = [v for v in values if holds_modules(v) and not isinstance(v, nn.Module)]
+  if not held and any(v is None for v in values) and any(isinstance(v, nn.Module) for v in values):
     return f"nnx.data({field.name})"
-  sample = next((v for v in values if isinstance(v, tuple | list | Mapping) and _holds_arrays(v)), None)
-  if sample is not None:  # `nnx.data` of a tuple could not be updated
-    made = f"nnx.Dict({field.name})" if isinstance(sample, Mapping) else f"nnx.List({field.name})"
-    optional = any(v is None for v in values) or field.default == "None"
-    return f"{made} if {field.name} is not None else None" if optional else made
-  return field.name
+  held += [v for v in values if isinstance(v, tuple | list | Mapping) and _holds_arrays(v)]
+  if not held:
+    return field.name
+  made = (
+    f"nnx.Dict({field.name})" if isinstance(held[0], Mapping) else f"nnx.List({field.name})"
+  )  # `nnx.data` could not be updated
+  optional = any(v is None for v in values) or field.default == "None"
+  return f"{made} if {field.name} is not None else None" if optional else made
 
 
 def _holds_arrays(value: Any) -> bool:

@@ -292,3 +292,23 @@ def test_base_s_field_annotated_with_a_class_in_the_base(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(Base.HParams(3)), x(2, 5)")
   assert "(self, in_features: int, hparams: HParams, other: Any = HParams(), *," in ported.text
   assert "      hparams: Base.HParams,\n      other: Any = Base.HParams(),\n" in ported.text
+
+
+def test_layers_that_need_not_be_given(tmp_path):
+  source = """
+    class Model(nn.Module):
+      dense: nn.Module
+      encoders: tuple[nn.Module, nn.Module] | None = None
+
+      def __call__(self, x):
+        if self.encoders is not None:
+          x = self.encoders[1](self.encoders[0](x))
+        return self.dense(x)
+    """
+  ported = port_and_check(
+    tmp_path,
+    source,
+    "Model(nn.Dense(3), (nn.Dense(5), nn.Dense(2))), x(2, 7)",
+    held_out=["Model(nn.Dense(3)), x(2, 7)"],
+  )
+  assert "self.encoders = nnx.List(encoders) if encoders is not None else None" in ported.text
