@@ -20,6 +20,7 @@ from migrate.codemod.guards import guarded, under_guards
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes, inherits_rngs
 from migrate.codemod.inits import docstring_of, init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
+from migrate.codemod.items import item_size_name
 from migrate.codemod.methods import helper_function, helper_method, write_method
 from migrate.codemod.overrides import reads_params
 from migrate.codemod.paragraphs import place_comments
@@ -175,7 +176,9 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
       rename[token] = rename[same]
       continue
     name = short = _size_kind(unit, token, axis)
-    if name == "features" and "in_features" not in taken:
+    if own := item_size_name(parameter, short):
+      name = short = own
+    elif name == "features" and "in_features" not in taken:
       name = "in_features"
     elif name in taken or name == "features":
       name = short = f"{parameter}_{short}"
@@ -185,7 +188,9 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
       name = f"{short}_{i}"
     taken.add(name)
     rename[token] = name
-    sizes.append(SizeArg(name, parameter, axis, method or "__call__", unit.token_values.get(token, {})))
+    sizes.append(
+      SizeArg(name, None if own else parameter, axis, method or "__call__", unit.token_values.get(token, {}))
+    )
   sizes.sort(key=lambda s: (s.axis != 1 or "length" in s.name, s.name != "in_features", -s.axis))
   for size in [*sizes, *unit.hoists.values()]:
     size.optional = bool(_absent(unit, size)) or not (size.values or unit.untraced)

@@ -13,13 +13,13 @@ from migrate.codemod.computed import computed_prefix
 from migrate.codemod.dead import drop_dead
 from migrate.codemod.inheritance import all_fields
 from migrate.codemod.interfaces import asks_for_nothing
+from migrate.codemod.items import axes_of, bind_items
 from migrate.codemod.lifted import lifted
 from migrate.codemod.overrides import reading_call, reading_header
 from migrate.codemod.paragraphs import without_moved
 from migrate.codemod.plain_loops import plain_loops
 from migrate.codemod.project import is_array
 from migrate.codemod.scope import Local
-from migrate.codemod.site import InstanceKey
 from migrate.codemod.sizes import token
 from migrate.codemod.unit import Unit
 
@@ -124,26 +124,11 @@ def _bind_parameters(unit: Unit, node: ast.FunctionDef) -> None:
     arrays = [(a, v) for a, v in values if is_array(v)]
     if not arrays or any(v is not None and not is_array(v) for _, v in values):
       unit.env.pop(name, None)
+      if node.name == "__call__":
+        bind_items(unit, name, values)
       continue
-    rank = min(len(v.shape) for _, v in arrays)  # pyright: ignore
-    dims: list[list[str]] = []
-    for axis in range(rank, 0, -1):
-      sizes: dict[InstanceKey, set[int]] = {}
-      made = {unit.owner_key(a) for a, _ in arrays if a.initializing}
-      for activation, value in arrays:  # Linen makes variables while it initializes: sizes then are the ones that count
-        if activation.initializing or unit.owner_key(activation) not in made:
-          sizes.setdefault(unit.owner_key(activation), set()).add(value.shape[-axis])  # pyright: ignore
-      known = all(len(s) == 1 for s in sizes.values())
-      named = name if node.name == "__call__" else f"{name}_IN_{node.name}"
-      dims.append([token(named, axis)] if known and node.name != "setup" else [])
-      if known:
-        key = token(named, axis)
-        unit.tokens.setdefault((named, axis), node.name)
-        unit.token_values.setdefault(key, {}).update({k: next(iter(s)) for k, s in sizes.items()})
-        unit.token_rank[key] = rank
-        if all("int" in str(v.dtype) for _, v in arrays):  # pyright: ignore
-          unit.counting.add(key)
-    unit.env[name] = Local("array", None, dims)
+    named = name if node.name == "__call__" else f"{name}_IN_{node.name}"
+    unit.env[name] = Local("array", None, axes_of(unit, named, node.name, arrays))
 
 
 def _bind_untraced(unit: Unit, node: ast.FunctionDef) -> None:

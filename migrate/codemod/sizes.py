@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.items import item_of
 from migrate.codemod.layer_sizes import LayerSizes, items_of, taken_from
 from migrate.codemod.method_sizes import MethodSizes
 from migrate.codemod.project import Event, is_array
@@ -47,7 +48,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
 
   def dims(self: Unit, node: ast.AST) -> Dims | None:
     """Candidates for every axis of an array expression, or None where it isn't one."""
-    known = self._dims.get(node)
+    known = self._dims.get(node) or item_of(self, node)
     if known is not None:
       return known
     if isinstance(node, ast.Name) and node.id in self.env:
@@ -234,7 +235,7 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       measured = isinstance(parent := self.source.parents.get(child), ast.Attribute) and parent.attr in _MEASURES
       known = None
       if not measured:
-        known = self.dims(child) if isinstance(child, ast.Call) else self._dims.get(child)
+        known = self.dims(child) if isinstance(child, ast.Call) else self._dims.get(child) or item_of(self, child)
       if known is None or not all(known):  # what is inside an operand that is known adds coincidences
         queue += ast.iter_child_nodes(child)
       if not measured and isinstance(child, ast.Name | ast.Call | ast.Attribute | ast.Subscript | ast.BinOp):

@@ -113,7 +113,7 @@ class Unit(
       dict[tuple[str, str], list[Dims]](),
       set[str](),
     )  # `inherited`: sizes that a base takes
-    self.tokens: dict[tuple[str, int], str] = {}
+    self.tokens, self.item_dims = dict[tuple[str, int], str](), dict[tuple[str, str], Dims]()
     self.token_values: dict[str, dict[InstanceKey, Any]] = {}
     self.counting: set[str] = set()  # sizes of integer arrays, which have no features
     self.token_rank: dict[str, int] = {}

@@ -24,7 +24,7 @@ def test_item_of_a_dict_gives_its_key_to_the_size(tmp_path):
     'Model(), {"image": x(2, 5), "state": x(2, 7)}',
     held_out=['Model(), {"image": x(2, 6), "state": x(2, 4)}'],
   )
-  assert ported.sizes("Model") == ["image_features", "state_features"]
+  assert ported.sizes("Model") == ["state_features", "image_features"]
 
 
 def test_local_that_a_tuple_was_taken_apart_into_names_the_size(tmp_path):
