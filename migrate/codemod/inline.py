@@ -19,6 +19,7 @@ from migrate.codemod.hygiene import kept_apart
 from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
+from migrate.codemod.shared_steps import shared_step
 from migrate.codemod.source import Source, children, defaults_of, dotted, key, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.written_out import write_out, written_out
@@ -125,8 +126,9 @@ class Inlining:
       if self.reads_arrays(node) and not comments_in(self.source, node):  # zeros stand for what it makes
         self.env[node.name] = Local("dynamic", node)
         return ""
-    saved, before = dict(self.env), self.parameters
+    saved, before, own_name = dict(self.env), self.parameters, self.self_name
     names = {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
+    self.self_name = shared_step(self, node) or self.self_name
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     for name in names | stored:
       self.env.pop(name, None)
@@ -137,7 +139,7 @@ class Inlining:
     try:
       text = self.in_rounds(node, lambda: write(node))
     finally:
-      self.env, self.parameters = saved, before
+      self.env, self.parameters, self.self_name = saved, before, own_name
     self.env[node.name] = Local("dynamic", node)
     self._moves(node)
     return text

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from migrate.codemod.names import lookup, spell
 from migrate.codemod.remarks import layout_call
+from migrate.codemod.shared_steps import shared_step
 from migrate.codemod.stacks import call_of, stacked_module
 from migrate.codemod.transforms import DECORATORS
 from migrate.core.report import Finding
@@ -169,7 +170,7 @@ def _parameters(unit: Unit, function: ast.expr) -> ast.arguments | None:
     if isinstance(scope, ast.Module):
       found = [n for n in scope.body if isinstance(n, ast.FunctionDef) and n.name == function.id]
     if found:
-      makes = len(found) > 1 or unit.makes_layers(found[0], unit.source)
+      makes = len(found) > 1 or (unit.makes_layers(found[0], unit.source) and shared_step(unit, found[0]) is None)
       return None if makes else found[0].args
   return None
 

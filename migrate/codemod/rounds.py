@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from migrate.codemod.compound import Loop
 from migrate.codemod.scope import Block, Local, Stmt
+from migrate.codemod.shared_steps import shared_step
 from migrate.codemod.site import InstanceKey, Site, SizeArg
 from migrate.codemod.sizes import Dims
 from migrate.codemod.sizes_pool import closed, wrap
@@ -101,6 +102,8 @@ class Rounds:
     """
     around = [x for x in self.loops if not self.iterator or x.node is not None or x.index is not None]
     shared = self.function_depth and not self.iterator  # the text of a method that keeps its layers in attributes
+    if shared_step(self, node) is not None:
+      return write()  # its steps share the layers
     if around or shared or self.in_setup or not self._runs_again(node) or self._once_given(node):
       return write()
     loop = Loop(None, conditional=1, dynamic=True, node=node)
