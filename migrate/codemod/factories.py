@@ -124,6 +124,10 @@ class Factories:
       definition = self.info.methods.get(short)
       known = definition is not None and not self.is_compact(definition) and self.info.source is self.source
       return self.factory_at(definition, self.source) if known and definition is not None else None
+    setup = self.info.methods.get("setup") if self.in_setup and isinstance(node.func, ast.Name) else None
+    for inner in setup.body if setup is not None else ():
+      if isinstance(inner, ast.FunctionDef) and inner.name == dotted(node.func):
+        return self.factory_at(inner, self.source)
     full = self.resolve(node.func)
     function = inspect.unwrap(held) if full is not None and inspect.isfunction(held := follow_name(full)) else None
     source = self.project.sources.get(function.__code__.co_filename) if function is not None else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.codemod.support import port_and_check, rewrite
@@ -336,3 +338,29 @@ def test_layers_on_two_ways_of_a_condition_share_an_argument_where_one_never_ran
   ported = port_and_check(tmp_path, source, "Net(), x(2, 5)", clean=False)
   assert "def get_layers(widths, kind, *, in_features, rngs):" in ported.text
   assert "found.append(Norm(in_features, rngs=rngs))" in ported.text
+
+
+def test_a_function_of_setup_that_another_branch_calls(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: tuple
+      plain: bool = False
+
+      def setup(self):
+        def make(width):
+          return nn.Dense(width, kernel_init=nn.initializers.ones)
+
+        if self.plain:
+          layers = [make(self.widths[-1])]
+        else:
+          layers = [make(width) for width in self.widths]
+        self.layers = layers
+
+      def __call__(self, x):
+        for layer in self.layers:
+          x = layer(x)
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model((5, 3)), x(2, 7)", clean=False)
+  assert re.search(r"make\(\s*self\.widths\[-1\],\s*in_features=.*rngs=rngs", ported.text)
+  assert any("no example runs this layer" in f.found for f in ported.rewriting.findings)
