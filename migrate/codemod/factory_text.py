@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 
 from migrate.codemod.dead import drop_dead
 from migrate.codemod.factories import Factory
@@ -50,6 +51,9 @@ def read_factory(unit: Unit, factory: Factory) -> None:
     for name in needed:
       header = re.sub(rf"\b{name}=None", name, header)
     indent = factory.source.indent(node.body[0])
+    if factory.source.shares_line(node.body[0]):  # `def make(n): return ...`
+      indent += unit.step
+      header, body = header.rstrip() + "\n", textwrap.indent(textwrap.dedent(body), indent)
     rows = "".join(f"{indent}{s.name} = iter({s.name})\n" for s in factory.sizes if s.several)
     body = _below_docstring(node, factory.source, body, rows)
     stored = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}

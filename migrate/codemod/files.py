@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any
 
-from migrate.codemod.classes import rewrite_class
 from migrate.codemod.factories import Factory
 from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
@@ -18,6 +18,7 @@ from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.maker_closures import around_makers, is_handed_out
 from migrate.codemod.makers import Maker, Makers, unreached_makers
 from migrate.codemod.project import ClassInfo, Project
+from migrate.codemod.recursion import rewrite_settled, unit_of
 from migrate.codemod.results import ClassResult, FunctionResult
 from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
@@ -79,12 +80,10 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
     rewriting = Rewriting()
     again = False
     for info in order:
-      unit = Unit(
-        project, info, names[info.file], rewriting.results, residues, field_residues, exact, rewriting.factories
-      )
-      unit.makers = makers
+      known = (names[info.file], rewriting.results, residues, field_residues, exact, rewriting.factories)
+      unit = unit_of(makers, project, info, *known)
       try:
-        result = rewrite_class(unit)
+        unit, result = rewrite_settled(unit, functools.partial(unit_of, makers, project, info, *known))
         if info.cls not in project.reached and (name := unbound_name(unit, result)) is not None:
           raise NotStatic(name)
       except NotStatic as error:
