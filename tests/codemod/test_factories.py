@@ -340,7 +340,6 @@ def test_layers_on_two_ways_of_a_condition_share_an_argument_where_one_never_ran
   assert "found.append(Norm(in_features, rngs=rngs))" in ported.text
 
 
-<<<<<<< HEAD
 def test_a_function_of_setup_that_another_branch_calls(tmp_path):
   source = """
     class Model(nn.Module):
@@ -365,7 +364,8 @@ def test_a_function_of_setup_that_another_branch_calls(tmp_path):
   ported = port_and_check(tmp_path, source, "Model((5, 3)), x(2, 7)", clean=False)
   assert re.search(r"make\(\s*self\.widths\[-1\],\s*in_features=.*rngs=rngs", ported.text)
   assert any("no example runs this layer" in f.found for f in ported.rewriting.findings)
-=======
+
+
 def test_function_on_one_line(tmp_path):
   source = """
   class Model(nn.Module):
@@ -379,4 +379,3 @@ def test_function_on_one_line(tmp_path):
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert "def mlp(self, sizes, *, in_features, rngs):\n" in ported.text
->>>>>>> a721eb1 (Classes that make themselves give their own sizes)
