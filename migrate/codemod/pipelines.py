@@ -163,7 +163,13 @@ class Pipelines:
     ]
     method = next((n for n in self.source.enclosing(site.node) if isinstance(n, ast.FunctionDef)), None)
     for call in ast.walk(method) if method is not None and not self.pipeline and not self.loops else ():
-      if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Name):
+      if not isinstance(call, ast.Call) or not call.args:
+        continue
+      firsts = [first_inside(e.value) for e in self.events(call.func) if type(e.value) is nn.Sequential]
+      if firsts and all(any(f is m for m in modules) for f in firsts):  # what a `Sequential` calls with its own input
+        given = given_later(method or call, site.node, call.args[0])
+        return ast.Call(site.node, [given], []) if given is not None else None
+      if not isinstance(call.args[0], ast.Name):
         continue
       if not any(e.value is m or self.same_origin(e.value, [m]) for e in self.events(call.func) for m in modules):
         continue
@@ -230,7 +236,11 @@ class Pipelines:
     values = [v for _, _, v in firsts]
     argument = self._what_it_gets(maker)
     local = self.env.get(argument.id) if isinstance(argument, ast.Name) else None
-    offered = list(local.dims[-1]) if local is not None and local.dims else []
+    later = argument if local is None else None
+    method = next((n for n in self.source.enclosing(maker) if isinstance(n, ast.FunctionDef)), None)
+    later = given_later(method, maker, later) if later is not None and method is not None else None
+    dims = self.dims(later) if later is not None else local.dims if local is not None else None
+    offered = list(dims[-1]) if dims else []
     offered = [c for c in offered if self.available(c)] + self.chain_starts(firsts)
     found = next((c for c in offered if self.holds(site, c, values)), None)
     return found if found is not None else self.hoist(site, "in_features", values)
@@ -246,6 +256,20 @@ class Pipelines:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == parent.targets[0].id:
           return call.args[0] if call.args else None
     return None
+
+
+def given_later(method: ast.AST, made: ast.AST, given: ast.expr) -> ast.expr | None:
+  """What a call further down is given first, as an expression that means the same where the layer is made."""
+  stores = [n for n in ast.walk(method) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
+  begin, end = made.lineno, getattr(given, "lineno", 0)  # pyright: ignore[reportAttributeAccessIssue]
+  if isinstance(given, ast.Name):
+    between = [n for n in stores if n.id == given.id and begin < n.lineno < end]
+    source = [s for s in getattr(method, "body", ()) if isinstance(s, ast.Assign) and s.targets[0] in between]
+    if between and (len(between) > 1 or len(source) != 1 or len([n for n in stores if n.id == given.id]) > 1):
+      return None
+    given = source[0].value if between and isinstance(source[0], ast.Assign) else given
+  names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
+  return None if any(n.id in names and begin < n.lineno < end for n in stores) else given
 
 
 def first_inside(module: Any) -> Any:

@@ -90,3 +90,48 @@ def test_layers_of_a_sequential_take_their_sizes_from_its_input_and_from_norms(t
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 4), x(2)", held_out=held_out)
   assert "nnx.Linear(length * in_features, self.hidden, rngs=rngs)" in ported.text
   assert ported.hoisted == []
+
+
+CRITIC = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, state, action):
+        network = nn.Sequential([nn.Dense(6), nn.relu, nn.Dense(1)])
+        {between}
+        return network({given}).squeeze(-1)
+    """
+
+
+@pytest.mark.parametrize(
+  ("between", "given"),
+  [("both = jnp.hstack([state, action])", "both"), ("pass", "jnp.concatenate([state, action], axis=-1)")],
+  ids=["named", "in the call"],
+)
+def test_sequential_that_is_made_before_its_input(tmp_path, between, given):
+  source = CRITIC.format(between=between, given=given)
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3), x(2, 4)", held_out=["Model(), x(2, 5), x(2, 7)"])
+  assert "nnx.Linear(in_features + action_features, 6, rngs=rngs)" in ported.text
+  assert ported.hoisted == []
+
+
+def test_list_that_is_filled_before_its_input(tmp_path):
+  source = """
+    class Model(nn.Module):
+      hidden: int = 6
+      @nn.compact
+      def __call__(self, state, action):
+        layers = [nn.Dense(self.hidden), nn.relu]
+        for _ in range(2):
+          layers += [nn.Dense(self.hidden), nn.relu]
+        network = nn.Sequential(layers)
+        both = jnp.hstack([state, action])
+        return network(both)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3), x(2, 4)", held_out=["Model(5), x(2, 5), x(2, 7)"])
+  assert ported.hoisted == []
+
+
+def test_input_that_changes_in_between_tells_nothing(tmp_path):
+  source = CRITIC.format(between="state = jnp.tile(state, 2)\n        both = jnp.hstack([state, action])", given="both")
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3), x(2, 4)")
+  assert "in_features + action_features" not in ported.text
