@@ -138,8 +138,10 @@ class Variables(InputValues, ShapePicks):
     orders: dict[tuple[int, tuple[str, ...]], list[int]] = {}
     for activation in {id(e.activation): e.activation for e in self.events(node)}.values():
       at = activation.orders.get(self.position(node), [])
-      told = [str(v) for v in activation.events.get(self.position(name), ())]
-      told = [str(name.value)] * len(at) if isinstance(name, ast.Constant) else told
+      if isinstance(name, ast.Constant):  # it may stand for a name that the source does not write
+        told = [str(name.value)] * len(at)
+      else:
+        told = [str(v) for v in activation.events.get(self.position(name), ())]
       known = set(names.setdefault(owner := self.owner_key(activation), []))  # another run tells nothing new
       new = [(n, o) for n, o in zip(told, at, strict=False) if n not in known]
       names[owner] += [n for n, _ in new]
