@@ -84,7 +84,7 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       unit = unit_of(makers, project, info, *known)
       try:
         unit, result = rewrite_settled(unit, functools.partial(unit_of, makers, project, info, *known))
-        if info.cls not in project.reached and (name := unbound_name(unit, result)) is not None:
+        if (name := unbound_name(unit, result)) is not None:
           raise NotStatic(name)
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:

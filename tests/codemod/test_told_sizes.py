@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check, rewrite
 
 PAIRS = """
@@ -34,6 +36,41 @@ def test_size_that_an_initializer_needs(tmp_path):
 def test_axis_counted_from_the_first(tmp_path):
   ported = port_and_check(tmp_path, PAIRS.format(axis=1), "Model(), x(2, 3)")
   assert ported.hoisted == ["y_features"]
+
+
+ATTENTION = """
+  class Attention(nn.Module):
+    num_heads: int = 2
+    qkv_features: int | None = None
+
+    def to_rows(self, x):
+      return x
+
+    @nn.compact
+    def __call__(self, x):
+      x = self.to_rows(x)
+      qkv_features = self.qkv_features or x.shape[-1]
+      x = x + self.param("pos", nn.initializers.normal(), x.shape[-2:])
+      dense = functools.partial(nn.DenseGeneral, features=(self.num_heads, qkv_features // self.num_heads))
+      y = dense(name="query")(x) * dense(name="value")(x)
+      return nn.DenseGeneral(x.shape[-1], axis=(-2, -1), name="out")(y)
+
+  class PatchAttention(Attention):
+    patch: int = 3
+
+    def to_rows(self, x):
+      return jnp.reshape(x, (x.shape[0], -1, self.patch * x.shape[-1]))
+"""
+
+
+@pytest.mark.parametrize(
+  ("given", "held_out"),
+  [("", "PatchAttention(patch=2), x(2, 8, 5)"), ("qkv_features=14", "PatchAttention(), x(2, 6, 5)")],
+)
+def test_size_in_an_expression_that_a_partial_reads(tmp_path, given, held_out):
+  ported = port_and_check(tmp_path, ATTENTION, f"PatchAttention({given}), x(2, 6, 4)", held_out=[held_out])
+  assert "qkv_features = self.qkv_features or x_features\n" in ported.text
+  assert "x_features" in ported.hoisted
 
 
 def test_value_of_an_array_is_no_size(tmp_path):
