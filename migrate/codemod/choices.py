@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site, follow_name
 from migrate.codemod.source import dotted
+from migrate.core.report import Finding
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -54,22 +55,31 @@ def fill_choices(unit: Unit, line: str, indent: str) -> str:
   def fill(match: re.Match[str]) -> str:
     name, cls, text = unit.choices[int(match.group(1))]
     sizes: list[str] | None = None
-    for site in unit.setup_sites:
-      if isinstance(site.node.func, ast.Name) and site.node.func.id == name:
-        unit.settle(site, None)
-        names = chosen_sizes(unit, site) & {s.name for s in unit.project_sizes(cls)}
-        own = [f"{n.parameter}={site.texts[n.parameter]}" for n in site.needs if n.parameter in names]
-        if sizes is not None and sizes != own:
-          several = ", ".join(s.partition("=")[0] for s in own)
-          raise unit.refusal(site.node, f"{name}, which is {cls.__name__} or a class without {several}, and not every call has the same",
-                             "classes that take the same sizes", "call each class by its own name")  # fmt: skip
-        sizes = own
+    sites = [s for s in unit.setup_sites if isinstance(s.node.func, ast.Name) and s.node.func.id == name]
+    for site in sorted(sites, key=lambda s: not _is_called(s)):
+      unit.settle(site, None)
+      names = chosen_sizes(unit, site) & {s.name for s in unit.project_sizes(cls)}
+      own = [f"{n.parameter}={site.texts[n.parameter]}" for n in site.needs if n.parameter in names]
+      if sizes is not None and sizes != own:
+        if not _is_called(site):
+          unit.note(Finding(unit.where(site.node), f"no example calls this {name}, and other calls tell other sizes of {cls.__name__}",
+                            "sizes of what it is called with", "those of the other calls were written: check them", "eye",
+                            "L2N104"))  # fmt: skip
+          continue
+        several = ", ".join(s.partition("=")[0] for s in own)
+        raise unit.refusal(site.node, f"{name}, which is {cls.__name__} or a class without {several}, and not every call has the same",
+                           "classes that take the same sizes", "call each class by its own name")  # fmt: skip
+      sizes = own
     if not sizes:
       return text
     unit.need_import("import functools")
     return layout_call("functools.partial", [text, *sizes], indent, 90)
 
   return _CHOICE.sub(fill, line)
+
+
+def _is_called(site: Site) -> bool:
+  return any(value is not None for need in site.needs for value in need.values)
 
 
 def _chosen(unit: Unit, name: str, node: ast.stmt) -> list[type]:

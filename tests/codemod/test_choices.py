@@ -137,3 +137,32 @@ def test_class_whose_calls_need_other_sizes_is_not_given_those_of_one_call(tmp_p
   found = [str(f) for f in rewrite(tmp_path, source, "Model(), x(2, 7), x(2, 7)").findings]
   # one width for both: the program would run with either
   assert any("block, which is Cross or a class without context_features" in f for f in found)
+
+
+def test_call_that_no_example_takes_is_told_and_takes_the_sizes_of_the_others(tmp_path):
+  source = (
+    BLOCKS.partition("  class Model(")[0]
+    + """
+  class Model(nn.Module):
+    cross: bool = True
+    alone: bool = True
+
+    def setup(self):
+      if self.cross:
+        block = Cross
+      else:
+        block = Plain
+      self.first = block(width=7)
+      self.second = block(width=7)
+
+    def __call__(self, x, context):
+      if self.alone:
+        return self.second(x, context) if self.cross else self.second(x)
+      return self.second(self.first(x), context)
+  """
+  )
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(2, 7), x(2, 5)", held_out=["Model(), x(2, 5), x(2, 3)"], clean=False
+  )
+  assert [f.severity for f in ported.findings if "no example calls this block" in str(f)] == ["eye"]
+  assert "block = functools.partial(Cross, context_features=" in ported.text
