@@ -15,7 +15,7 @@ from migrate.codemod.accessors import accessor_call
 from migrate.codemod.alternatives import alternative
 from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
-from migrate.codemod.container_types import asks_container
+from migrate.codemod.container_types import asks_container, joined_lists
 from migrate.codemod.given_lambdas import given_lambda
 from migrate.codemod.left_classes import stays_linen
 from migrate.codemod.lifted import lifted_function
@@ -68,7 +68,8 @@ class Calls:
       return answer
     if isinstance(node, ast.IfExp) and (branch := settled_choice(self, node)) is not None:
       return self.text(branch)
-    if isinstance(node, ast.IfExp) and (chosen := alternative(self, node)) is not None:
+    chosen = alternative(self, node) if isinstance(node, ast.IfExp) else joined_lists(self, node, self.text)
+    if chosen is not None:
       return chosen
     if isinstance(node, ast.Subscript):
       own = self._own_variables(node)

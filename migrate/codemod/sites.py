@@ -55,6 +55,7 @@ class Sites:
       for caller, _, module in self.makers.running(self, node):
         found.append((caller, counts[id(caller)], module))
         counts[id(caller)] += 1
+    found = self.last_made(found)
     return [f for f in found if self.in_call(f[0])] if self.event_filter else found
 
   def maker_of(self: Unit, node: ast.AST) -> Any:

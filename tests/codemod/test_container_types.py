@@ -67,3 +67,23 @@ def test_fields_that_hold_one_module_or_several(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model([nn.Dense(3), nn.Dense(3)]), x(2, 4)")
   assert "if isinstance(self.encoders, (list, tuple, nnx.List)):" in ported.text
+
+
+def test_lists_of_layers_are_joined(tmp_path):
+  source = """
+  class Model(nn.Module):
+    width: int = 5
+
+    def setup(self):
+      self.down = [nn.Dense(self.width) for _ in range(2)]
+      self.up = [nn.Dense(self.width), nn.LayerNorm()]
+      self.sizes = (1, 2)
+
+    def __call__(self, x):
+      for layer in self.down + self.up + (nn.relu,):
+        x = layer(x)
+      return x * (self.sizes + (3,))[-1]
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(7), x(2, 4)"])
+  assert "for layer in [*self.down, *self.up, nnx.relu]:" in ported.text
+  assert "(self.sizes + (3,))[-1]" in ported.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 
@@ -66,3 +68,25 @@ def test_what_another_branch_of_a_function_made_tells_nothing(tmp_path):
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 4, 3)", "Model(widths=(5, 7)), x(2, 4, 4, 2)")
   assert "nnx.Conv(features, features" not in ported.text
+
+
+@pytest.mark.parametrize("lift", ["nn.remat", "nn.jit"])
+def test_lists_of_setup_that_a_lifted_method_calls(tmp_path, lift):
+  source = f"""
+  class Model(nn.Module):
+    number: int = 2
+
+    def setup(self):
+      self.layers = [nn.Dense(3) for _ in range(self.number)]
+
+    @{lift}
+    def block(self, x):
+      for layer in self.layers:
+        x = nn.relu(layer(x))
+      return x
+
+    def __call__(self, x):
+      return self.block(x) + 1
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(1), x(2, 4)", "Model(3), x(2, 3)"])
+  assert ported.hoisted == []
