@@ -10,9 +10,9 @@ def test_size_that_nothing_tells_is_an_argument_named_after_its_layer(tmp_path):
     class Model(nn.Module):
       @nn.compact
       def __call__(self, inputs):
-        return nn.Dense(3, name="head")(inputs["x"].reshape(2, -1))
+        return nn.Dense(3, name="head")(inputs[0].reshape(2, -1))
     """
-  ported = port_and_check(tmp_path, source, 'Model(), {"x": x(2, 5, 7)}')
+  ported = port_and_check(tmp_path, source, "Model(), (x(2, 5, 7), x(2, 3))")
   assert ported.hoisted == ["head_in_features"]
 
 
@@ -21,15 +21,15 @@ def test_argument_is_not_named_after_its_layer_twice(tmp_path):
     class Step(nn.Module):
       @nn.compact
       def __call__(self, state, x):
-        return nn.LSTMCell(state["c"].shape[-1])((state["c"], state["h"]), x)
+        return nn.LSTMCell(state[0].shape[-1])((state[0], state[1]), x)
 
 
     class Model(nn.Module):
       @nn.compact
       def __call__(self, inputs):
-        return Step(name="lstm")(inputs["state"], inputs["x"])
+        return Step(name="lstm")(inputs[0], inputs[1])
     """
-  ported = port_and_check(tmp_path, source, 'Model(), {"state": {"c": x(2, 5), "h": x(2, 5)}, "x": x(2, 7)}')
+  ported = port_and_check(tmp_path, source, "Model(), ((x(2, 5), x(2, 5)), x(2, 7))")
   assert sorted(ported.hoisted) == ["lstm_cell_features", "lstm_cell_features", "lstm_in_features"]
 
 
