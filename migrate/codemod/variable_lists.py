@@ -36,6 +36,11 @@ def places(
       continue
     lists.setdefault(site.attr, []).append(site)
   for attr, shared in lists.items():
+    items = getattr(module, attr, ())
+    if isinstance(items, nnx.Dict) and len(shared) == 1:  # a comprehension: its keys are in the order of the parameters
+      for key, name in zip(items, shared[0].names.get(owner, ()), strict=False):
+        yield shared[0].collection, name, (attr, key)
+      continue
     if len(shared) == 1 or any(s.first for s in shared):
       for site in shared:
         for index, name in enumerate(site.names.get(owner, ())):
@@ -43,7 +48,6 @@ def places(
       continue
     made = [m for s in shared for m in zip(s.orders.get(owner, ()), s.names.get(owner, ()), strict=True)]
     collections = {n: s.collection for s in shared for n in s.names.get(owner, ())}
-    items = getattr(module, attr, ())
     free = [i for i, item in enumerate(items) if isinstance(item, nnx.Variable)] or range(len(made))
     for index, (_, name) in zip(free, sorted(made), strict=False):
       yield collections[name], name, (attr, index)

@@ -84,3 +84,19 @@ def test_parameters_of_a_loop_are_found_as_before(tmp_path):
       return x
   """
   port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(2), x(2, 4)"])
+
+
+def test_dict_of_parameters(tmp_path):
+  source = """
+  class Model(nn.Module):
+    shapes: Sequence[tuple[str, tuple[int, int]]] = (("z", (3, 4)), ("a", (4, 2)))
+
+    def setup(self):
+      self.weights = {n: self.param(n, nn.initializers.lecun_normal(), s) for n, s in self.shapes}
+
+    def __call__(self, x):
+      for name, _ in self.shapes:
+        x = jnp.tanh(x @ self.weights[name])
+      return x
+  """
+  port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((('z', (3, 3)), ('y', (3, 3)))), x(2, 3)"])
