@@ -1,7 +1,7 @@
 """A class called once for every layer or time step, as `nn.scan` of a class gives it."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -105,5 +105,11 @@ def scan(
   elif first is not None:
     Scanned.initialize_carry = lambda self, *args, **kwargs: self.scanned.initialize_carry(*args, **kwargs)  # type: ignore[attr-defined]
 
+  def of_one_step(name: str) -> Callable[..., Any]:
+    return lambda self, *args, **kwargs: getattr(self.scanned, name)(*args, **kwargs)
+
+  for name, _ in inspect.getmembers(target, inspect.isfunction):
+    if not name.startswith("_") and not hasattr(Scanned, name):
+      setattr(Scanned, name, of_one_step(name))  # `cell.initial_state(batch_size)`: Linen does not lift it either
   Scanned.__name__ = f"Scan{target.__name__}"
   return Scanned

@@ -121,6 +121,9 @@ class Builder:
         found = next((v for (f, _), v in size.values.items() if f == id(self.fact)), None)
       if found is not None:
         kwargs[size.name] = self.writer.write(found, f"{cls.__name__}.{size.name}")
+    side_by_side = lifted_by(cls) if name is not None else None
+    if side_by_side is not None and (count := self._side_by_side(cls, side_by_side)) is not None:
+      kwargs["axis_size"] = self.writer.write(count, f"{cls.__name__}.axis_size")
     if local is not None and local.instances:
       return self.writer.call(function, (), {**given, **kwargs, "rngs": Source("rngs")})
     kwargs |= self._fields(value, set(result.residues))
@@ -157,7 +160,7 @@ class Builder:
   def _side_by_side(self, cls: type, lifted: LiftedClass) -> int | None:
     """How many modules the instances of such a class hold, where Linen reads it off their inputs."""
     axis = lifted.given.get("variable_axes", {}).get("params")
-    if "axis_size" in lifted.given or type(axis) is not int:
+    if lifted.transform != "vmap" or "axis_size" in lifted.given or type(axis) is not int:
       return None
     paths = {c.path for c in self.fact.calls if type(c.module) is cls}
     sizes = {n for p in paths for n in stacked_sizes(self.fact.variables.get("params", {}), p, axis)}

@@ -71,3 +71,26 @@ def test_template_has_another_name_where_a_local_or_an_import_has_it(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert "import scan as scan_" in ported.text
   assert "import vmap as vmap_" in ported.text
+
+
+def test_methods_beside_the_call_of_a_scanned_class_stay(tmp_path):
+  source = """
+    class Cell(nn.Module):
+      width: int
+
+      @nn.compact
+      def __call__(self, carry, x):
+        carry = nn.tanh(nn.Dense(self.width)(jnp.concatenate([carry, x], -1)))
+        return carry, carry
+
+      def initial_state(self, batch_size):
+        return jnp.zeros((batch_size, self.width))
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        cell = nn.scan(Cell, variable_broadcast="params", split_rngs={"params": False}, in_axes=1, out_axes=1)(5)
+        return cell(cell.initial_state(x.shape[0]), x)[1]
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 3)", held_out=["Model(), x(3, 2, 7)"])
+  assert "self.cell(self.cell.initial_state(x.shape[0]), x)" in ported.text
