@@ -162,7 +162,7 @@ class Builder:
     axis = lifted.given.get("variable_axes", {}).get("params")
     if lifted.transform != "vmap" or "axis_size" in lifted.given or type(axis) is not int:
       return None
-    paths = {c.path for c in self.fact.calls if type(c.module) is cls}
+    paths = {c.path for c in self.fact.calls if type(c.module) in (cls, lifted.target)}
     sizes = {n for p in paths for n in stacked_sizes(self.fact.variables.get("params", {}), p, axis)}
     return sizes.pop() if len(sizes) == 1 else None
 

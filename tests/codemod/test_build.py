@@ -195,3 +195,19 @@ def test_lifted_class_in_a_field_is_told_how_many(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(make(3)), x(5, 6)", held_out=["Model(make(2)), x(4, 7)"])
   assert "axis_size=6" in " ".join(ported.draft.files["ported.py"].split())
+
+
+def test_lifted_class_at_the_top_of_a_file_is_told_how_many(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(x)
+
+    Models = nn.vmap(Model, in_axes=0, out_axes=0, variable_axes={"params": 0}, split_rngs={"params": True})
+    Shared = nn.vmap(Model, in_axes=0, out_axes=0, variable_axes={"params": None}, split_rngs={"params": False})
+    """
+  ported = port_and_check(tmp_path, source, "Models(), x(5, 4)", held_out=["Models(), x(2, 7)"])
+  assert "Models(in_features=4, axis_size=5, rngs=rngs)" in " ".join(ported.draft.files["ported.py"].split())
+  alone = port_and_check(tmp_path / "shared", source, "Shared(), x(5, 4)")
+  assert "axis_size" not in alone.draft.files["ported.py"]
