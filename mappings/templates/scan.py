@@ -108,7 +108,7 @@ def scan(
   def of_one_step(name: str) -> Callable[..., Any]:
     return lambda self, *args, **kwargs: getattr(self.scanned, name)(*args, **kwargs)
 
-  for name, _ in inspect.getmembers(target, inspect.isfunction):
+  for name in dict(inspect.getmembers(target, inspect.isfunction)):
     if not name.startswith("_") and not hasattr(Scanned, name):
       setattr(Scanned, name, of_one_step(name))  # `cell.initial_state(batch_size)`: Linen does not lift it either
   Scanned.__name__ = f"Scan{target.__name__}"
