@@ -17,6 +17,7 @@ from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
 from migrate.codemod.guards import guarded, under_guards
+from migrate.codemod.hidden_names import with_other_names
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes, inherits_rngs
 from migrate.codemod.inits import docstring_of, init_text, keeps_dataclass, size_type
 from migrate.codemod.interfaces import hiding_fields, is_empty_protocol
@@ -130,7 +131,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
   ]
   taking += [("method", name) for name in unit.builders]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
-  text = pieces[""]
+  text = with_other_names(unit, pieces[""])
   for function in functions:
     function.text = pieces[f"{function.file}:{function.name}"]
   try:

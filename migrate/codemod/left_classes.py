@@ -86,7 +86,7 @@ def unbound_name(unit: Unit, result: ClassResult) -> str | None:
     *unit.names.imported,
     *unit.names.defined,
   }
-  known |= bound_names(ast.parse("\n".join(result.imports)).body)
+  known |= bound_names(ast.parse("\n".join(result.imports)).body) | bound_names(tree.body)
   return min(read_names([init]) - known, default=None)
 
 

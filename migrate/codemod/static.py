@@ -12,6 +12,7 @@ from migrate.codemod.container_types import asks_container
 from migrate.codemod.contextual import needs_context
 from migrate.codemod.format_strings import with_names
 from migrate.codemod.given_lambdas import given_lambda
+from migrate.codemod.hidden_names import apart
 from migrate.codemod.late_attributes import is_there_when_read
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
@@ -247,7 +248,7 @@ class Statics:
     """A module-level name for `__init__`. Raises NotStatic where NNX has none."""
     if not self.in_setup and not self.has_counterpart(node):
       raise NotStatic(self.source.code(node))
-    return self.brought(self.global_name(node))
+    return apart(self, self.brought(self.global_name(node)))
 
   def _static_of_array(self: Unit, node: ast.Attribute, events: list, bound: frozenset[str]) -> str:
     dims = self.dims(node.value)

@@ -137,7 +137,7 @@ class Unit(
     self.attribute_residue: dict[str, dict[str, str]] = {}
     self.dead_lists, self.hoisted_locals = set[str](), set[str]()
     self.super_sizes: dict[str, str] = {}  # sizes that the base's `__init__` is given, by its names
-    self.static_arrays, self.bound_in_tests = set[str](), set[ast.NamedExpr]()
+    self.static_arrays, self.hidden, self.bound_in_tests = set[str](), set[str](), set[ast.NamedExpr]()
     self.array_statements: set[str] = set()  # what makes these, as `spelled` gives it
     self.imports, self.templates, self.findings = set[str](), set[str](), list[Finding]()
     self.outputs: dict[str, Dims] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrate.codemod import files
+from migrate.codemod import recursion
 from migrate.codemod.classes import rewrite_class
 from tests.codemod.support import port_and_check
 
@@ -91,7 +91,7 @@ def test_a_crash_over_a_class_that_no_example_runs_ends_no_port(tmp_path, monkey
       raise KeyError("something")
     return rewrite_class(unit)
 
-  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  monkeypatch.setattr(recursion, "rewrite_class", rewrite)
   ported = port_and_check(tmp_path, MODEL, "Net(), x(2, 5)", clean=False)
   told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
   assert any("Plain, which no example runs, stays a class of Linen" in t for t in told)
@@ -101,7 +101,7 @@ def test_a_crash_over_a_class_that_an_example_runs_is_ours(tmp_path, monkeypatch
   def rewrite(unit):
     raise KeyError("something")
 
-  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  monkeypatch.setattr(recursion, "rewrite_class", rewrite)
   with pytest.raises(KeyError):
     port_and_check(tmp_path, MODEL, "Net(), x(2, 5)")
 
@@ -113,7 +113,7 @@ def test_a_class_whose_init_would_read_a_name_that_nothing_binds_stays_linen(tmp
       result.text = result.text.replace("nnx.Linear(", "nnx.Linear(lost + ")
     return result
 
-  monkeypatch.setattr(files, "rewrite_class", rewrite)
+  monkeypatch.setattr(recursion, "rewrite_class", rewrite)
   ported = port_and_check(tmp_path, MODEL, "Net(), x(2, 5)", clean=False)
   told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
   assert any("Plain, which no example runs, stays a class of Linen (`lost` is known only in a call)" in t for t in told)
