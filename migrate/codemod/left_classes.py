@@ -87,6 +87,12 @@ def unbound_name(unit: Unit, result: ClassResult) -> str | None:
     *unit.names.defined,
   }
   known |= bound_names(ast.parse("\n".join(result.imports)).body) | bound_names(tree.body)
+  # what stands in the class, for annotations and defaults, and in the function that makes it
+  known |= {n for c in tree.body if isinstance(c, ast.ClassDef) for n in bound_names(c.body)}
+  around = [n for n in unit.own_source.enclosing(unit.info.node) if isinstance(n, ast.FunctionDef)]
+  known |= {
+    n for f in around for n in [*bound_names(f.body), *(a.arg for a in ast.walk(f.args) if isinstance(a, ast.arg))]
+  }
   return min(read_names([init]) - known, default=None)
 
 
