@@ -13,7 +13,7 @@ from migrate.codemod.factories import Factory
 from migrate.codemod.given_classes import giving_functions
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
-from migrate.codemod.left_classes import by_reading, reason, unbound_name
+from migrate.codemod.left_classes import by_reading, reason, tell_unbound_name, unbound_name
 from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.maker_closures import around_makers, is_handed_out
 from migrate.codemod.makers import Maker, Makers, unreached_makers
@@ -85,7 +85,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
       try:
         unit, result = rewrite_settled(unit, functools.partial(unit_of, makers, project, info, *known))
         if (name := unbound_name(unit, result)) is not None:
-          raise NotStatic(name)
+          again |= (told := tell_sizes(info, name, makers.told))
+          tell_unbound_name(unit, name, told or info.cls not in project.reached)
       except NotStatic as error:
         if unit.untraced and info.cls not in project.reached:
           project.stays.setdefault(info.cls, reason(error))

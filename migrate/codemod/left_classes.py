@@ -96,6 +96,19 @@ def unbound_name(unit: Unit, result: ClassResult) -> str | None:
   return min(read_names([init]) - known, default=None)
 
 
+def tell_unbound_name(unit: Unit, name: str, leave: bool) -> None:
+  """What to do about such a name: another try, or leaving the class; else a finding, since the example's own way runs.
+
+  Raises:
+    NotStatic: to `leave` the class for now.
+  """
+  if leave:
+    raise NotStatic(name)
+  unit.note(Finding(unit.where(unit.info.node), f"{unit.info.name}: where no example comes, `__init__` reads `{name}`, which nothing there gives a value",
+                    "a value that construction knows", "write that branch by hand, or give an example that reaches it", "eye",
+                    "L2N103"))  # fmt: skip
+
+
 def by_reading(project: Project, infos: Iterable[ClassInfo]) -> list[Finding]:
   """What to tell of classes that were rewritten and that no example runs, one finding for all of them.
 

@@ -7,6 +7,7 @@ import pytest
 from migrate.codemod import recursion
 from migrate.codemod.classes import rewrite_class
 from tests.codemod.support import port_and_check
+from tests.codemod.support import rewrite as rewritten
 
 MODEL = """
   class Odd(nn.Module):
@@ -117,6 +118,27 @@ def test_a_class_whose_init_would_read_a_name_that_nothing_binds_stays_linen(tmp
   ported = port_and_check(tmp_path, MODEL, "Net(), x(2, 5)", clean=False)
   told = [f.found for f in ported.rewriting.findings if f.rule == "L2N103"]
   assert any("Plain, which no example runs, stays a class of Linen (`lost` is known only in a call)" in t for t in told)
+
+
+def test_a_branch_that_no_example_takes_and_reads_a_name_that_nothing_binds_is_told(tmp_path, monkeypatch):
+  def rewrite(unit):
+    result = rewrite_class(unit)
+    result.text = result.text.replace("self.twice = twice\n", "self.twice = twice\n    twice and print(lost)\n")
+    return result
+
+  source = """
+  class Net(nn.Module):
+    twice: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(3)(x) * (2 if self.twice else 1)
+  """
+  monkeypatch.setattr(recursion, "rewrite_class", rewrite)
+  ported = rewritten(tmp_path, source, "Net(), x(2, 5)")
+  told = [f for f in ported.findings if f.rule == "L2N103"]
+  assert ["`lost`, which nothing there gives a value" in f.found for f in told] == [True]
+  assert told[0].severity == "eye"
 
 
 def test_a_field_that_examples_give_a_function_makes_no_layer(tmp_path):
