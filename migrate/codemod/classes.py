@@ -57,7 +57,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     unit.bound = find_bound(unit, setup)
     setup_lines += write_setup(unit, setup)
   compact = info.compact_methods()
-  order = [n for n in info.methods if n not in CONSTRUCTION and n not in unit.builders]
+  order = [n for n in info.methods if n not in CONSTRUCTION and n not in unit.building.builders]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
   parts: dict[str, list[Stmt | Block]] = {}
@@ -129,7 +129,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     for h in named
     if (h.takes_layers or h.left or h.kind == "closure") and not kept_decorators(unit, h.node)
   ]
-  taking += [("method", name) for name in unit.builders]
+  taking += [("method", name) for name in unit.building.builders]
   pieces = drop_unread({"": text} | {f"{f.file}:{f.name}": f.text for f in functions}, taking)
   text = with_other_names(unit, pieces[""])
   for function in functions:

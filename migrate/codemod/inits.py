@@ -249,9 +249,8 @@ def _stored(unit: Unit, field: Any) -> str:
   held += [v for v in values if isinstance(v, tuple | list | Mapping) and _holds_arrays(v)]
   if not held:
     return field.name
-  made = (
-    f"nnx.Dict({field.name})" if isinstance(held[0], Mapping) else f"nnx.List({field.name})"
-  )  # `nnx.data` could not be updated
+  # `nnx.data` could not be updated
+  made = f"nnx.Dict({field.name})" if isinstance(held[0], Mapping) else f"nnx.List({field.name})"
   optional = any(v is None for v in values) or field.default == "None"
   return f"{made} if {field.name} is not None else None" if optional else made
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.site import Site
 from migrate.codemod.source import names_in
-from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
 
 class RecentSizes:
   """Sizes of layers made before, mixed into `Unit` as a part of `SiteSizes`."""
-
-  def last_made(self: Unit, found: list[tuple[Activation, int, Any]]) -> list[tuple[Activation, int, Any]]:
-    """The list that `setup` made, without what it made anew for a lifted method, which then called those."""
-    if not any((i and ".setup" in a.qualname) or ".setup.<locals>" in a.qualname for a, i, _ in found):
-      return found
-    called = {(self.owner_key(a), i) for a, i, m in found if self.project.calls_of(m)}
-    return [f for f in found if (self.owner_key(f[0]), f[1]) not in called or self.project.calls_of(f[2])]
 
   def measure_parameter(self: Unit, node: ast.Call, attr: str) -> None:
     """Axes of a parameter that nothing else tells can be asked of it, once it is made."""

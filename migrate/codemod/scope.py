@@ -33,6 +33,23 @@ class Local:
 
 
 @dataclasses.dataclass
+class Building:
+  """The methods that `setup` calls to make layers or parameters, and what is known of the one being read.
+
+  Attributes:
+    builders: those that were read, a `Builder` of `setup_builders` each.
+    names: of all that are or were being read.
+    targets: the attributes that get what the method returns.
+    outside: the locals of the method -> what each is over fields alone; None where it is nothing of the sort.
+  """
+
+  builders: dict[str, Any] = dataclasses.field(default_factory=dict)
+  names: set[str] = dataclasses.field(default_factory=set)
+  targets: list[ast.expr] = dataclasses.field(default_factory=list)
+  outside: dict[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
 class Stmt:
   """A simple statement of `__init__`; `text` is asked for when everything is known."""
 

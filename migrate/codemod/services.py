@@ -146,9 +146,8 @@ class Services:
     """`self.param(...)` and `self.variable(...)`: the variable is made in `__init__`."""
     arguments: list[ast.expr] = list(node.args)
     named = {k.arg: k.value for k in node.keywords if k.arg}
-    parameter = (
-      collection == "params"
-    )  # `self.variable("params", ...)` gives the Variable, and its initializer gets no key
+    # `self.variable("params", ...)` gives the Variable, and its initializer gets no key
+    parameter = collection == "params"
     if collection is None:
       column = arguments.pop(0) if arguments else named.pop("col")
       collection = self.collection_named(column)

@@ -6,7 +6,6 @@ import ast
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from migrate.codemod.inheritance import CONSTRUCTION
 from migrate.codemod.methods import add_parameters, method_header
@@ -36,7 +35,7 @@ class Builder:
 def builder_call(
   unit: Unit, node: ast.AST, block: Callable[[Unit, list[ast.stmt]], str], targets: Sequence[ast.expr] = ()
 ) -> str | None:
-  """The new text of `self.build(...)` in `setup`, which notes the method in `unit.builders`; None for any other expression.
+  """The new text of `self.build(...)` in `setup`, which notes the method in `unit.building`; None for any other expression.
 
   Args:
     unit: the class, while its `setup` is read.
@@ -47,11 +46,12 @@ def builder_call(
   definition = _builder(unit, node, bool(targets))
   if definition is None or not isinstance(node, ast.Call):
     return None
-  arguments = [unit.static(a.value if isinstance(a, ast.Starred) else a) for a in node.args]
+  arguments = [unit.static(a) for a in node.args]
   arguments += [f"{k.arg}={unit.static(k.value)}" for k in node.keywords]
-  unit.building.add(definition.name)
-  saved = unit.env, unit.self_name, unit.build_targets, unit.outside_names
-  unit.build_targets, unit.outside_names = list(targets), unit.build_locals(definition, node)
+  building = unit.building
+  building.names.add(definition.name)
+  saved = unit.env, unit.self_name, building.targets, building.outside
+  building.targets, building.outside = list(targets), unit.build_locals(definition, node)
   parameters = {a.arg for a in ast.walk(definition.args) if isinstance(a, ast.arg)}
   unit.self_name = definition.args.args[0].arg
   unit.env = {n: Local("static", None) for n in parameters - {unit.self_name}}
@@ -61,12 +61,12 @@ def builder_call(
   unit.event_filter.append(key(node))  # each call makes a parameter of its own
   try:
     body = block(unit, definition.body)
-    if body != unit.builders.setdefault(definition.name, Builder(definition, body)).body:
+    if body != building.builders.setdefault(definition.name, Builder(definition, body)).body:
       raise unit.refusal(node, f"{definition.name}, which makes other things here than in the call before",
                          "a method whose calls make the same", "make them in `setup`")  # fmt: skip
   finally:
     unit.event_filter.pop()
-    unit.env, unit.self_name, unit.build_targets, unit.outside_names = saved
+    unit.env, unit.self_name, building.targets, building.outside = saved
   return f"self.{definition.name}({', '.join([*arguments, f'BUILD__{definition.name}__MORE'])})"
 
 
@@ -93,7 +93,7 @@ def _at_construction(unit: Unit, node: ast.Attribute) -> bool:
   """Whether a method is named to be called by `setup`, or by another method that `setup` calls."""
   call = unit.source.parents.get(node)
   around = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
-  inside = around is not None and around.name in (*CONSTRUCTION, *unit.builders, *unit.building)
+  inside = around is not None and around.name in (*CONSTRUCTION, *unit.building.names)
   return isinstance(call, ast.Call) and call.func is node and inside
 
 
@@ -123,14 +123,14 @@ def _own(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 def fill_builders(unit: Unit) -> None:
   """Fills the layers' sizes in, as in `setup` itself."""
-  for builder in unit.builders.values():
+  for builder in unit.building.builders.values():
     lines = fill_lists(unit, builder.body.rstrip("\n")).split("\n")
     builder.body = "\n".join(fill_chains(unit, lines)) + "\n"
 
 
 def builder_text(unit: Unit) -> str:
   """The statements of all, for the sizes that they name."""
-  return "\n".join(b.body for b in unit.builders.values())
+  return "\n".join(b.body for b in unit.building.builders.values())
 
 
 def write_builders(unit: Unit, sizes: Iterable[str], rename: dict[str, str]) -> dict[str, str]:
@@ -146,17 +146,13 @@ def write_builders(unit: Unit, sizes: Iterable[str], rename: dict[str, str]) -> 
   changed = True
   while changed:
     changed = False
-    for builder in unit.builders.values():
+    for builder in unit.building.builders.values():
       own = {a.arg for a in ast.walk(builder.node.args) if isinstance(a, ast.arg)}
-      read = {placeholders.get(n, n) for n in names_in(_dedented(builder.body))} - own
-      read |= {n for m in _MARK.finditer(builder.body) for n in unit.builders[m.group(2)].more}
+      read = {placeholders.get(n, n) for n in names_in(f"if True:\n{builder.body}")} - own
+      read |= {n for m in _MARK.finditer(builder.body) for n in unit.building.builders[m.group(2)].more}
       more = [n for n in known if n in read]
       changed, builder.more = changed or more != builder.more, more
-  return {name: fill_calls(unit, _definition(unit, b)) for name, b in unit.builders.items()}
-
-
-def _dedented(body: str) -> str:
-  return f"if True:\n{body}"
+  return {name: fill_calls(unit, _definition(unit, b)) for name, b in unit.building.builders.items()}
 
 
 def _definition(unit: Unit, builder: Builder) -> str:
@@ -174,10 +170,7 @@ def fill_calls(unit: Unit, text: str) -> str:
   """A text with the calls of these methods completed."""
 
   def more(match: re.Match[str]) -> str:
-    builder = unit.builders[match.group(2)]
+    builder = unit.building.builders[match.group(2)]
     return (match.group(1) or "") * bool(builder.more) + ", ".join(f"{n}={n}" for n in builder.more)
 
   return _MARK.sub(more, text)
-
-
-__all__: list[Any] = ["Builder", "builder_call", "builder_text", "fill_builders", "fill_calls", "write_builders"]

@@ -43,11 +43,13 @@ class SetupLocals:
 
   def over_fields(self: Unit, node: ast.expr) -> str | None:
     """An expression of `setup`, or of a method that it calls, over fields and constants alone."""
-    return self._outside(self.source.code(node), self.outside_names)
+    return self._outside(self.source.code(node), self.building.outside)
 
   def setup_shape(self: Unit, items: Sequence[ast.expr]) -> Dims:
     """Axes of a parameter that `setup` makes, or a method that it calls, as methods can carry them."""
-    texts = [self.over_fields(e) if self.outside_names else self._marked(self.source.code(e), e.lineno) for e in items]
+    texts = [
+      self.over_fields(e) if self.building.outside else self._marked(self.source.code(e), e.lineno) for e in items
+    ]
     return [[t] if t is not None else [] for t in texts]
 
   def build_locals(self: Unit, definition: ast.FunctionDef, call: ast.Call) -> dict[str, str | None]:

@@ -68,6 +68,11 @@ def _is_variable(unit: Unit, call: ast.Call) -> bool:
   return unit.source.code(call.func) in (f"{unit.self_name}.param", f"{unit.self_name}.variable")
 
 
+def _gives_variable(call: ast.Call) -> bool:
+  """Whether it is `self.variable(...)`, which gives the Variable where `self.param(...)` gives its value."""
+  return isinstance(call.func, ast.Attribute) and call.func.attr == "variable"
+
+
 def _variables_of(unit: Unit, statement: ast.stmt) -> list[ast.Call]:
   """Calls of a simple statement that make variables: their text is written anew, so that comments inside go above."""
   if not isinstance(statement, ast.Assign | ast.AnnAssign):
@@ -119,7 +124,7 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
   if isinstance(node, ast.Expr) and (built := builder_call(unit, node.value, setup_block)) is not None:
     return unit.own_lines(node, built)
   if isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and _is_variable(unit, node.value):
-    return unit.own_lines(node, "return " + _setup_variable(unit, unit.build_targets, node.value))
+    return unit.own_lines(node, "return " + _setup_variable(unit, unit.building.targets, node.value))
   if isinstance(node, ast.If) and all(_is_nothing(unit, s) for s in [*node.body, *node.orelse]):
     return None
   if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and len(node.value.args) == 3:
@@ -316,11 +321,6 @@ def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str
       if isinstance(argument, ast.Constant):
         unit.variable_attrs[str(argument.value)] = attr
   return made
-
-
-def _gives_variable(call: ast.Call) -> bool:
-  """Whether a call is `self.variable(...)`, which gives the Variable where `self.param(...)` gives its value."""
-  return isinstance(call.func, ast.Attribute) and call.func.attr == "variable"
 
 
 def _setup_try(unit: Unit, node: ast.Try) -> str:

@@ -19,7 +19,7 @@ from migrate.codemod.stacks import AXIS_SIZE
 from migrate.codemod.static import alone
 from migrate.core.declare import LayerMapping
 from migrate.core.report import Finding
-from migrate.trace.facts import ArraySpec
+from migrate.trace.facts import Activation, ArraySpec
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -33,6 +33,13 @@ def outdented(text: str) -> str:
 
 class SiteLayers:
   """Writing constructor calls, mixed into `Unit`."""
+
+  def last_made(self: Unit, found: list[tuple[Activation, int, Any]]) -> list[tuple[Activation, int, Any]]:
+    """The list that `setup` made, without what it made anew for a lifted method, which then called those."""
+    if not any((i and ".setup" in a.qualname) or ".setup.<locals>" in a.qualname for a, i, _ in found):
+      return found
+    called = {(self.owner_key(a), i) for a, i, m in found if self.project.calls_of(m)}
+    return [f for f in found if (self.owner_key(f[0]), f[1]) not in called or self.project.calls_of(f[2])]
 
   def write_site(self: Unit, site: Site, width: int, indent: str = "") -> str:
     """The NNX constructor call."""

@@ -203,7 +203,7 @@ class Sites:
 
   def defer(self: Unit, site: Site) -> str:
     """A placeholder for a layer made in `setup`: its sizes are known when the methods have been read."""
-    site.listed, site.outside = site.listed or self.setup_loops > 0, self.outside_names
+    site.listed, site.outside = site.listed or self.setup_loops > 0, self.building.outside
     self.setup_sites.append(site)
     self.note_features(site)
     return f"SITE__{len(self.setup_sites) - 1}__"

@@ -29,7 +29,7 @@ from migrate.codemod.pipelines import Pipelines
 from migrate.codemod.project import ClassInfo, Event, Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.rounds import Rounds
-from migrate.codemod.scope import Block, Dims, Local, Stmt
+from migrate.codemod.scope import Block, Building, Dims, Local, Stmt
 from migrate.codemod.services import Services
 from migrate.codemod.setup_locals import SetupLocals
 from migrate.codemod.site import InstanceKey, Site, SizeArg, linen_behind
@@ -109,10 +109,8 @@ class Unit(
     self.deferred: list[Site] = []
     self.produced: list[tuple[Site, str]] = []
     self.hoists: dict[str, SizeArg] = {}
-    self.handed, self.inherited = (
-      dict[tuple[str, str], list[Dims]](),
-      set[str](),
-    )  # `inherited`: sizes that a base takes
+    self.handed: dict[tuple[str, str], list[Dims]] = {}
+    self.inherited: set[str] = set()  # sizes that a base takes
     self.tokens, self.item_dims = dict[tuple[str, int], str](), dict[tuple[str, str], Dims]()
     self.token_values: dict[str, dict[InstanceKey, Any]] = {}
     self.counting: set[str] = set()  # sizes of integer arrays, which have no features
@@ -168,11 +166,7 @@ class Unit(
     self.derived, self.collections = dict[str, str](), dict[str, str]()
     self.computed: Any = None  # the `Computed` of `setup`
     self.bound: list[Any] = []  # functions of `setup` that are methods now: `BoundFunction`
-    self.builders, self.build_targets = dict[str, Any](), list[ast.expr]()  # methods that `setup` calls to make layers
-    self.outside_names, self.building = (
-      dict[str, str | None](),
-      set[str](),
-    )  # names of such a method -> over fields alone
+    self.building = Building()
     self.computed_used: set[str] = set()
     self.parameter_attrs: dict[ast.AST, str] = {}  # a call of `self.param` in `setup` -> the attribute
     self.outdent = ""  # what the lines of a statement lose that `__init__` takes over

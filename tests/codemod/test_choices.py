@@ -43,6 +43,10 @@ BLOCKS = """
   """
 
 
+# the two classes alone, for other models
+CLASSES = BLOCKS.partition("  class Model(")[0]
+
+
 def test_sizes_that_only_one_of_two_classes_needs(tmp_path):
   source = BLOCKS.replace("{plain}", "Plain")
   ported = port_and_check(
@@ -115,7 +119,7 @@ def test_class_that_a_branch_that_no_example_takes_chooses(tmp_path):
 
 def test_class_whose_calls_need_other_sizes_is_not_given_those_of_one_call(tmp_path):
   source = (
-    BLOCKS.partition("  class Model(")[0]
+    CLASSES
     + """
   class Model(nn.Module):
     cross: bool = True
@@ -141,7 +145,7 @@ def test_class_whose_calls_need_other_sizes_is_not_given_those_of_one_call(tmp_p
 
 def test_call_that_no_example_takes_is_told_and_takes_the_sizes_of_the_others(tmp_path):
   source = (
-    BLOCKS.partition("  class Model(")[0]
+    CLASSES
     + """
   class Model(nn.Module):
     cross: bool = True

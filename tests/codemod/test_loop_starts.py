@@ -114,3 +114,72 @@ def test_model_without_the_skip_connection_of_another(tmp_path):
   """
   )
   port_and_check(tmp_path, source, "Both(), x(2, 5), x(2, 4)")
+
+
+def test_loops_that_name_their_rounds_as_the_loop_before(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      scales: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        skips = []
+        for scale in self.scales:
+          x = nn.Dense(self.width * scale)(x)
+          skips.append(x)
+        x = nn.Dense(self.width * scale)(x)
+        for scale in reversed(self.scales):
+          x = jnp.concatenate([skips.pop(), x], -1)
+          x = nn.Dense(self.width * scale)(x)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(3, (1, 2, 5)), x(2, 7)", held_out=["Model(2, (3, 1, 4, 2)), x(2, 5)"]
+  )
+  assert ported.hoisted == []
+  assert ported.text.count("x_features = self.width * scale") >= 2
+
+
+def test_loops_that_leave_a_size_as_it_is_have_no_local_for_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int
+      scales: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for scale in self.scales:
+          x = nn.Dense(self.width)(x)
+        for scale in self.scales:
+          x = x + nn.Dense(self.width)(x) * scale
+        return x
+    """
+  ported = port_and_check(tmp_path, source, "Model(3, (1, 2)), x(2, 7)", held_out=["Model(2, (3, 1, 4)), x(2, 5)"])
+  assert ported.text.count("x_features = self.width") == 1
+
+
+def test_sizes_go_from_round_to_round_whatever_the_number_of_axes(tmp_path):
+  source = """
+    class Mlp(nn.Module):
+      sizes: Sequence[int]
+
+      @nn.compact
+      def __call__(self, x):
+        for i in range(len(self.sizes) - 1):
+          x = nn.relu(nn.Dense(self.sizes[i])(x))
+        return nn.Dense(self.sizes[-1])(x)
+
+    class Model(nn.Module):
+      deep: Sequence[int] = (13, 17)
+      flat: Sequence[int] = (19,)
+
+      @nn.compact
+      def __call__(self, x):
+        return Mlp(self.flat)(Mlp(self.deep)(x).mean(1))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)", held_out=["Model((3, 4, 2), (7, 6)), x(2, 4, 3)"])
+  assert (
+    "      x_features = self.sizes[i]\n    self.dense_1 = nnx.Linear(x_features, self.sizes[-1], rngs=rngs)\n"
+    in ported.text
+  )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.codemod.support import port_and_check
 
 
@@ -70,23 +68,22 @@ def test_what_another_branch_of_a_function_made_tells_nothing(tmp_path):
   assert "nnx.Conv(features, features" not in ported.text
 
 
-@pytest.mark.parametrize("lift", ["nn.remat", "nn.jit"])
-def test_lists_of_setup_that_a_lifted_method_calls(tmp_path, lift):
-  source = f"""
-  class Model(nn.Module):
-    number: int = 2
+def test_size_of_the_layer_that_has_just_been_made(tmp_path):
+  source = """
+    class Block(nn.Module):
+      width: int
 
-    def setup(self):
-      self.layers = [nn.Dense(3) for _ in range(self.number)]
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
 
-    @{lift}
-    def block(self, x):
-      for layer in self.layers:
-        x = nn.relu(layer(x))
-      return x
-
-    def __call__(self, x):
-      return self.block(x) + 1
-  """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(1), x(2, 4)", "Model(3), x(2, 3)"])
-  assert ported.hoisted == []
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        for rows in x[0]:
+          x = Block(len(rows) + x.shape[-1] // 2)(x)
+          x = Block(x.shape[-1] // 2 + len(rows) + 3)(x)
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)")
+  assert "x_features = block_1_width[len(self.block_1) - 1]" in ported.text

@@ -127,3 +127,55 @@ def test_the_number_of_groups_is_no_size(tmp_path):
   )
   assert "self.out = nnx.Conv(inner, self.channels, (1, 1), rngs=rngs)" in ported.text
   assert "nnx.Conv(4," not in ported.text
+
+
+def test_layer_of_a_checkpointed_class_reads_its_size_through_a_local_of_setup(tmp_path):
+  source = """
+    class Config:
+      hidden_size = 6
+
+      def __init__(self, hidden_size=6, intermediate_size=11):
+        self.hidden_size = hidden_size
+        self.intermediate_size = intermediate_size
+
+
+    class Mlp(nn.Module):
+      config: Config
+
+      def setup(self):
+        config = self.config
+        self.gate = nn.Dense(config.intermediate_size)
+        self.up = nn.Dense(config.intermediate_size)
+        self.down = nn.Dense(config.hidden_size)
+
+      def __call__(self, x):
+        return self.down(nn.silu(self.gate(x)) * self.up(x))
+
+
+    class Model(nn.Module):
+      config: Config
+
+      def setup(self):
+        self.mlp = nn.remat(Mlp)(self.config)
+
+      def __call__(self, x):
+        return x + self.mlp(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(Config()), x(2, 6)", held_out=["Model(Config(4, 9)), x(2, 4)"])
+  assert "self.down = nnx.Linear(config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text
+
+
+def test_parameter_computed_with_a_local_of_setup(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 5
+
+      def setup(self):
+        factor = self.width * 3
+        self.kernel = factor * self.param("kernel", nn.initializers.normal(), (self.width, self.width))
+
+      def __call__(self, x):
+        return x @ self.kernel
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 3)"])
+  assert "factor = factor" in ported.text

@@ -206,58 +206,6 @@ def test_attribute_that_is_none_before_it_is_a_layer(tmp_path):
     assert left in ported.text
 
 
-def test_layer_of_a_checkpointed_class_reads_its_size_through_a_local_of_setup(tmp_path):
-  source = """
-    class Config:
-      hidden_size = 6
-
-      def __init__(self, hidden_size=6, intermediate_size=11):
-        self.hidden_size = hidden_size
-        self.intermediate_size = intermediate_size
-
-
-    class Mlp(nn.Module):
-      config: Config
-
-      def setup(self):
-        config = self.config
-        self.gate = nn.Dense(config.intermediate_size)
-        self.up = nn.Dense(config.intermediate_size)
-        self.down = nn.Dense(config.hidden_size)
-
-      def __call__(self, x):
-        return self.down(nn.silu(self.gate(x)) * self.up(x))
-
-
-    class Model(nn.Module):
-      config: Config
-
-      def setup(self):
-        self.mlp = nn.remat(Mlp)(self.config)
-
-      def __call__(self, x):
-        return x + self.mlp(x)
-    """
-  ported = port_and_check(tmp_path, source, "Model(Config()), x(2, 6)", held_out=["Model(Config(4, 9)), x(2, 4)"])
-  assert "self.down = nnx.Linear(config.intermediate_size, config.hidden_size, rngs=rngs)" in ported.text
-
-
-def test_parameter_computed_with_a_local_of_setup(tmp_path):
-  source = """
-    class Model(nn.Module):
-      width: int = 5
-
-      def setup(self):
-        factor = self.width * 3
-        self.kernel = factor * self.param("kernel", nn.initializers.normal(), (self.width, self.width))
-
-      def __call__(self, x):
-        return x @ self.kernel
-    """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 3)"])
-  assert "factor = factor" in ported.text
-
-
 def test_one_parameter_made_in_either_branch_is_one_attribute(tmp_path):
   source = """
     class Model(nn.Module):
@@ -369,29 +317,6 @@ def test_suites_behind_their_colon(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", "Model(False), x(2, 3)")
   assert "else: self.first = nnx.Linear(" in ported.text
   assert "if self.deep: x = self.second(x)" in ported.text
-
-
-def test_layers_in_the_dict_of_a_branch_that_no_example_takes(tmp_path):
-  source = """
-    class Model(nn.Module):
-      shared: bool = True
-
-      def setup(self):
-        make = lambda: nn.Dense(4)
-        self.sizes = {"first": 1, "second": 2}
-        if self.shared:
-          layer = make()
-          self.ways = {"first": layer, "second": layer}
-        else:
-          self.ways = {"first": make(), "second": make()}
-          self.sizes = {"first": 1, "second": 1}
-
-      def __call__(self, x):
-        return self.ways["first"](x) + self.ways["second"](x)
-    """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 5)", "Model(False), x(2, 5)"])
-  assert ported.text.count("self.ways = nnx.Dict({") == 2
-  assert ported.text.count("self.sizes = {") == 2
 
 
 def test_a_list_in_post_init_of_a_class_without_setup(tmp_path):

@@ -45,3 +45,25 @@ def test_argument_that_nnx_lacks_is_left_out_where_it_was_none(tmp_path):
 def test_argument_that_nnx_lacks_is_refused_where_it_was_given(tmp_path):
   ported = rewrite(tmp_path, INJECTED, "Model(dot_general_cls=Product), x(2, 7)")
   assert [f.rule for f in ported.rewriting.findings if f.severity == "error"] == ["L2N101"]
+
+
+@pytest.mark.parametrize("lift", ["nn.remat", "nn.jit"])
+def test_lists_of_setup_that_a_lifted_method_calls(tmp_path, lift):
+  source = f"""
+  class Model(nn.Module):
+    number: int = 2
+
+    def setup(self):
+      self.layers = [nn.Dense(3) for _ in range(self.number)]
+
+    @{lift}
+    def block(self, x):
+      for layer in self.layers:
+        x = nn.relu(layer(x))
+      return x
+
+    def __call__(self, x):
+      return self.block(x) + 1
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(1), x(2, 4)", "Model(3), x(2, 3)"])
+  assert ported.hoisted == []

@@ -321,27 +321,6 @@ def test_list_that_only_some_rounds_append_to_still_tells_sizes(tmp_path):
   assert ported.hoisted == []
 
 
-def test_size_of_the_layer_that_has_just_been_made(tmp_path):
-  source = """
-    class Block(nn.Module):
-      width: int
-
-      @nn.compact
-      def __call__(self, x):
-        return nn.Dense(self.width)(x)
-
-    class Model(nn.Module):
-      @nn.compact
-      def __call__(self, x):
-        for rows in x[0]:
-          x = Block(len(rows) + x.shape[-1] // 2)(x)
-          x = Block(x.shape[-1] // 2 + len(rows) + 3)(x)
-        return nn.Dense(3)(x)
-    """
-  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)")
-  assert "x_features = block_1_width[len(self.block_1) - 1]" in ported.text
-
-
 CONFIG_DICT = """
 class Config:
   def __init__(self, **given):

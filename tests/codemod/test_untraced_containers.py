@@ -65,3 +65,26 @@ def test_a_list_of_numbers_where_no_example_comes_stays_a_list(tmp_path):
   held_out = ["Net((7, 11, 5), parts=True), x(3, 9)"]
   ported = port_and_check(tmp_path, model, "Net((7, 11)), x(2, 5)", held_out=held_out, clean=False)
   assert "self.some = [3, 4]" in ported.text
+
+
+def test_layers_in_the_dict_of_a_branch_that_no_example_takes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      shared: bool = True
+
+      def setup(self):
+        make = lambda: nn.Dense(4)
+        self.sizes = {"first": 1, "second": 2}
+        if self.shared:
+          layer = make()
+          self.ways = {"first": layer, "second": layer}
+        else:
+          self.ways = {"first": make(), "second": make()}
+          self.sizes = {"first": 1, "second": 1}
+
+      def __call__(self, x):
+        return self.ways["first"](x) + self.ways["second"](x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(), x(2, 5)", "Model(False), x(2, 5)"])
+  assert ported.text.count("self.ways = nnx.Dict({") == 2
+  assert ported.text.count("self.sizes = {") == 2
