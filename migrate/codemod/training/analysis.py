@@ -85,6 +85,7 @@ WHAT = {
   "OptState": "optimizer state",
   "Copied": "a copy of the training state",
   "Stats": "statistics",
+  "Record": "an object with a training state in it",
 }
 
 

@@ -21,6 +21,7 @@ from migrate.codemod.training.values import (
   ModelClass,
   OptState,
   Part,
+  Record,
   Stats,
   Token,
   Train,
@@ -74,6 +75,7 @@ class Base(Declared):
     self.stepped: dict[Token, dict[int, int]] = {}  # epoch of a model -> how many steps of its optimizer made it
     self.spread: set[Token] = set()  # models that are on several devices by now
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
+    self.records: dict[ast.ClassDef, tuple[set[str], set[str]]] = {}  # class -> fields of states, fields of trees
     self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
@@ -134,8 +136,8 @@ class Base(Declared):
 
   def current(self, value: Value) -> bool:
     """Whether nothing was updated since."""
-    if isinstance(value, Tup):
-      return all(map(self.current, value.items))
+    if isinstance(value, (Tup, Record)):
+      return all(map(self.current, value.items if isinstance(value, Tup) else dict(value.items).values()))
     if isinstance(value, (Train, Part, Variables, OptState, Live, Copied, Stats)):
       return value.epoch == self.epochs.get(value.token, 0)
     return True
@@ -173,7 +175,9 @@ class Base(Declared):
     self.touch(token)
     for scope in self.scopes_at_hand(node):
       if token in scope.models:
-        return scope.models[token]
+        return self.reached(scope, scope.models[token], node)
+      if token in scope.hidden:
+        raise self.left(node, "a model of an object that has no name here", "give the object a name first")
       if token in scope.given or token in self.created.get(scope, ()):
         if token.first is not None:
           self.several.add(self.place(self.made_in[token.made][0].file, token.made))
@@ -187,12 +191,24 @@ class Base(Declared):
     for scope in self.scopes_at_hand(node):
       if token in scope.optimizers:
         self.optimizing.add(scope.node)
-        return scope.optimizers[token]
+        return self.reached(scope, scope.optimizers[token], node)
+      if token in scope.hidden:
+        raise self.left(node, "a model of an object that has no name here", "give the object a name first")
       if token in scope.given or token in self.created.get(scope, ()):
         scope.optimizers[token] = self.choose(scope, token, "optimizer")
         self.optimizing.add(scope.node)
         return scope.optimizers[token]
     raise self.left(node, "an optimizer that is no argument of this function", "give it as an argument")
+
+  def reached(self, scope: Scope, name: str, node: ast.AST) -> str:
+    """The name of a model, where the object that it is in is what it is there."""
+    first, dot, _ = name.partition(".")
+    for inner in self.scope.chain() if dot and first != "self" else ():
+      if inner is scope:
+        break
+      if first in inner.locals:
+        raise self.left(node, f"`{name}`, where `{first}` is something else", "give it another name")
+    return name
 
   def choose(self, scope: Scope, token: Token, what: str) -> str:
     """A name that nothing else has in a scope."""
@@ -209,6 +225,7 @@ class Base(Declared):
     others = {t for s in scope.chain() for t in (*s.given, *self.created.get(s, ()))} - {token}
     wished += [what] if not holders or (what == "optimizer" and alone and not others) else []
     wished += sorted(derived, key=lambda w: w == what)
+    wished += [f"{h}_optimizer" for h in holders if what == "optimizer" and h != "optimizer"]
     short = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}[what]
     wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
     taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}

@@ -17,6 +17,7 @@ from migrate.codemod.training.values import (
   OptState,
   Part,
   Plain,
+  Record,
   Stats,
   Token,
   Train,
@@ -141,6 +142,8 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
   """A value of one way, in the count of both: what was up to date still is."""
   if isinstance(value, Tup):
     return Tup(tuple(_brought(v, own, epochs) for v in value.items))
+  if isinstance(value, Record):
+    return Record(value.cls, tuple((n, _brought(v, own, epochs)) for n, v in value.items))
   if isinstance(value, (Train, Part, Variables, OptState, Grads, Live, Copied, Stats)):
     fresh = value.epoch == own.get(value.token, 0)
     return dataclasses.replace(value, epoch=epochs.get(value.token, 0) if fresh else -1)
@@ -150,6 +153,9 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
 def _either(a: Value, b: Value) -> Value:
   if isinstance(a, Held) and isinstance(b, Held) and dataclasses.replace(a, epoch=0) == dataclasses.replace(b, epoch=0):
     return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
+  if isinstance(a, Record) and isinstance(b, Record) and a.cls is b.cls:
+    items = tuple((n, v if v == w else _either(v, w)) for (n, v), (_, w) in zip(a.items, b.items, strict=True))
+    return Mixed() if any(isinstance(v, Mixed) for _, v in items) else Record(a.cls, items)
   if not any(special(v) or isinstance(v, Live) for v in (a, b)):
     return PLAIN
   return Mixed()

@@ -73,7 +73,7 @@ class Calls(Masks):
     if full in EXAMPLES:
       self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
       return PLAIN, PLAINLY
-    made = self.construct(node, full)
+    made = self.construct(node, full) or self.make_record(node, full)
     if made is not None:
       return made
     if full in TRANSFORMS:
@@ -122,6 +122,9 @@ class Calls(Masks):
     func = node.func
     if not isinstance(func, ast.Attribute):
       return None
+    record = self.record_method(node, func)
+    if record is not None:
+      return record
     if self.program.full(self.scope, func.value) is not None and self.scope.find(ast.unparse(func.value)) is None:
       module_value = self._module_value(func.value)
       if module_value is None:

@@ -6,16 +6,15 @@ import ast
 
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.branches import Branches
+from migrate.codemod.training.kinds import sign, with_token
 from migrate.codemod.training.values import (
   PLAINLY,
   Function,
   Train,
   Value,
   lower,
-  sign,
   special,
   tokens,
-  with_token,
 )
 
 COND = "jax.lax.cond"
@@ -64,7 +63,7 @@ class Conds(Branches):
       self.optimizing.add(function.node)  # both branches are given the same
     self.traced.add(function.node)
     self.branches.add(function.node)
-    analysis, table = self.analyse(function, dict(zip(names, values, strict=True)), None, node)
+    analysis, table = self.analyse(function, dict(zip(names, values, strict=True)), node)
     if table and any(t is not o for t, o in table.items()):
       raise self.left(node, "a branch of a cond that is used for another model, too", "write a branch for each")
     for owner in (function.unit.owner(function.node), *(t.owner for t in analysis.tokens)):

@@ -6,8 +6,8 @@ import ast
 from typing import Any
 
 from migrate.codemod.training.analysis import Analysis, Result
-from migrate.codemod.training.program import File
-from migrate.codemod.training.values import Apply, Function, Self, Token, Train, Value, Wrap
+from migrate.codemod.training.program import File, Scope
+from migrate.codemod.training.values import Apply, Function, Record, Self, Token, Train, Value, Wrap
 
 
 class Declared:
@@ -21,7 +21,7 @@ class Declared:
     """The call of a function of the program."""
     raise NotImplementedError
 
-  def analyse(self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:  # fmt: skip
+  def analyse(self, function: Function, given: dict[str, Value], node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:  # fmt: skip
     """What is known of a function, and which model here is which one there."""
     raise NotImplementedError
 
@@ -43,6 +43,34 @@ class Declared:
 
   def field(self, node: ast.Attribute, state: Train) -> Result:
     """What else a training state has."""
+    raise NotImplementedError
+
+  def rebind(self, target: ast.Name, value: Value) -> None:
+    """A variable holds another value from now on."""
+    raise NotImplementedError
+
+  def name_record(self, scope: Scope, path: str, record: Record) -> None:
+    """The models of an object have the names of its fields."""
+    raise NotImplementedError
+
+  def record_of(self, node: ast.expr) -> Record | None:
+    """The object with training states in it that an expression gives."""
+    raise NotImplementedError
+
+  def record_field(self, node: ast.Attribute) -> Result | None:
+    """What a field of such an object holds."""
+    raise NotImplementedError
+
+  def record_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
+    """A method of such an object."""
+    raise NotImplementedError
+
+  def make_record(self, node: ast.Call, full: str | None) -> Result | None:
+    """The construction of such an object."""
+    raise NotImplementedError
+
+  def is_record(self, full: str | None) -> bool:
+    """Whether a class is one of such objects."""
     raise NotImplementedError
 
   def stored(self, node: ast.expr, value: Value, token: Token) -> bool:
@@ -117,7 +145,7 @@ class Declared:
     """A method of the class that is being read."""
     raise NotImplementedError
 
-  def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
+  def _read(self, function: Function, analysis: Analysis) -> None:
     raise NotImplementedError
 
   def read_plainly(self, function: Function, caller: ast.AST | None = None) -> None:

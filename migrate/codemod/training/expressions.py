@@ -104,6 +104,9 @@ class Expressions(Tuples):
       return PLAIN, PLAINLY
     if isinstance(node.value, ast.Name) and (state := self._same_before(node, node.value)) is not None:
       return self.field(node, state)
+    field = self.record_field(node)
+    if field is not None:
+      return field
     value, form = self.eval(node.value)
     if full is not None or isinstance(value, (Held, Self)):
       self.followed.add(node)
@@ -278,6 +281,8 @@ class Expressions(Tuples):
     keys = [k.value for k in node.keys if isinstance(k, ast.Constant) and isinstance(k.value, str)]
     parts = [v for _, v, form in found if special(v)]
     if not parts or len(keys) != len(node.keys) or not all(isinstance(v, Train) and not v.token.fields for v in parts):
+      return None
+    if isinstance(self.statement, ast.Assign) and self.statement.value is not node:
       return None
     if not isinstance(self.statement, (ast.Assign, ast.Expr)) or any(t in self.pending or t in self.spread for v in parts for t in tokens(v)):  # fmt: skip
       return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from migrate.codemod.imports_uses import bound_names
 from migrate.codemod.training.analysis import Analysis, Result
+from migrate.codemod.training.kinds import sign, with_token
 from migrate.codemod.training.meanings import Meanings
 from migrate.codemod.training.parameters import Parameters
 from migrate.codemod.training.program import Scope
@@ -24,16 +25,16 @@ from migrate.codemod.training.values import (
   Part,
   Plain,
   Recipe,
+  Record,
   Token,
   Value,
   Wrap,
   hides,
   leaves,
   lower,
-  sign,
+  parts,
   special,
   tokens,
-  with_token,
 )
 from migrate.codemod.training.wraps import constant, keyword_value
 
@@ -89,12 +90,12 @@ class Functions(Parameters, Meanings):
     if held and any(w.kind in ("other", "vmap") for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
-    inner = self._differentiated(function, grad, given, node) if grad is not None and held else None
+    inner = self._differentiated(function, grad, given, node) if grad is not None and held else []
     meant = self.note_arguments(function, node)
     pending = set(self.pending)
     devices = next((w for w in function.wraps if w.kind == "pmap"), None) if held else None
     spread = self.enter_devices(devices, function, given, node) if devices is not None else self.spread
-    analysis, table = self.analyse(function, given, inner, node)
+    analysis, table = self.analyse(function, given, node)
     self.spread = spread if devices is not None else self.spread
     owner = function.unit.owner(function.node)
     if owner in self.masks:
@@ -106,9 +107,11 @@ class Functions(Parameters, Meanings):
     if any(w.kind == "vmap" for w in function.wraps):
       outside = {*analysis.changed, *analysis.pending} - self.created.get(self.read_in[function.node], set())
       if special(value) or outside:
+        self.link(self.here(), owner)
         raise self.left(node, "jax.vmap of a function that makes or changes a model", "return the parameters' results, or write it by hand")  # fmt: skip
     fresh = {table.get(t, t) for t in analysis.fresh}
     self.created.setdefault(self.scope, set()).update(fresh)
+    self.scope.hidden |= {t for v in parts(value) if isinstance(v, Record) for t in tokens(v) if t in fresh}
     optimized = {table.get(t, t) for t in analysis.optimized}
     self.optimized_in.setdefault(self.scope, set()).update(optimized)
     if not held and not special(analysis.value):
@@ -124,7 +127,7 @@ class Functions(Parameters, Meanings):
     if held:
       by_name = devices is None or not any(w.kind == "partial" for w in function.wraps)
       self._arguments(node, analysis, positional(function), forms, table, by_name)
-    value = self.graded(grad, analysis, value, inner)
+    value = self.graded(grad, value, inner)
     low = lower(value, fresh | {("optimizer", t) for t in optimized})
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
@@ -151,15 +154,18 @@ class Functions(Parameters, Meanings):
         return None
     return given
 
-  def _differentiated(self, function: Function, grad: Wrap, given: dict[str, Value], node: ast.Call) -> Token:
-    """Marks the argument that a function is differentiated by. Returns its model."""
+  def _differentiated(self, function: Function, grad: Wrap, given: dict[str, Value], node: ast.Call) -> list[Token]:
+    """Marks the arguments that a function is differentiated by. Returns their models."""
     index = constant(keyword_value(grad.call, "argnums"), 0)
     names = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
-    value = given.get(names[index]) if isinstance(index, int) and index < len(names) else None
-    if not isinstance(value, Part) or value.collection != "params":
-      raise self.left(node, "a gradient by something else than a model's parameters", "differentiate by state.params")
-    given[names[index]] = dataclasses.replace(value, inner=True)
-    return value.token
+    found: list[Token] = []
+    for i in index if isinstance(index, tuple) else (index,):
+      value = given.get(names[i]) if isinstance(i, int) and i < len(names) else None
+      if not isinstance(value, Part) or value.collection != "params" or value.token in found:
+        raise self.left(node, "a gradient by something else than a model's parameters", "differentiate by state.params")
+      given[names[i]] = dataclasses.replace(value, inner=True)
+      found.append(value.token)
+    return found
 
   def _arguments(
     self,
@@ -172,9 +178,17 @@ class Functions(Parameters, Meanings):
   ) -> None:
     """Rewrites the arguments of a call."""
     texts: list[str] = []
-    for i, argument in enumerate([*node.args, *(k.value for k in node.keywords)]):
+    arguments = [*node.args, *(k.value for k in node.keywords)]
+    names = [*order[: len(node.args)], *[None] * (len(node.args) - len(order)), *(k.arg for k in node.keywords)]
+    hoisted: set[Token] = set()
+    for argument, name, form in zip(arguments, names, forms, strict=True):
+      kept = [table.get(f[1], f[1]) for f in analysis.emits.get(name or "", [PLAINLY]) if len(f) > 1]
+      if name in analysis.emits and form is not None and form[0] == "model" and form[1] not in kept:
+        self.put_before(node, f"{self.model(form[1], argument)} = {self.file.text(argument)}")
+        hoisted.add(form[1])  # `f(model, model.init(key, x))`: made above, and given as the first of the two
+    for i, argument in enumerate(arguments):
       keyword = node.keywords[i - len(node.args)].arg if i >= len(node.args) else None
-      name = keyword or (order[i] if i < len(order) else None)
+      name = names[i]
       emits = analysis.emits.get(name or "")
       if emits is None:
         text = self.file.text(argument)
@@ -184,6 +198,9 @@ class Functions(Parameters, Meanings):
         token = table.get(form[1], form[1]) if len(form) > 1 else None
         if form == PLAINLY:
           text = self.file.text(argument)
+        elif token in hoisted and form[0] == "model":
+          assert token is not None
+          text = self.model(token, argument)
         elif forms[i] is not None and forms[i] != PLAINLY and len(emits) == 1:
           text = self.file.text(argument)  # the expression makes it
         elif forms[i] is not None and forms[i] != PLAINLY:
@@ -199,9 +216,7 @@ class Functions(Parameters, Meanings):
 
   # ---- reading a function
 
-  def analyse(
-    self, function: Function, given: dict[str, Value], inner: Token | None, node: ast.AST
-  ) -> tuple[Analysis, dict[Token, Token]]:
+  def analyse(self, function: Function, given: dict[str, Value], node: ast.AST) -> tuple[Analysis, dict[Token, Token]]:
     """What is known of a function, read now if it was not; and which model here is which one there."""
     order: list[Token] = []
     signature: tuple[Any, ...] = tuple(
@@ -256,7 +271,7 @@ class Functions(Parameters, Meanings):
       return known, table
     analysis = Analysis(signature, order, given)
     self.analysed[function.node] = analysis
-    self._read(function, analysis, inner)
+    self._read(function, analysis)
     return analysis, {}
 
   def _same_class(self, one: Value, other: Value) -> bool:
@@ -275,7 +290,7 @@ class Functions(Parameters, Meanings):
       elif not self.made_alike(old, new):
         raise self.left(node, "another module for a function that makes one of its own now", "make the module in the function", "L2N402")  # fmt: skip
 
-  def _read(self, function: Function, analysis: Analysis, inner: Token | None) -> None:
+  def _read(self, function: Function, analysis: Analysis) -> None:
     node = function.node
     scope = Scope(function.unit, function.outer, node)
     every = [a for a in ast.walk(node.args) if isinstance(a, ast.arg)]
@@ -283,6 +298,8 @@ class Functions(Parameters, Meanings):
     scope.locals = bound_names(body) | {a.arg for a in every}
     scope.values = {**dict.fromkeys((a.arg for a in every), PLAIN), **analysis.given}
     scope.given = {t for v in analysis.given.values() if special(v) for t in tokens(v) if _runs(v)}
+    held = [v for g in analysis.given.values() for v in parts(g)]
+    scope.hidden = {t for v in held if isinstance(v, Record) for t in tokens(v)} - {t for v in held if not isinstance(v, Record) for t in tokens(v)}  # fmt: skip
     scope.wrapped = bool(function.wraps)
     scope.inner = {v.token for g in analysis.given.values() for v in leaves(g) if isinstance(v, Held) and getattr(v, "inner", False)}  # fmt: skip
     before = dict(self.epochs)

@@ -15,12 +15,14 @@ from migrate.codemod.training.values import (
   OptState,
   Part,
   Recipe,
+  Record,
   Train,
   Tup,
   Value,
   Variables,
   lower,
   special,
+  tokens,
 )
 from migrate.codemod.training.wraps import Wraps
 
@@ -49,7 +51,9 @@ class Parameters(Wraps):
       for form in forms:
         if form == PLAINLY:
           names.append(argument.arg)
-          if argument.annotation is not None:
+          if isinstance(value, Record):
+            self.name_record(scope, argument.arg, value)
+          elif argument.annotation is not None and isinstance(value, Recipe):
             self._recipe(argument, argument.annotation)
         elif form[0] == "model":
           names.append(self.model(form[1], argument))
@@ -71,9 +75,14 @@ class Parameters(Wraps):
     bound = {n for w in function.wraps for n in w.bound}
     seen: list[Form] = []
     found: dict[str, list[Form]] = {}
-    for argument in sorted(arguments, key=lambda a: a.arg in bound):
-      value = analysis.given.get(argument.arg, PLAIN)
+    given = analysis.given
+    for argument in sorted(arguments, key=lambda a: (not isinstance(given.get(a.arg), Record), a.arg in bound)):
+      value = given.get(argument.arg, PLAIN)
       if not special(value):
+        continue
+      if isinstance(value, Record):
+        seen += [(what, t) for t in tokens(value) for what in ("model", "optimizer")]
+        found[argument.arg] = [PLAINLY]
         continue
       forms = [f for f in _carried(value) if f not in seen]
       known, of_its_own = self.known.optimizing, isinstance(value, OptState) or isinstance(function.node, ast.Lambda)

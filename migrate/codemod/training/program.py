@@ -81,6 +81,7 @@ class Scope:
     wrapped: whether a transform is around the function.
     lifted: whether its body is traced by itself, so that no model from outside may change in it.
     closed: models that it was given and that it meets in the scopes around it, too.
+    hidden: models that it has inside of objects.
   """
 
   file: File
@@ -96,6 +97,7 @@ class Scope:
   wrapped: bool = False
   lifted: bool = False
   closed: set[Token] = dataclasses.field(default_factory=set)
+  hidden: set[Token] = dataclasses.field(default_factory=set)
 
   def chain(self) -> Iterator[Scope]:
     """This scope and those around it."""

@@ -22,6 +22,7 @@ from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
+from migrate.codemod.training.records import Records
 from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.states import States
@@ -41,6 +42,7 @@ class Reader(
   Models,
   Scans,
   States,
+  Records,
   Trainers,
   Calls,
   Closures,
@@ -63,6 +65,7 @@ class Reader(
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:
         self._guarded(owner, lambda f=function: self.read_plainly(f), function.unit)
     self.check_masks()
+    self.check_records()
 
   def functions(self) -> list[tuple[File, Any]]:
     """Every function of the program, with its file."""
@@ -87,7 +90,7 @@ class Reader(
     if function.node not in self.analysed:
       self.analysed[function.node] = analysis = Analysis((), [], {})
       self.traced |= {function.node} if caller is not None else set()
-      self._read(function, analysis, None)
+      self._read(function, analysis)
       if any(t not in analysis.fresh and t.owner is not function.node for t in {*analysis.changed, *analysis.pending}):
         if function.outer.outer is not None or isinstance(function.node, ast.Lambda):
           raise self.left(function.node, "a function that changes a model and is called by something else",
@@ -307,6 +310,6 @@ def _mentioned(function: ast.FunctionDef) -> set[str]:
   """Names that a function uses and does not give to anything of its own."""
   used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
   used -= {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-  used -= {n.arg for n in ast.walk(function) if isinstance(n, ast.arg)}
+  used -= {n.arg for n in ast.walk(function.args) if isinstance(n, ast.arg)}
   attributes = [n for n in ast.walk(function) if isinstance(n, ast.Attribute)]
   return used | {(dotted(n) or "").rpartition(".")[2] for n in attributes}

@@ -7,6 +7,7 @@ from typing import Any
 
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
+from migrate.codemod.training.kinds import sign, with_token
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
@@ -16,10 +17,8 @@ from migrate.codemod.training.values import (
   Tup,
   Value,
   lower,
-  sign,
   special,
   tokens,
-  with_token,
 )
 
 SCAN = "jax.lax.scan"
@@ -48,7 +47,7 @@ class Scans(Base):
     names = self._step_arguments(node, function, given)
     assert isinstance(function, Function)
     self.traced.add(function.node)
-    analysis, table = self.analyse(function, {names[0]: init, names[1]: PLAIN}, None, node)
+    analysis, table = self.analyse(function, {names[0]: init, names[1]: PLAIN}, node)
     found = with_token(analysis.value, table, self.epochs)
     self._check_carry(node, init, found)
     if analysis.fresh:

@@ -20,6 +20,7 @@ from migrate.codemod.training.values import (
   Part,
   Plain,
   Recipe,
+  Record,
   Self,
   Train,
   Tree,
@@ -44,6 +45,9 @@ class Statements(Branches):
       self.statement, self.before, self.nested = statement, [], 0
       if not isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
         self.file.reset(statement)
+        for inner in ast.walk(statement):  # with what was written in them
+          if isinstance(inner, (ast.FunctionDef, ast.Lambda)):
+            self.analysed.pop(inner, None)
       try:
         method = getattr(self, f"_{type(statement).__name__.lower()}", self.anything)
         reached = method(statement) is not False and reached
@@ -127,6 +131,7 @@ class Statements(Branches):
   def bind_plain(self, target: ast.expr, value: Value) -> None:
     """A variable holds something that is no part of a model."""
     if isinstance(target, ast.Name):
+      self.rebind(target, value)
       old = self.scope.values.get(target.id)
       if self.scope.outer is not None or old is None or not special(old):
         self.scope.values[target.id] = value
@@ -163,7 +168,7 @@ class Statements(Branches):
     self._bind(target, value)
     if isinstance(value, Recipe) and not value.token.initialised:
       return  # the construction stays until `init` is met
-    if form is None:
+    if form is None or (isinstance(value, Record) and self.file.text(source) == self.file.text(target)):
       self._drop(node)
       return
     if form == EFFECT:
@@ -206,6 +211,7 @@ class Statements(Branches):
 
   def _bind(self, target: ast.expr, value: Value) -> None:
     if isinstance(target, ast.Name):
+      self.rebind(target, value)
       self.scope.values[target.id] = value
       for token in tokens(value):
         token.names.append(target.id)
@@ -330,7 +336,7 @@ class Statements(Branches):
     self, node: ast.expr, value: Value, form: Form, fresh: set[Any], seen: set[Any], nested: bool = False
   ) -> list[str]:
     """What a returned expression gives, item by item; the models that the caller has are left out."""
-    if not special(value):
+    if isinstance(value, Record) or not special(value):
       return [self._element(node)]
     if isinstance(node, ast.Tuple) and isinstance(value, Tup):
       forms = form[1] if form is not None and form[0] == "elements" else None

@@ -19,6 +19,7 @@ from migrate.codemod.training.values import (
   Live,
   Part,
   Plain,
+  Record,
   Stats,
   Stored,
   Token,
@@ -208,6 +209,8 @@ class States(Base):
     def renewed(value: Value) -> Value:
       if isinstance(value, Tup):
         return Tup(tuple(map(renewed, value.items)))
+      if isinstance(value, Record):
+        return Record(value.cls, tuple((n, renewed(v)) for n, v in value.items))
       if isinstance(value, Held) and value.token is token and value.epoch == old and not isinstance(value, (Train, Live)):  # fmt: skip
         return dataclasses.replace(value, epoch=new)
       return value

@@ -10,6 +10,7 @@ import ast
 from typing import Any
 
 from migrate.codemod.training.analysis import Analysis
+from migrate.codemod.training.kinds import sign, with_token
 from migrate.codemod.training.late import LateStates
 from migrate.codemod.training.program import TRAIN_STATE, File, Scope
 from migrate.codemod.training.values import (
@@ -19,15 +20,14 @@ from migrate.codemod.training.values import (
   OptState,
   Plain,
   Recipe,
+  Record,
   Self,
   Token,
   Train,
   Tup,
   Value,
-  sign,
   special,
   tokens,
-  with_token,
 )
 
 SPARE = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}
@@ -39,7 +39,7 @@ class Trainers(LateStates):
   def read_class(self, file: File, node: ast.ClassDef) -> None:
     """Reads the methods of a class that is no module."""
     full = f"{file.module}.{node.name}"
-    if full in self.classes or self.program.train_state(full) is not None:
+    if full in self.classes or self.program.train_state(full) is not None or self.is_record(full):
       return
     methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
     this = Self(Scope(file, file.scope, node), methods)
@@ -80,7 +80,7 @@ class Trainers(LateStates):
     analysis = Analysis((), [], {"self": this, **given} if function.bound is not None else {})
     self.analysed[function.node] = analysis
     self.statement = this.scope.node
-    self._read(function, analysis, None)
+    self._read(function, analysis)
     if special(analysis.value) and any(t not in analysis.fresh for t in tokens(analysis.value)):
       raise self.left(function.node, f"method `{name}` returns part of a model to whoever calls it", "return what is computed from it")  # fmt: skip
 
@@ -119,6 +119,9 @@ class Trainers(LateStates):
     if not special(value):
       return
     self.link(self.here(), this.scope.node)
+    if isinstance(value, Record):
+      self.name_record(this.scope, name, value)
+      self.created.setdefault(this.scope, set()).update(tokens(value))
     for one in value.items if isinstance(value, Tup) else (value,):
       if isinstance(one, Held) and not (isinstance(one, Recipe) and not one.token.initialised):
         self._named(this, target, one.token, "model")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from migrate.codemod.source import names_in
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.values import EFFECT, PLAIN, PLAINLY, Mixed, Tup, Value, lower, made, special
+from migrate.codemod.training.values import EFFECT, PLAIN, PLAINLY, Mixed, Tup, Value, lower, made, special, tokens
 
 
 class Tuples(Base):
@@ -33,7 +34,14 @@ class Tuples(Base):
   def _tuple(self, node: ast.Tuple) -> Result:
     if any(isinstance(e, ast.Starred) for e in node.elts):
       return self._spread_tuple(node)
-    found = [self.eval(e) for e in node.elts]
+    found: list[Result] = []
+    for i, element in enumerate(node.elts):
+      lines = len(self.before)
+      found.append(self.eval(element))
+      if found[-1][1] == EFFECT or len(self.before) > lines:
+        self._check_order(
+          [e for e, (_, f) in zip(node.elts[:i], found, strict=False) if f != EFFECT], element, found[-1][0]
+        )
     self.element_texts.update({e: self.file.text(e) for e in node.elts})
     value = Tup(tuple(v for v, _ in found))
     if not special(value):
@@ -50,6 +58,15 @@ class Tuples(Base):
     if kept:
       self.file.replace(node, kept[0] if len(kept) == 1 else f"({', '.join(kept)})")
     return value, self.form(value)
+
+  def _check_order(self, before: list[ast.expr], node: ast.expr, value: Value) -> None:
+    """An update becomes a statement above: nothing that comes before it in a tuple may ask the model."""
+    names = {table[t] for s in self.scope.chain() for table in (s.models, s.optimizers) for t in tokens(value) if t in table}  # fmt: skip
+    names = {n.partition(".")[0] for n in names}
+    for element in before:
+      asks = any(isinstance(n, ast.Call) for n in ast.walk(element)) and names & names_in(self.file.text(element))
+      if asks:
+        raise self.left(node, f"an update after `{ast.unparse(element)[:50]}` in one statement", "give what comes before it a name first", "L2N403")  # fmt: skip
 
   def _spread_tuple(self, node: ast.Tuple) -> Result:
     """`ret[0], *ret[1]`: a tuple that a function returned, of which less may be left."""

@@ -233,6 +233,19 @@ class Dict(Value):
   items: Mapping[str, Value] = dataclasses.field(hash=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class Record(Value):
+  """An object of the program's own class that has training states in its fields. It stays what it is: of a state, the
+  model and the optimizer are fields of it."""
+
+  cls: ast.ClassDef
+  items: tuple[tuple[str, Value], ...]
+
+  def __getitem__(self, name: str) -> Value | None:
+    """What a field holds."""
+    return dict(self.items).get(name)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Self(Value):
   """The object whose methods are being read: `scope` has its attributes, under `self.` and their names."""
@@ -297,7 +310,18 @@ def leaves(value: Value) -> Iterator[Value]:
   if isinstance(value, Tup):
     for item in value.items:
       yield from leaves(item)
+  elif isinstance(value, Record):
+    for _, item in value.items:
+      yield from leaves(item)
   else:
+    yield value
+
+
+def parts(value: Value) -> Iterator[Value]:
+  """What a value is made of, with objects that have models in them as wholes."""
+  for item in value.items if isinstance(value, Tup) else ():
+    yield from parts(item)
+  if not isinstance(value, Tup):
     yield value
 
 
@@ -316,35 +340,6 @@ def tokens(value: Value) -> list[Token]:
   return list(dict.fromkeys(v.token for v in leaves(value) if isinstance(v, Held)))
 
 
-def sign(value: Value, order: list[Token]) -> Any:
-  """The kind of a value, with models by number."""
-  if isinstance(value, Tup):
-    return tuple(sign(v, order) for v in value.items)
-  if isinstance(value, Held):
-    if value.token not in order:
-      order.append(value.token)
-    known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
-    more = (
-      getattr(value, "collection", ""),
-      getattr(value, "method", "") or getattr(value, "when", ""),
-      known,
-      getattr(value, "whole", False),
-      tuple(value.token.fields) if isinstance(value, Train) else getattr(value, "tree", False),
-    )
-    return (type(value).__name__, order.index(value.token), *more)
-  return "plain"
-
-
-def with_token(value: Value, table: dict[Token, Token], epochs: dict[Token, int]) -> Value:
-  """The same value of other models, up to date."""
-  if isinstance(value, Tup):
-    return Tup(tuple(with_token(v, table, epochs) for v in value.items))
-  if isinstance(value, Held):
-    token = table.get(value.token, value.token)
-    return dataclasses.replace(value, token=token, epoch=epochs.get(token, 0))
-  return value
-
-
 def lower(value: Value, fresh: Set[Any]) -> list[Form]:
   """What a returned value is at run time, spliced into the tuple around it: what the caller has already is left out.
 
@@ -352,7 +347,7 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
     value: the value.
     fresh: models that are new to the caller, and `("optimizer", token)` of those whose optimizer alone is.
   """
-  if not special(value):
+  if isinstance(value, Record) or not special(value):
     return [PLAINLY]
   if isinstance(value, Tup):
     inner = merged([f for item in value.items for f in lower(item, fresh)])

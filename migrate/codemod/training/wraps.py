@@ -136,11 +136,13 @@ class Wraps(Base):
       start, end = file.source.span(arguments[0])[0], file.source.span(arguments[1])[0]
     file.replace_span(call, start, end, "")
 
-  def graded(self, grad: Wrap | None, analysis: Analysis, value: Value, token: Token | None) -> Value:
+  def graded(self, grad: Wrap | None, value: Value, held: list[Token]) -> Value:
     """What the transformed function returns."""
-    if grad is None or token is None:
+    if grad is None or not held:
       return value
-    grads = Grads(token, self.epoch(token))
+    every = tuple(Grads(t, self.epoch(t)) for t in held)
+    several = isinstance(constant(keyword_value(grad.call, "argnums"), 0), tuple)
+    grads = Tup(every) if several else every[0]
     aux = constant(keyword_value(grad.call, "has_aux"), False)
     if not aux:
       return Tup((PLAIN, grads)) if grad.kind == "value_and_grad" else grads

@@ -1,7 +1,7 @@
 """Functions that are given modules, classes and parameters that were kept: run before and after."""
 
 from tests.codemod.training.programs import left, rewritten
-from tests.codemod.training.running import check_same
+from tests.codemod.training.running import DATA, check_same
 
 CREATE = """
 def create():
@@ -186,3 +186,62 @@ def test_conditions_of_several_parts():
     "    out.append(loss)\n", "    if loss > 0 and len(out) < 2 or not out:\n      out.append(loss)\n"
   )
   assert "    if loss > 0 and len(out) < 2 or not out:\n" in check_same(code)
+
+
+def test_functions_written_inside_loops():
+  """The second round of a loop is read with what the first one left behind: what is in it is written once more."""
+  text = check_same(
+    """
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+  out = []
+  for epoch in range(2):
+    for x in data():
+      def loss_fn(params):
+        return (state.apply_fn({"params": params}, x) ** 2).mean()
+      grads = jax.grad(loss_fn)(state.params)
+      state = state.apply_gradients(grads=grads)
+      loss, grads = jax.value_and_grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+      state = state.apply_gradients(grads=grads)
+      out.append(loss)
+  return out
+"""
+  )
+  assert "state" not in text.partition("def main")[2]
+
+
+def test_update_after_a_call_in_one_statement():
+  code = """
+def step(state, x):
+  grads = jax.grad(lambda p: (state.apply_fn({"params": p}, x) ** 2).mean())(state.params)
+  return VALUE, state.apply_gradients(grads=grads)
+def loss_of(state, x):
+  return (state.apply_fn({"params": state.params}, x) ** 2).mean()
+def main():
+  model = Plain(features=3)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))["params"]
+  state = train_state.TrainState.create(apply_fn=model.apply, params=params, tx=optax.adam(0.1))
+  out = []
+  for x in data():
+    loss, state = step(state, x)
+    out.append(loss)
+  return out, loss_of(state, x)
+"""
+  assert any("in one statement" in f for f in left(rewritten(DATA + code.replace("VALUE", "loss_of(state, x)"))))
+  check_same(code.replace("VALUE", "jnp.mean(x)"))
+
+
+def test_module_and_its_init_in_one_call():
+  text = check_same(
+    """
+def make(module, params):
+  return train_state.TrainState.create(apply_fn=module.apply, params=params, tx=optax.adam(0.1))
+def main():
+  net = Plain(features=3)
+  state = make(net, net.init(jax.random.key(0), jnp.ones((1, 7)))["params"])
+  return state.apply_fn({"params": state.params}, jnp.ones((2, 7)))
+"""
+  )
+  assert "  net = Plain(in_features=7, features=3, rngs=nnx.Rngs(jax.random.key(0)))\n  optimizer = make(net)\n" in text
