@@ -8,6 +8,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.site import Site
+from migrate.codemod.some_rounds import of_same_round
 from migrate.codemod.source import names_in
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class RecentSizes:
           and self._same_round(site, other, text)
           and self._still_named(site, other, text)
         ):
+          return text
+      elif other is not site and len(other.made) > len(site.made) and self.readable_at(site, text):
+        if self._still_named(site, other, text) and of_same_round(self, site, other, values):
           return text
     return None
 

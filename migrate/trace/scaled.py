@@ -41,7 +41,9 @@ _COUNTS = (
 _LAYERS = ("layers", "num_layer", "n_layer", "blocks", "depth")  # how such names end
 
 
-def scaled(example: Example, *, lists: bool = False, deeper: bool = False, ones: bool = False) -> Example | None:
+def scaled(
+  example: Example, *, lists: bool = False, deeper: bool = False, ones: bool = False, longer: bool = False
+) -> Example | None:
   """The example with twice the features in its module's fields and in configs that they hold.
 
   Args:
@@ -49,6 +51,7 @@ def scaled(example: Example, *, lists: bool = False, deeper: bool = False, ones:
     lists: also what lists of features hold.
     deeper: also one layer more, where a field counts them.
     ones: also fields that are one.
+    longer: lists of features have one more item.
 
   Returns:
     The other example, or None where no field counts features.
@@ -58,9 +61,9 @@ def scaled(example: Example, *, lists: bool = False, deeper: bool = False, ones:
     if name in ("parent", "name"):
       continue
     value = getattr(example.module, name, None)
-    other = _other(name, value, lists, deeper, ones)
+    other = _other(name, value, lists, deeper, ones, longer)
     if other is None and _is_config(value):
-      other = _other_config(value, lists, deeper, ones)
+      other = _other_config(value, lists, deeper, ones, longer)
     if other is not None:
       changes[name] = other
   if not changes:
@@ -68,7 +71,7 @@ def scaled(example: Example, *, lists: bool = False, deeper: bool = False, ones:
   return dataclasses.replace(example, module=example.module.clone(**changes))
 
 
-def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool) -> Any:
+def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool, longer: bool) -> Any:
   """Another value for a field, or None where it is no number of features or layers."""
   if deeper and name.lower().endswith(_LAYERS) and "max" not in name.lower() and type(value) is int and value > 0:
     return max(value + 1, 3)  # two rounds of a loop tell more than one
@@ -77,7 +80,7 @@ def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool) -> Any:
   if type(value) is int and (value > 1 or (ones and value == 1)):
     return value * 2
   if lists and isinstance(value, list | tuple) and value and all(type(v) is int and v > 1 for v in value):
-    return type(value)(v * 2 for v in value)
+    return type(value)([*(v * 2 for v in value), *([value[-1] * 2 + 2] if longer and len(value) > 1 else [])])
   return None
 
 
@@ -92,8 +95,8 @@ def _is_config(value: Any) -> bool:
   return isinstance(getattr(value, "__dict__", None), dict) and not hasattr(value, "shape")
 
 
-def _other_config(value: Any, lists: bool, deeper: bool, ones: bool) -> Any:
-  found = {k: other for k, v in vars(value).items() if (other := _other(k, v, lists, deeper, ones)) is not None}
+def _other_config(value: Any, lists: bool, deeper: bool, ones: bool, longer: bool) -> Any:
+  found = {k: other for k, v in vars(value).items() if (other := _other(k, v, lists, deeper, ones, longer)) is not None}
   if not found:
     return None
   try:

@@ -18,7 +18,7 @@ import numpy as np
 from migrate.example import Call, Example
 from migrate.trace.scaled import scaled
 
-_MORE = (("lists", "deeper", "ones"), ("lists", "deeper"), ("lists",), ())
+_MORE = (("lists", "deeper", "ones", "longer"), ("lists", "deeper", "ones"), ("lists", "deeper"), ("lists",), ())
 
 
 def variants(example: Example) -> Iterator[tuple[Example, ...]]:

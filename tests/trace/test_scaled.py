@@ -47,6 +47,11 @@ def test_lists_of_features_and_ones_are_doubled_on_request():
   assert (found.widths_of_hidden, found.out_channels, found.kernel, found.num_layers) == ((8, 12), 2, (3, 3), 2)
 
 
+def test_lists_of_features_are_longer_on_request():
+  assert made(lists=True, longer=True).widths_of_hidden == (8, 12, 14)
+  assert made(longer=True).widths_of_hidden == (4, 6)
+
+
 def test_fields_that_are_one_stay_where_only_lists_are_asked_for():
   found = made(lists=True)
   assert (found.widths_of_hidden, found.out_channels) == ((8, 12), 1)
