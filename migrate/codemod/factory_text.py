@@ -21,11 +21,12 @@ def read_factory(unit: Unit, factory: Factory) -> None:
   node = factory.node
   names = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
   kept = ("env", "parameters", "_dims", "self_name", "in_setup", "source", "names", "field_names", "token_values",
-          "readable", "imports", "templates", "in_factory", "event_filter", "bound_names", "conditions", "loops")  # fmt: skip
+          "readable", "imports", "templates", "in_factory", "event_filter", "bound_names", "conditions", "loops",
+          "setup_loops")  # fmt: skip
   outer = {n: getattr(unit, n) for n in kept}
   unit.env = dict(unit.env) if factory.kind == "closure" else {}
   unit.parameters, unit._dims, unit.token_values, unit.event_filter = set(), {}, {}, []
-  unit.loops, unit.conditions = [], []
+  unit.loops, unit.conditions, unit.setup_loops = [], [], 0
   unit.in_setup, unit.in_factory = True, factory
   if factory.kind == "function":
     unit.field_names, unit.readable, unit.self_name = [], set(), ""

@@ -66,6 +66,23 @@ def own_count(
   return None
 
 
+def step_given(unit: Unit, node: ast.Call, made: list[tuple[Activation, int, Any]], outputs: list[Any]) -> str | None:
+  """The argument of a construction that was what every layer of a list returned: `w` of `self.block(w)`.
+
+  Args:
+    unit: the class.
+    node: the construction.
+    made: what it made.
+    outputs: the last axis of what each returned.
+  """
+  if not differ(outputs) or any(type(v) is not int for v in outputs):
+    return None
+  for argument in [*node.args, *[k.value for k in node.keywords]]:
+    if not isinstance(argument, ast.Starred | ast.Constant) and _aligned(unit, argument, made) == outputs:
+      return unit.try_static(argument)
+  return None
+
+
 def counts_itself(unit: Unit, items: Sequence[ast.expr]) -> bool:
   """Whether a method counts what comes into each layer of a list, so that none must ask the one before it.
 
@@ -94,8 +111,8 @@ def _counted(unit: Unit, name: ast.Name) -> bool:
   )
 
 
-def _aligned(unit: Unit, name: ast.Name, made: list[tuple[Activation, int, Any]]) -> list[int] | None:
-  """What a name was at every construction of a layer; None where that can't be told."""
+def _aligned(unit: Unit, name: ast.expr, made: list[tuple[Activation, int, Any]]) -> list[int] | None:
+  """What an expression was at every construction of a layer; None where that can't be told."""
   seen: dict[int, list[Any]] = {}
   for event in unit.events(name):
     seen.setdefault(id(event.activation), []).append(event.value)

@@ -15,7 +15,7 @@ from migrate.codemod.handed_functions import function_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
-from migrate.codemod.own_sizes import OwnSizes, enters_list
+from migrate.codemod.own_sizes import OwnSizes, enters_list, step_given
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.row_sizes import Rows
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
@@ -265,7 +265,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     for name, text in site.arguments.items():
       if name.endswith("features") and [getattr(m, name, None) for _, _, m in site.made] == outputs:
         return text
-    return None
+    return step_given(self, site.node, told, outputs) if site.record is None else None
 
   def chain_starts(self: Unit, firsts: list[tuple[Activation, Any, Any]]) -> list[str]:
     """Sizes of call arguments that are what the first layer of a list was given, in every instance."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 UNET = """
@@ -86,3 +88,54 @@ def test_one_channel_is_not_one_class(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5, 5)", held_out=["Model(2), x(2, 4, 4)"])
   assert "nnx.Conv(1, 7, (3, 3), rngs=rngs)" in ported.text
+
+
+METHOD = """
+  class Model(nn.Module):
+    widths: Sequence[int] = (5, 7)
+
+    def setup(self):
+      {make}
+
+    def block(self, w):
+      return nn.Sequential([nn.Dense(w), nn.LayerNorm(), nn.relu])
+
+    def __call__(self, x):
+      for layer in self.layers:
+        x = layer(x)
+      return x
+"""
+
+
+@pytest.mark.parametrize(
+  "make",
+  [
+    "self.layers = [self.block(w) for w in self.widths]",
+    "layers = []\n      for w in self.widths:\n        layers.append(self.block(w))\n      self.layers = layers",
+  ],
+)
+def test_blocks_that_a_method_makes_take_the_width_of_the_one_before(tmp_path, make):
+  held_out = ["Model((3, 8)), x(2, 4)"]
+  ported = port_and_check(tmp_path, METHOD.format(make=make), "Model(), x(2, 3)", held_out=held_out)
+  assert "self.layers.append(self.block(w, in_features=layers_features, rngs=rngs))" in ported.text.replace(
+    " layers.append", " self.layers.append"
+  )
+  assert ported.hoisted == []
+
+
+def test_blocks_of_one_width_are_not_told_an_argument_that_happens_to_be_it(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.layers = [self.block(n) for n in (3, 3)]
+
+      def block(self, heads):
+        return nn.Sequential([nn.SelfAttention(heads), nn.LayerNorm(), nn.Dense(3)])
+
+      def __call__(self, x):
+        for layer in self.layers:
+          x = layer(x)
+        return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 4, 3)")
+  assert "layers_features = n" not in ported.text
