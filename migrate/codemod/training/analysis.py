@@ -65,13 +65,17 @@ class Known:
   Attributes:
     streams: construction of a module -> RNG streams that its calls are given.
     optimizing: functions that use the optimizer of a training state; None before the first reading.
-    copies: statements that give parameters a second name, which is used after an update.
+    copies: names that are second ones of parameters or a state, and that are used after an update.
+    cloned: those of them whose optimizers are used.
+    trees: variables with second names in them that hold None or trees elsewhere.
     several: construction of a module of which several models are made.
   """
 
   streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
   optimizing: set[Place] | None = None
   copies: set[Place] = dataclasses.field(default_factory=set)
+  cloned: set[Place] = dataclasses.field(default_factory=set)
+  trees: set[Place] = dataclasses.field(default_factory=set)
   several: set[Place] = dataclasses.field(default_factory=set)
 
 

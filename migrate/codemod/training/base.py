@@ -25,6 +25,7 @@ from migrate.codemod.training.values import (
   Stats,
   Token,
   Train,
+  Tree,
   Tup,
   Value,
   Variables,
@@ -69,7 +70,12 @@ class Base(Declared):
     self.element_texts: dict[ast.expr, str] = {}
     self.followed: set[ast.AST] = set()  # attributes of which it is known what they are
     self.state_fields: dict[str, list[str]] = {}  # TrainState class -> its fields that are no collections
-    self.second: dict[Any, Place] = {}  # variable -> the statement that makes it a second name of parameters
+    self.else_bound: set[Place] = set()  # variables that hold None or trees somewhere
+    self.second: dict[Place, set[Place]] = {}  # variable -> where it gets to be a second name of parameters or a state
+    self.second_of: dict[Token, set[Place]] = {}  # the same of states
+    self.cloned_as: dict[Place, Token] = {}  # variable -> the model that it is a clone in
+    self.clones: dict[Token, set[Place]] = {}  # model that is a clone -> where it is made
+    self.cloned: set[Place] = set(known.cloned)  # clones whose optimizers are used
     self.copies: set[Place] = set(known.copies)
     self.devices = ""  # a function of several devices that is being called
     self.stepped: dict[Token, dict[int, int]] = {}  # epoch of a model -> how many steps of its optimizer made it
@@ -188,6 +194,7 @@ class Base(Declared):
   def optimizer(self, token: Token, node: ast.AST) -> str:
     """The name of the variable that holds the optimizer."""
     self.touch(token)
+    self.cloned |= self.clones.get(token, set())
     for scope in self.scopes_at_hand(node):
       if token in scope.optimizers:
         self.optimizing.add(scope.node)
@@ -213,7 +220,9 @@ class Base(Declared):
   def choose(self, scope: Scope, token: Token, what: str) -> str:
     """A name that nothing else has in a scope."""
     holders = [
-      n for n, v in scope.values.items() if isinstance(v, Held) and v.token is token and not isinstance(v, Grads)
+      n
+      for n, v in scope.values.items()
+      if isinstance(v, Held) and v.token is token and not isinstance(v, (Grads, Tree, Live))
     ]
     alone = self.place(self.made_in[token.made][0].file, token.made) not in self.known.several
     recipes = [n for n in holders if type(scope.values[n]).__name__ == "Recipe"] if what == "model" else []

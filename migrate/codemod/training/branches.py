@@ -21,6 +21,7 @@ from migrate.codemod.training.values import (
   Stats,
   Token,
   Train,
+  Tree,
   Tup,
   Value,
   Variables,
@@ -151,11 +152,14 @@ def _brought(value: Value, own: dict[Token, int], epochs: dict[Token, int]) -> V
 
 
 def _either(a: Value, b: Value) -> Value:
+  for one, other in ((a, b), (b, a)):
+    if one == NOTHING and isinstance(other, (Grads, Tree)):
+      return other  # who uses them knows that they are there
   if isinstance(a, Held) and isinstance(b, Held) and dataclasses.replace(a, epoch=0) == dataclasses.replace(b, epoch=0):
     return dataclasses.replace(a, epoch=min(a.epoch, b.epoch))
   if isinstance(a, Record) and isinstance(b, Record) and a.cls is b.cls:
     items = tuple((n, v if v == w else _either(v, w)) for (n, v), (_, w) in zip(a.items, b.items, strict=True))
     return Mixed() if any(isinstance(v, Mixed) for _, v in items) else Record(a.cls, items)
-  if not any(special(v) or isinstance(v, Live) for v in (a, b)):
+  if not any(special(v) or isinstance(v, (Live, Mixed)) for v in (a, b)):
     return PLAIN
   return Mixed()

@@ -73,6 +73,26 @@ class Declared:
     """Whether a class is one of such objects."""
     raise NotImplementedError
 
+  def second_name(self, node: Any, target: ast.expr, source: ast.expr, value: Value, form: Any) -> bool:
+    """A second name of parameters or of a state; whether it has a copy of them."""
+    raise NotImplementedError
+
+  def note_bound(self, target: ast.expr, value: Value) -> None:
+    """A variable holds something that is no part of a model."""
+    raise NotImplementedError
+
+  def old_name(self, text: str, value: Value | None) -> None:
+    """A variable is used that is old."""
+    raise NotImplementedError
+
+  def given_twice(self, node: ast.Call, values: list[Value]) -> None:
+    """A function is given a state and a second name of it."""
+    raise NotImplementedError
+
+  def _bind(self, target: ast.expr, value: Value) -> None:
+    """A variable holds part of a model."""
+    raise NotImplementedError
+
   def stored(self, node: ast.expr, value: Value, token: Token) -> bool:
     """Puts what was read without a target into the model."""
     raise NotImplementedError

@@ -84,9 +84,7 @@ class Expressions(Tuples):
         break
       scope.closed |= {t for t in tokens(value) if t in scope.given}
     if isinstance(value, Mixed) or not self.current(value):
-      for scope in self.scope.chain():
-        if (scope.node, ast.unparse(node)) in self.second:
-          self.copies.add(self.second[scope.node, ast.unparse(node)])
+      self.old_name(ast.unparse(node), value)
     if isinstance(value, Mixed):
       raise self.left(node, f"`{ast.unparse(node)}` is part of a model on one way here, and something else on another", "make it the same on every way")  # fmt: skip
     if not self.current(value):

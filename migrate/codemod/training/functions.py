@@ -76,6 +76,7 @@ class Functions(Parameters, Meanings):
       value, form = self.eval(argument.value if isinstance(argument, ast.Starred) else argument)
       values.append(value)
       forms.append(form)
+    self.given_twice(node, values)
     given = self._bound(function, node, values)
     if given is None:
       if any(map(special, values)):

@@ -15,6 +15,7 @@ from migrate.codemod.training.calls import Calls
 from migrate.codemod.training.checkpoints import Checkpoints
 from migrate.codemod.training.closures import Closures
 from migrate.codemod.training.conds import Conds
+from migrate.codemod.training.copies import Copies
 from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
@@ -43,6 +44,7 @@ class Reader(
   Scans,
   States,
   Records,
+  Copies,
   Trainers,
   Calls,
   Closures,
@@ -135,6 +137,8 @@ def rewrite_training(
       {reader.place(reader.made_in[m][0].file, m): s for m, s in reader.streams.items()},
       {reader.place(f, n) for f, n in reader.functions() if n in reader.optimizing},
       set(reader.copies),
+      set(reader.cloned),
+      reader.else_bound & set(reader.second),
       set(reader.several),
     )
     if found == known:

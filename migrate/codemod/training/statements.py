@@ -17,13 +17,11 @@ from migrate.codemod.training.values import (
   Form,
   Function,
   Mixed,
-  Part,
   Plain,
   Recipe,
   Record,
   Self,
   Train,
-  Tree,
   Tup,
   Value,
   lower,
@@ -130,6 +128,7 @@ class Statements(Branches):
 
   def bind_plain(self, target: ast.expr, value: Value) -> None:
     """A variable holds something that is no part of a model."""
+    self.note_bound(target, value)
     if isinstance(target, ast.Name):
       self.rebind(target, value)
       old = self.scope.values.get(target.id)
@@ -157,14 +156,8 @@ class Statements(Branches):
     self, node: ast.Assign | ast.AnnAssign, target: ast.expr, source: ast.expr, value: Value, form: Form
   ) -> None:
     """A statement that gives names to parts of a model."""
-    if isinstance(target, ast.Name) and isinstance(source, (ast.Name, ast.Attribute)) and isinstance(value, Part):
-      place = self.place(self.file, node)
-      if value.collection == "params" and not value.inner and form is None:
-        self.second[self.scope.node, target.id] = place
-        if place in self.known.copies:
-          self.file.replace(source, self.copied(value.token, node))
-          self.scope.values[target.id] = Tree(value.token, whole=value.whole)
-          return
+    if self.second_name(node, target, source, value, form):
+      return
     self._bind(target, value)
     if isinstance(value, Recipe) and not value.token.initialised:
       return  # the construction stays until `init` is met
@@ -211,6 +204,7 @@ class Statements(Branches):
 
   def _bind(self, target: ast.expr, value: Value) -> None:
     if isinstance(target, ast.Name):
+      self.note_bound(target, value)
       self.rebind(target, value)
       self.scope.values[target.id] = value
       for token in tokens(value):

@@ -195,7 +195,7 @@ class States(Base):
         self.put_before(node, f"{self.nnx()}.update({name}, {text})" if whole else f"{name} = {text}")
         new = True
       else:
-        self._puts_back(keyword, value, token)
+        new |= self._puts_back(keyword, value, token) and keyword.arg == "params"
     if new:
       self._renew(token)
     return new
@@ -237,7 +237,7 @@ class States(Base):
     self.stepped.setdefault(token, {})[new] = 1
     return Train(token, new, state.whole), EFFECT
 
-  def _puts_back(self, keyword: ast.keyword, value: Value, token: object) -> bool:
+  def _puts_back(self, keyword: ast.keyword, value: Value, token: Token) -> bool:
     """Whether a keyword puts what a call changed into the state."""
     if isinstance(value, Stats) and value.token is token and value.collection == keyword.arg and self.current(value):
       model = self.model(value.token, keyword.value)
@@ -249,4 +249,11 @@ class States(Base):
       return True
     if isinstance(value, Part) and value.token is token and value.collection == keyword.arg and self.current(value):
       return False
+    if isinstance(value, (Tree, Live)) and value.token is token and keyword.arg == "params" and getattr(value, "tree", True):  # fmt: skip
+      self.put_before(keyword.value, f"{self.nnx()}.update({self.model(token, keyword.value)}, {self.file.text(keyword.value)})")  # fmt: skip
+      return True
+    if isinstance(value, Part) and value.collection == keyword.arg == "params" and value.token.made is token.made:
+      other = f"{self.nnx()}.state({self.model(value.token, keyword.value)}, nnx.Param)"
+      self.put_before(keyword.value, f"nnx.update({self.model(token, keyword.value)}, {other})")
+      return True
     raise self.left(keyword.value, f"a new `{keyword.arg}` for a training state", "keep it beside the model")

@@ -113,6 +113,7 @@ class Trainers(LateStates):
     set_first |= target.attr in self.late[this.scope].states and old == NOTHING and isinstance(value, Train)
     if (special(value) or (old is not None and special(old))) and old is not None and not set_first:
       if sign(old, []) != sign(value, []) or tokens(old) != tokens(value):
+        self.old_name(name, None)
         raise self.left(target, f"`{name}` holds another thing than before", "give it an attribute of its own")
     this.scope.values[name] = value
     self.followed.add(target)

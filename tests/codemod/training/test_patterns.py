@@ -150,7 +150,6 @@ def step(state, x):
   ("main", "rule"),
   [
     ("  step(state, x)  # only to compile it\n  return state", "L2N403"),
-    ("  old = state\n  state, loss = step(state, x)\n  return jax.tree.map(jnp.subtract, state.params, old.params)", "L2N403"),
     ("  state = jax.device_put(state)\n  return state", "L2N401"),
     ("  states = [state, state]\n  return states", "L2N401"),
     ("  other = state.replace(params=jax.tree.map(jnp.zeros_like, state.params))\n  return other, state.params", "L2N403"),

@@ -186,7 +186,6 @@ def main():
 @pytest.mark.parametrize(
   ("code", "said"),
   [
-    (CREATE + "  old = state\n  state = state.replace(more=2)\n  return old.more", "used after it was updated"),
     (CREATE + "  old = state.more\n  state = state.replace(more=2)\n  return old", "used after it was updated"),
     (CREATE + "  checkpoints.save_checkpoint('x', state, 1)", "a checkpoint of a training state with more"),
     (CREATE + "  return state.apply_fn({'params': state.more}, data()[0])", "not a model's own"),
