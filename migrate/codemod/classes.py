@@ -17,6 +17,7 @@ from migrate.codemod.dataclasses_kept import constructor_attributes, init_fields
 from migrate.codemod.factory_text import read_factory
 from migrate.codemod.field_docs import field_docs
 from migrate.codemod.guards import guarded, under_guards
+from migrate.codemod.handed_values import tell_unread
 from migrate.codemod.hidden_names import with_other_names
 from migrate.codemod.inheritance import CONSTRUCTION, assigned_by_bases, base_with_init, inherited_sizes, inherits_rngs
 from migrate.codemod.inits import docstring_of, init_text, keeps_dataclass, size_type
@@ -115,6 +116,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     )
   texts |= write_builders(unit, [s.name for s in [*inherited, *sizes]], rename)
   setup_text = [fill_calls(unit, line) for line in setup_text]
+  tell_unread(unit, sizes, texts)
   text = _assemble(unit, texts, setup_text, init_lines, sizes, inherited, needs_init or bool(sizes))
   for old, new in rename.items():
     text = re.sub(rf"\b{old}\b", new, text)
@@ -194,7 +196,7 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
     )
   sizes.sort(key=lambda s: (s.axis != 1 or "length" in s.name, s.name != "in_features", -s.axis))
   for size in [*sizes, *unit.hoists.values()]:
-    size.optional = bool(_absent(unit, size)) or not (size.values or unit.untraced)
+    size.optional = bool(_absent(unit, size)) or not (size.values or unit.untraced or size.default)
   used = names_in_all(text)
   hoisted = [s for s in unit.hoists.values() if s.name in used or s.name == "name"]
   return sizes + hoisted, rename
@@ -202,7 +204,7 @@ def _size_arguments(unit: Unit, text: str) -> tuple[list[SizeArg], dict[str, str
 
 def _absent(unit: Unit, size: SizeArg) -> set[InstanceKey]:
   """The instances that have no such size."""
-  return {k for k in unit.instances if size.values.get(k) is None}
+  return {k for k in unit.instances if size.values.get(k) is None} if not size.default else set()
 
 
 def _assigned(text: str) -> set[str]:

@@ -231,7 +231,7 @@ class Compound(Conditions):
       header: Any = (lambda: f"while {static}:") if static is not None else None
     else:
       self.list_in_header(node.iter)
-      static = self.static_sizes(node.iter)
+      static = self.static_sizes(node.iter) or (self.static_handed(node.iter) if self.makes_here(node.body) else None)
       target_text = self.source.code(node.target)
       header = (lambda: f"for {target_text} in {static}:") if static is not None else None
     here: set[str] | None = None

@@ -71,14 +71,15 @@ def init_fields(unit: Unit, sizes: list[SizeArg], types: dict[str, str], indent:
   """The constructor's arguments that Linen did not have, after the fields."""
   unit.need_import("import dataclasses")
   lines = [] if any(f.keyword_only for f in unit.info.fields) else ["_: dataclasses.KW_ONLY"]
-  lines += [f"{s.name}: dataclasses.InitVar[{types[s.name]}]" for s in sizes if not s.optional]
-  lines += [f"{s.name}: dataclasses.InitVar[{types[s.name]} | None] = None" for s in sizes if s.optional]
+  given = {s.name: f"dataclasses.InitVar[{types[s.name] or 'object'}{' | None' * s.optional}]" for s in sizes}
+  lines += [f"{s.name}: {given[s.name]}" for s in sizes if not s.optional and not s.default]
+  lines += [f"{s.name}: {given[s.name]} = {s.default or None}" for s in sizes if s.optional or s.default]
   lines.append("rngs: dataclasses.InitVar[nnx.Rngs]")
   return "".join(f"{indent}{line}\n" for line in lines)
 
 
 def post_init(sizes: list[SizeArg], types: dict[str, str], indent: str) -> str:
   """The signature of `__post_init__`; it takes the `InitVar` fields in their order."""
-  ordered = sorted(sizes, key=lambda s: s.optional)
-  pieces = [f"{s.name}: {types[s.name]}" + (" | None" if s.optional else "") for s in ordered]
+  ordered = sorted(sizes, key=lambda s: s.optional or bool(s.default))
+  pieces = [f"{s.name}: {types[s.name] or 'object'}" + (" | None" if s.optional else "") for s in ordered]
   return f"{indent}def __post_init__({', '.join(['self', *pieces, 'rngs: nnx.Rngs'])}):\n"

@@ -37,8 +37,7 @@ def flag(unit: Unit, parameter: str, values: dict[InstanceKey, Any]) -> str | No
 
 def is_flag(need: Need) -> bool:
   """Whether a need is such a flag of the class that is made."""
-  told = [v for v in need.values if v is not None]
-  return need.axis == 0 and need.call_parameter is not None and bool(told) and all(isinstance(v, bool) for v in told)
+  return need.axis == 0 and need.parameter == f"has_{need.call_parameter}"
 
 
 def flag_text(unit: Unit, site: Site, need: Need, call: ast.Call) -> str | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.handed_functions import handed_function
+from migrate.codemod.handed_values import handed_function, handed_value
 from migrate.codemod.scope import Stmt
 from migrate.codemod.site import InstanceKey, Site, SizeArg
+from migrate.codemod.static import NotStatic
 from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Hoists:
     for instance, runs in by_instance.items():
       first = runs[0][0]
       sequence = [v for n, v in runs if n == first]
+      self._same_in_every_call(site, what, runs, sequence)
       if any(v is None for v in sequence):
         longer = [v for _, v in runs if v is not None]
         sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
@@ -77,9 +79,35 @@ class Hoists:
       return f"{name}[{loop.index}]"
     return f"{name}[len(self.{site.attr})]"
 
+  def _same_in_every_call(self: Unit, site: Site, what: str, runs: list[tuple[int, Any]], first: list[Any]) -> None:
+    """Raises MigrateError where a later call of an instance made the layer with something else: NNX makes it once."""
+    by_run: dict[int, list[Any]] = {}
+    for number, value in runs:
+      by_run.setdefault(number, []).append(value)
+    for later in by_run.values():
+      if len(later) == len(first) and any(
+        v is not None and w is not None and repr(v) != repr(w) for v, w in zip(first, later, strict=True)
+      ):
+        raise self.refusal(site.node, f"`{what}` differs between the calls of one module: {first[0]!r}, then {later[0]!r}",
+                           "a layer that is made once", "make a module for each, or give it in the call")  # fmt: skip
+
   def function_handed_over(self: Unit, node: ast.Name) -> str | None:
-    """An argument of the constructor for a function that calls hand over."""
-    return handed_function(self, self, node)
+    """An argument of the constructor for a function that calls hand over, or a value where construction asks for it."""
+    return handed_value(self, node) if self.hands_over else handed_function(self, self, node)
+
+  def static_handed(self: Unit, node: ast.AST, bound: frozenset[str] = frozenset()) -> str | None:
+    """As `try_static`, over arguments of the call as well, which become the constructor's.
+
+    Only for what makes a layer: where any expression that `__init__` takes over asked for them, flags such as `train` would
+    become arguments of the constructor.
+    """
+    before, self.hands_over = self.hands_over, True
+    try:
+      return self.static(node, bound)
+    except NotStatic:
+      return None
+    finally:
+      self.hands_over = before
 
   def _run_of(self: Unit, activation: Activation) -> Activation:
     """The run of the method in which a layer-making function, or one inside the method, ran."""

@@ -36,7 +36,7 @@ def init_text(
 ) -> str:
   every = [f for f in all_fields(unit) if f.name not in unit.call_fields]
   fields = [f for f in every if _is_argument(unit, f)]
-  takes_functions = unit.maker_fields or any(callable(v) for s in [*sizes, *inherited] for v in s.values.values())
+  takes_functions = unit.maker_fields or any(size_type(s) == "Callable" for s in [*sizes, *inherited])
   if takes_functions and unit.names.resolve("Callable") is None:
     unit.need_import("from collections.abc import Callable")
   own = {f.name for f in unit.info.fields}
@@ -51,7 +51,7 @@ def init_text(
   layers: dict[str, str] = {}
   known = [s for s in [*inherited, *sizes] if not s.by_name]
   named = [s for s in [*inherited, *sizes] if s.by_name]
-  rows += [([], f"{s.name}: {size_type(s)}", "") for s in known]
+  rows += [([], _size_row(s), "") for s in known]
   keyword_rows: list[tuple[list[str], str, str]] = []
   seen_default = False
   for field in fields:
@@ -84,7 +84,7 @@ def init_text(
     else:
       rows.append((comments, text, trailing))
     seen_default = seen_default or default is not None
-  keyword_rows += [([], f"{s.name}: {size_type(s)}" + " | None = None" * s.optional, "") for s in named]
+  keyword_rows += [([], _size_row(s), "") for s in named]
   if stock is None:
     rows += [([], "*args" if beside else "*", ""), *keyword_rows, ([], "rngs: nnx.Rngs", "")]
     rows += [([], "**kwargs", "")] * beside
@@ -312,10 +312,22 @@ def _own_default(unit: Unit, field: Any) -> str | None:
   return unit.text(value)
 
 
+def _size_row(size: SizeArg) -> str:
+  hint = size_type(size)
+  if not hint:
+    return size.name + (f"={size.default}" if size.default else "")
+  return f"{size.name}: {hint}" + (" | None = None" if size.optional else f" = {size.default}" if size.default else "")
+
+
 def size_type(size: SizeArg) -> str:
+  """The annotation of such an argument; empty where the source has none and the values tell none."""
   values = list(size.values.values())
+  if size.hint:
+    return size.hint
   if any(isinstance(v, tuple) for v in values):
     return "tuple"
+  if any(isinstance(v, type | np.dtype) for v in values) or (size.default and all(v is None for v in values)):
+    return ""
   if any(map(callable, values)):
     return "Callable"
   kinds = {type(v) for v in values if v is not None}

@@ -16,7 +16,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.given_lambdas import captured, holder
-from migrate.codemod.handed_functions import handed_function
+from migrate.codemod.handed_values import handed_function
 from migrate.codemod.maker_closures import is_closure, names_around
 from migrate.codemod.maker_nodes import (
   Definition,

@@ -34,6 +34,8 @@ class SizeArg:
     method: the method with that call argument.
     values: what it was in every instance.
     optional: whether there are instances that do without.
+    default: of a value that a call hands over, its default there.
+    hint: its annotation there.
   """
 
   name: str
@@ -42,14 +44,15 @@ class SizeArg:
   method: str
   values: dict[InstanceKey, Any]
   optional: bool = False
+  default: str = ""
+  hint: str = ""
 
   @property
   def by_name(self) -> bool:
-    """Whether it is given by name: what some instances do without, and whether a call gives an argument."""
+    """Whether it is given by name: what has a default or some instances do without, and a flag."""
     told = [v for v in self.values.values() if v is not None]
-    return self.optional or (
-      self.parameter is not None and self.axis == 0 and bool(told) and all(isinstance(v, bool) for v in told)
-    )
+    flag = self.parameter is not None and self.axis == 0 and bool(told) and all(isinstance(v, bool) for v in told)
+    return self.optional or flag or bool(self.default)
 
 
 @dataclasses.dataclass
@@ -61,6 +64,7 @@ class Need:
   call_parameter: str | None = None
   axis: int | None = None
   method: str = "__call__"
+  default: str = ""
 
 
 @dataclasses.dataclass

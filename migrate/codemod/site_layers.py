@@ -55,7 +55,8 @@ class SiteLayers:
 
   def _write_one(self: Unit, site: Site, width: int, indent: str) -> str:
     written = (site.home[0] if site.home else self.source).code(site.node)
-    sizes = [(n.parameter, alone(site.texts[n.parameter], written)) for n in site.needs]
+    needs = [n for n in site.needs if not n.default or site.texts[n.parameter] != n.default]
+    sizes = [(n.parameter, alone(site.texts[n.parameter], written)) for n in needs]
     rngs = self.rngs_argument
     if site.template:
       return f"{site.template}({rngs})"

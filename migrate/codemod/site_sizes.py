@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.given_flags import flag_text, is_flag
 from migrate.codemod.guesses import Guesses, counts_to, differ
-from migrate.codemod.handed_functions import function_given
+from migrate.codemod.handed_values import value_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.own_names import OwnNames
@@ -53,6 +53,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
   def size_text(self: Unit, site: Site, need: Need, call: ast.Call | None) -> str:
     """The expression for one size."""
     before = set(self.hoists)
+    if need.axis == 0 and not is_flag(need):
+      return self._one_size(site, need, call, need.values, "")
     parts = [self._one_size(site, need, call, values, suffix) for suffix, values in atoms(need)]
     whole = next((v for v in need.values if v is not None), None)
     made = set(self.hoists) - before
@@ -75,6 +77,11 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
         told = flag_text(self, site, need, call)
         site.flow.setdefault(need.parameter, []).extend([told] if told is not None else [])
         continue
+      if need.axis == 0:
+        told = value_given(self, site, need, call)
+        told = self.at_setup_site(site, told) if told is not None else None
+        site.flow.setdefault(need.parameter, []).extend([told] if told is not None else [])
+        continue
       given = self.argument(call, site, need.call_parameter) if need.axis == 1 else None
       if given is not None and need.parameter not in site.wished:
         site.wished[need.parameter] = input_name(self, given)
@@ -85,12 +92,13 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
         known += [c for c in found if c not in known]
 
   def _one_size(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
-    name = self.name_text(site, need, values) or (None if is_flag(need) else function_given(self, site, need, call))
+    name = self.name_text(site, need, values) or (None if is_flag(need) else value_given(self, site, need, call))
     if name is not None:
       return name
     if need.axis == 0:
       told = flag_text(self, site, need, call) if is_flag(need) and call is not None else None
-      return told or next(iter(site.flow.get(need.parameter, ())), None) or self.hoist(site, need.parameter, values)
+      told = next(iter(site.flow.get(need.parameter, ())), None) if told is None else told
+      return self.hoist(site, need.parameter, values) if told is None else told
     row = self._in_row(site, values)
     if row is not None:
       return row

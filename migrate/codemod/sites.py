@@ -132,9 +132,8 @@ class Sites:
           if size.optional and all(v is None for v in values):
             continue  # no example reaches the layer that it is for
           if all(n.parameter != size.name for n in site.needs):
-            site.needs.append(
-              Need(size.name, values, size.parameter, size.axis if size.parameter else None, size.method)
-            )
+            axis = size.axis if size.parameter else None
+            site.needs.append(Need(size.name, values, size.parameter, axis, size.method, size.default))
     if template:
       make_by_template(self, site, template)
       return site
@@ -264,6 +263,9 @@ class Sites:
           continue
         if isinstance(error, CallField):
           raise  # makers give the field in the call, but this class needs it to make a layer
+        if site.made and (handed := self.static_handed(value, bound)) is not None:
+          site.arguments[field] = handed
+          continue
         values = [e.value for e in events]
         if (
           values

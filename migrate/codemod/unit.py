@@ -176,6 +176,7 @@ class Unit(
     self.helpers: dict[str, Helper] = {}
     self.event_filter: list[Position] = []
     self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
+    self.hands_over = False  # whether arguments of the call may become the constructor's
     self.iterator = self.layer_hint = self.handed_layers = ""
     self.method_iterators, self.counted_lists = set[str](), set[str]()
     self.joined_names: dict[str, ast.AST] = {}  # sizes of what is joined to something in every round of a loop -> loop

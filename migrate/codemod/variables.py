@@ -154,7 +154,7 @@ class Variables(InputValues, ShapePicks):
       return self.static(node)
     except NotStatic:
       events = self.events(node)
-      if (picked := self.with_picks(node, site)) is not None:
+      if (picked := self.with_picks(node, site) or (self.static_handed(node) if events else None)) is not None:
         return picked
       if isinstance(node, ast.Tuple | ast.List):
         parts = [self.value_at_init(e, site) for e in node.elts]
@@ -227,6 +227,8 @@ class Variables(InputValues, ShapePicks):
           with contextlib.suppress(NotStatic):
             return self.compose(node, lambda child: write(child, bound | inner), self.outdent)
         events = self.events(node)
+        if events and (handed := self.static_handed(node, bound)) is not None:
+          return handed
         values = [e.value for e in events]
         if not values or not all(type(v) in (int, float) for v in values):
           raise

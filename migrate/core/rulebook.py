@@ -172,6 +172,17 @@ RULES = (
     "alone, without a run that tells sizes, and no proof covers them.",
     "Give an example that runs them (another configuration of the same model), or read them before you use them.",
   ),
+  RulePage(
+    "L2N123", "an argument of a call that construction reads now", "eye",
+    "A layer is made with an argument of the call (`def __call__(self, x, dtype=jnp.float32)`). NNX makes layers before any "
+    "call: `__init__` takes the argument too, under the same name and with the same default, and the modules of the examples "
+    "give it there. The call's own argument stays, so that callers need no edit, but nothing reads it.",
+    "Give the value to the constructor wherever a caller gives one that is not the default; then the call needs no such argument. "
+    "Where there is no default it is a note: the constructor asks for it.",
+    before="def __call__(self, x, dtype=jnp.float32):\n  return nn.Dense(8, dtype=dtype)(x)\n",
+    after="def __init__(self, in_features: int, *, dtype=jnp.float32, rngs: nnx.Rngs):\n"
+    "  self.dense = nnx.Linear(in_features, 8, dtype=dtype, rngs=rngs)\n",
+  ),
   RulePage("L2N201", "a rule of a mapping that is wrong by form", "error",
            "A side is missing, captures differ, a reason is not given.", "Correct the rule as the finding says."),
   RulePage("L2N202", "two rules for one leaf", "error",
