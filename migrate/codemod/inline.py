@@ -16,6 +16,7 @@ from migrate.codemod.bound_arguments import bound_argument, hand_over
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
 from migrate.codemod.hygiene import kept_apart
+from migrate.codemod.maker_nodes import find_definition
 from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
@@ -100,11 +101,13 @@ class Inlining:
     return False
 
   def _calls_maker(self: Unit, source: Source, node: ast.Call, outer: ast.AST, depth: int) -> bool:
-    """Whether a call is one of a top-level function that makes layers."""
+    """Whether a call is one of a function that makes layers, at the top of a file or in the same method."""
     for run in self.project.called_from.get((source.path, key(node)), [])[:1]:
       other = self.project.sources.get(run.file)
-      definition = other.function(run.line, run.qualname) if other is not None and "." not in run.qualname else None
-      if other is not None and definition is not None and definition is not outer:
+      if other is None or ("." in run.qualname and not isinstance(node.func, ast.Name)):
+        continue
+      definition = find_definition(other, run.qualname.rpartition(".")[2], run.line)
+      if definition is not None and definition is not outer:
         return self.makes_layers(definition, other, depth + 1)
     return False
 

@@ -38,6 +38,7 @@ _COUNTS = (
   "ratio",
   "stride",
 )
+_MOST_APART = 3
 _LAYERS = ("layers", "num_layer", "n_layer", "blocks", "depth")  # how such names end
 
 
@@ -69,6 +70,25 @@ def scaled(
   if not changes:
     return None
   return dataclasses.replace(example, module=example.module.clone(**changes))
+
+
+def told_apart(example: Example) -> list[Example]:
+  """The example with other numbers where fields of its module are the same by chance: all at once, then one by one.
+
+  `heads=4, head_dim=4`: a size is not `heads * heads` then.
+  """
+  module = example.module
+  fields = [n for n in type(module).__dataclass_fields__ if n not in ("parent", "name")]
+  values = {n: getattr(module, n, None) for n in fields}
+  seen: set[int] = set()
+  changes: dict[str, Any] = {}
+  for name, value in values.items():
+    if type(value) is int and value in seen and len(changes) < _MOST_APART:
+      changes[name] = value * (2 + len(changes))
+    elif type(value) is int and value > 1:
+      seen.add(value)
+  several = [{n: v} for n, v in changes.items()] if len(changes) > 1 else []
+  return [dataclasses.replace(example, module=module.clone(**c)) for c in [changes, *several] if c]
 
 
 def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool, longer: bool) -> Any:

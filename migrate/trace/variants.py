@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from migrate.example import Call, Example
-from migrate.trace.scaled import scaled
+from migrate.trace.scaled import scaled, told_apart
 
 _MORE = (("lists", "deeper", "ones", "longer"), ("lists", "deeper", "ones"), ("lists", "deeper"), ("lists",), ())
 
@@ -41,6 +41,8 @@ def variants(example: Example) -> Iterator[tuple[Example, ...]]:
         logging.getLogger(__name__).debug("%s of the example's type: %s", type(error).__name__, error)
     if found:
       yield tuple(found)
+  if apart := told_apart(example):
+    yield tuple(apart)
 
 
 def _differ(one: Example, other: Example) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check, rewrite
 
 
@@ -239,3 +241,30 @@ def test_closure_that_both_branches_call_fills_one_list_begun_before_the_conditi
   begun = ported.text.index("self.embed_layers = nnx.List([])")
   assert ported.text.count("nnx.List([])") == 1
   assert begun < ported.text.index("if self.used:")
+
+
+@pytest.mark.parametrize(
+  "dense",
+  [
+    "def dense(features, **kwargs):\n          return nn.Dense(features, use_bias=False, **kwargs)",
+    "dense = lambda features: nn.Dense(features, use_bias=False)",
+  ],
+)
+def test_a_function_of_a_method_that_calls_what_another_of_its_functions_makes(tmp_path, dense):
+  source = f"""
+    class Model(nn.Module):
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x):
+        {dense}
+
+        def block(x, features):
+          return nn.relu(dense(features)(x))
+
+        x = block(x, self.width)
+        return block(x, self.width * 2)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(4), x(2, 6)"])
+  assert "self.block_layers.append(dense(self.width, self.width * 2))" in ported.text
+  assert ported.hoisted == []

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from migrate.example import Example
 from migrate.trace.run import trace_variants
-from migrate.trace.scaled import scaled
+from migrate.trace.scaled import scaled, told_apart
 
 
 @dataclasses.dataclass
@@ -87,3 +87,16 @@ def test_where_one_layer_more_does_not_run_features_are_doubled_alone():
 
   last = trace_variants(Example(Two(), (jnp.ones((2, 7)),)))[-1]
   assert (last.example.module.features, last.example.module.num_layers) == (8, 2)
+
+
+def test_fields_that_are_the_same_by_chance_are_told_apart():
+  class Heads(nn.Module):
+    heads: int = 4
+    head_dim: int = 4
+    depth: int = 4
+    ones: int = 1
+    more_ones: int = 1
+
+  found = [e.module for e in told_apart(Example(Heads(), ()))]
+  assert [(m.heads, m.head_dim, m.depth, m.more_ones) for m in found] == [(4, 8, 12, 1), (4, 8, 4, 1), (4, 4, 12, 1)]
+  assert told_apart(Example(Heads(head_dim=3, depth=2), ())) == []
