@@ -16,7 +16,7 @@ from migrate.codemod.bound_arguments import bound_argument, hand_over
 from migrate.codemod.closures import Helper, forget_closure, handed_on, note_closure, thing_given
 from migrate.codemod.compound import Loop
 from migrate.codemod.hygiene import kept_apart
-from migrate.codemod.maker_nodes import find_definition
+from migrate.codemod.maker_nodes import find_definition, is_named_around
 from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.scope import Block, Local, Stmt
 from migrate.codemod.settled import makes_first_values
@@ -104,10 +104,10 @@ class Inlining:
     """Whether a call is one of a function that makes layers, at the top of a file or in the same method."""
     for run in self.project.called_from.get((source.path, key(node)), [])[:1]:
       other = self.project.sources.get(run.file)
-      if other is None or ("." in run.qualname and not isinstance(node.func, ast.Name)):
+      definition = find_definition(other, run.qualname.rpartition(".")[2], run.line) if other is not None else None
+      if other is None or definition is None or ("." in run.qualname and not is_named_around(source, node, definition)):
         continue
-      definition = find_definition(other, run.qualname.rpartition(".")[2], run.line)
-      if definition is not None and definition is not outer:
+      if definition is not outer:
         return self.makes_layers(definition, other, depth + 1)
     return False
 

@@ -28,6 +28,17 @@ def find_definition(source: Source, name: str, line: int) -> Definition | None:
   return found[0] if len(found) == 1 else None
 
 
+def is_named_around(source: Source, call: ast.Call, node: Definition) -> bool:
+  """Whether a call names a function that a function around the call defines, rather than one that it was given."""
+  around = next((n for n in source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  if around is None or around not in source.enclosing(call) or not isinstance(call.func, ast.Name):
+    return False
+  store = source.parents.get(node)
+  targets = store.targets if isinstance(store, ast.Assign) else []
+  names = [node.name] if isinstance(node, ast.FunctionDef) else [t.id for t in targets if isinstance(t, ast.Name)]
+  return call.func.id in names
+
+
 def returned_layers(
   project: Project, source: Source, node: Definition, runs: list[Activation]
 ) -> dict[int, Any] | None:

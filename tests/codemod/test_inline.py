@@ -268,3 +268,26 @@ def test_a_function_of_a_method_that_calls_what_another_of_its_functions_makes(t
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(4), x(2, 6)"])
   assert "self.block_layers.append(dense(self.width, self.width * 2))" in ported.text
   assert ported.hoisted == []
+
+
+def test_a_function_that_calls_those_it_is_given_makes_no_layers_itself(tmp_path):
+  source = """
+    def net(first, second):
+      def run(x):
+        return second(first(x))
+      return run
+
+    class Model(nn.Module):
+      width: int = 5
+
+      @nn.compact
+      def __call__(self, x):
+        def edge(e):
+          return nn.Dense(self.width)(e)
+        def node(e):
+          return nn.relu(nn.Dense(self.width + 1)(e))
+        return nn.Dense(2)(net(edge, node)(x))
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(4), x(2, 6)"])
+  assert "net(edge, node)(x)" in ported.text
+  assert "_layers" not in ported.text
