@@ -41,8 +41,15 @@ def base_with_init(unit: Unit) -> ClassResult | None:
   for base in unit.info.cls.__mro__[1:]:
     result = unit.results.get(base)
     if result is not None and "def __init__(" in result.text:
-      return None if result.compact_sites and unit.info.compact_methods() and not builds_on_base(unit) else result
+      overridden = result.compact_sites and unit.info.compact_methods() and not builds_on_base(unit)
+      return None if overridden and not _has_setup(unit, base) else result
   return None
+
+
+def _has_setup(unit: Unit, base: type) -> bool:
+  """Whether a base has a `setup`, whose layers a class has even where its compact method is another."""
+  infos = (unit.project.info(b) for b in base.__mro__)
+  return any(info is not None and "setup" in info.methods for info in infos)
 
 
 def inherits_rngs(unit: Unit) -> bool:

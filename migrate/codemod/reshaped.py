@@ -6,7 +6,7 @@ import ast
 import math
 from typing import TYPE_CHECKING
 
-from migrate.codemod.sizes_pool import wrap
+from migrate.codemod.sizes_pool import multiplied
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -22,18 +22,34 @@ def named_axes(unit: Unit, node: ast.AST, rank: int) -> dict[int, str]:
     node: an expression.
     rank: how many axes it has.
   """
-  items = _shape_given(unit, node)
-  if len(items) != rank or any(isinstance(i, ast.Starred) for i in items):
+  items = [part for item in _shape_given(unit, node) for part in _parts(unit, item)]
+  if len(items) != rank:
     return {}
   found: dict[int, str] = {}
   for j, item in enumerate(reversed(items), 1):
-    if ast.unparse(item) == "-1" and (left := _left(unit, node, j)):
+    if isinstance(item, str):
+      found[j] = item
+    elif ast.unparse(item) == "-1" and (left := _left(unit, node, j)):
       found[j] = left
     elif isinstance(item, ast.Name | ast.Attribute | ast.BinOp | ast.Subscript) and unit.events(item):
       text = unit.try_static(item)
       if text is not None:
         found[j] = text
-  return found
+  return {j: text for j, text in found.items() if text}
+
+
+def _parts(unit: Unit, item: ast.expr) -> list[ast.expr | str]:
+  """What stands for one or more axes in a shape: `*self.shape` for as many as the field has."""
+  if not isinstance(item, ast.Starred):
+    return [item]
+  text = unit.try_static(item.value) or ""
+  text = text if text.startswith("self.") else ""
+  shapes = [e.value for e in unit.events(item.value)]
+  if not shapes or any(not isinstance(s, tuple | list) or len(s) != len(shapes[0]) for s in shapes):
+    return [item]
+  last = len(shapes[0]) - 1
+  known = [bool(text) and all(type(s[i]) is int and s[i] > 0 for s in shapes) for i in range(last + 1)]
+  return [f"{text}[{-1 if i == last else i}]" if known[i] else "" for i in range(last + 1)]
 
 
 def _shape_given(unit: Unit, node: ast.AST) -> list[ast.expr]:
@@ -54,6 +70,15 @@ def _shape_given(unit: Unit, node: ast.AST) -> list[ast.expr]:
     if not names or any(unit.assigned[n] > 1 for n in names):
       return []
     shape = told
+  return _items(unit, shape)
+
+
+def _items(unit: Unit, shape: ast.AST | None) -> list[ast.expr]:
+  """The items of a shape that is written out, or put together of tuples and fields."""
+  if isinstance(shape, ast.BinOp) and isinstance(shape.op, ast.Add):
+    return [*_items(unit, shape.left), *_items(unit, shape.right)]
+  if isinstance(shape, ast.Attribute) and any(isinstance(e.value, tuple | list) for e in unit.events(shape)):
+    return [ast.Starred(shape)]
   return list(shape.elts) if isinstance(shape, ast.Tuple | ast.List) else []
 
 
@@ -72,4 +97,4 @@ def _left(unit: Unit, node: ast.AST, j: int) -> str:
   stop = next((i for i in range(len(shape), -1, -1) if math.prod(shape[i:]) == after), None)
   if start is None or stop is None or stop - start < 2 or not all(dims[start:stop]):
     return ""
-  return " * ".join(wrap(axis[0]) for axis in dims[start:stop])
+  return multiplied([axis[0] for axis in dims[start:stop]])

@@ -2,7 +2,7 @@
 
 `nn.Sequential([nn.Dense(n) for n in self.widths])` has a size for every layer, and nothing in the comprehension names it:
 
-    net_in_features = [in_features, *(n for n in self.widths)]
+    net_in_features = [in_features, *self.widths]
     net_in_features_iter = iter(net_in_features)
 """
 
@@ -56,7 +56,9 @@ class Rows:
     name = f"{site.attr or 'layer'}_in_features"
     if name in {start, *self.hoists, *self.env}:
       name = f"{name}_of_each"
-    text = f"[{start}, *({step} for {self.source.code(generator.target)} in {iterable})]"
+    target = self.source.code(generator.target)
+    each = iterable if step == target else f"({step} for {target} in {iterable})"
+    text = f"[{start}, *{each}]"
     site.chain = Chain(f"{name}[-1]", text, step, values, row=name)
     self.bound_names = self.bound_names | {name, site.chain.name}
     return f"next({name}_iter)"

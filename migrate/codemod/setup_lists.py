@@ -9,6 +9,7 @@ from typing import Any
 from flax import linen as nn
 
 from migrate.codemod.choices import fill_choices
+from migrate.codemod.item_names import name_items
 from migrate.codemod.project import has_array, holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import Site
@@ -26,6 +27,7 @@ def fill_lists(unit: Unit, text: str) -> str:
     made = [site, *(s for s in unit.setup_sites if s.around is site)]
     for inner in made:
       unit.settle(inner, None)
+    target = name_items(unit, made, target, iterable)
     chains = [s.chain for s in made if s.chain is not None]
     varies = chains or any("[len(self." in t for s in made for t in s.texts.values())
     indent, step = match.group(1), unit.step

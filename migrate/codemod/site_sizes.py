@@ -9,11 +9,13 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
+from migrate.codemod.called_in_turn import called_in_turn
 from migrate.codemod.given_flags import flag_text, is_flag
 from migrate.codemod.guesses import Guesses, counts_to, differ
 from migrate.codemod.handed_values import value_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
+from migrate.codemod.item_names import items_of_field
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.own_sizes import OwnSizes, enters_list, step_given
 from migrate.codemod.recent import RecentSizes
@@ -103,6 +105,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     if row is not None:
       return row
     flow = list(site.flow.get(need.parameter + suffix, ()))
+    if not suffix and called_in_turn(self, site, need) and (chain := self._chain(site, values, flow)) is not None:
+      return chain
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
     usable = [c for c in flow if self.readable_at(site, c)]
@@ -148,7 +152,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     if owned and differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
     told = enters_list(self, site, values) if need.axis == 1 or need.call_parameter is None else None
-    told = told or self._items_of_field(site, values) or self._multiple_of_field(known, values)
+    told = told or items_of_field(self, site, values) or self._multiple_of_field(known, values)
     return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
 
   def _hoisted(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
@@ -194,19 +198,6 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       last = {run(a): self.project.output_features(m) for a, _, m in other.made}
       if all(v is not None and last.get(run(a)) == v for (a, _, _), v in zip(site.made, values, strict=True)):
         return other.chain.name
-    return None
-
-  def _items_of_field(self: Unit, site: Site, values: list[Any]) -> str | None:
-    """For a list of layers, the field of numbers whose items are their sizes, one by one."""
-    if not site.looped or not site.attr or self.iterator or any(v is None for v in values):
-      return None
-    runs: dict[int, tuple[Any, list[Any]]] = {}
-    for (activation, _, _), value in zip(site.made, values, strict=True):
-      runs.setdefault(id(activation), (activation.module, []))[1].append(value)
-    for name in self.field_names if runs else ():
-      found = [(getattr(m, name, None), v) for m, v in runs.values()]
-      if name in self.readable and all(isinstance(f, tuple | list) and list(f) == v and len(v) > 1 for f, v in found):
-        return f"self.{name}[len(self.{site.attr})]"
     return None
 
   def _first_of_call(self: Unit, site: Site, values: list[Any]) -> str | None:

@@ -49,7 +49,7 @@ class Pool:
     for a, b in itertools.combinations(range(1, len(dims) + 1), 2):
       run = [s for s in sizes[a - 1 : b] if s is not None]
       if len(run) == b - a + 1 and all(dims[-j] for j in range(a, b + 1)):
-        text = " * ".join(wrap(dims[-j][0]) for j in range(b, a - 1, -1))
+        text = multiplied([dims[-j][0] for j in range(b, a - 1, -1)])
         self.products.append(([text], [_product(t) for t in zip(*run, strict=True)]))
 
   def of(self, j: int) -> list[Offer]:
@@ -116,6 +116,12 @@ def _orders_axes(call: ast.Call) -> bool:
 def wrap(text: str) -> str:
   """An expression as an operand."""
   return text if re.fullmatch(r"[\w.]+(\[-?\w+\][\w.]*)*|\([^()]*\)", text) else f"({text})"
+
+
+def multiplied(texts: Sequence[str]) -> str:
+  """The product of expressions, without ones."""
+  found = [t for t in texts if t != "1"]
+  return " * ".join(map(wrap, found)) if len(found) > 1 else next(iter(found), "1")
 
 
 def divided(text: str, by: str) -> str:

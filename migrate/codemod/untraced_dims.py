@@ -6,13 +6,15 @@ import ast
 from typing import TYPE_CHECKING
 
 from migrate.codemod.scope import Dims
-from migrate.codemod.sizes_pool import wrap
+from migrate.codemod.site import evaluate
+from migrate.codemod.sizes_pool import multiplied
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 _REDUCING = {"mean", "sum", "max", "min", "prod", "std", "var", "any", "all", "logsumexp", "median"}
 _POOLING = {"avg_pool", "max_pool", "min_pool"}
+_PICKING = {"take", "take_along_axis"}
 _JOINING = {"concatenate", "hstack", "concat"}
 
 
@@ -36,6 +38,10 @@ def untraced_dims(unit: Unit, node: ast.AST) -> Dims | None:
     return _reduced(dims, rest[0] if rest else given.get("axis"), given.get("keepdims"))
   if name in _POOLING and len(dims) > 2:
     return [dims[0], *([] for _ in dims[1:-1]), dims[-1]]
+  if name in _PICKING and (axis := rest[1] if len(rest) > 1 else given.get("axis")) is not None:
+    place = _number(axis)  # only the last axis is sure to be as long as before
+    kept = place is not None and place != -1 and place < len(dims) - 1
+    return [*([] for _ in dims[1:]), dims[-1]] if kept else None
   if name == "reshape":
     return _reshaped(unit, dims, rest)
   if name == "expand_dims" and len(rest) + len(given) == 1:
@@ -107,10 +113,26 @@ def _reshaped(unit: Unit, dims: Dims, shape: list[ast.expr]) -> Dims | None:
     shape = shape[0].elts
   if not shape or any(isinstance(n, ast.Starred) for n in shape):
     return None
+  if len(shape) == 1 and (whole := _shape_of_field(unit, shape[0])):
+    return whole
   found: Dims = [[] if _number(n) == -1 or (text := unit.try_static(n)) is None else [text] for n in shape]
   if len(shape) == 2 and _number(shape[1]) == -1 and len(dims) > 1 and all(dims[1:]):
-    found[1] = [" * ".join(wrap(axis[0]) for axis in dims[1:])]
+    found[1] = [multiplied([axis[0] for axis in dims[1:]])]
   return found if any(found) else None
+
+
+def _shape_of_field(unit: Unit, node: ast.expr) -> Dims:
+  """The items of a field that holds a whole shape: `x.reshape(self.input_shape)`."""
+  text = unit.try_static(node) or ""
+  calls = [c for f in unit.project.facts for c in f.calls if isinstance(c.module, unit.info.cls)]
+  shapes = [evaluate(text, c.module, {}) for c in calls] if text.startswith("self.") else []
+  if not shapes or any(not isinstance(s, tuple | list) or len(s) != len(shapes[0]) for s in shapes):
+    return []
+  last = len(shapes[0]) - 1
+  return [
+    [] if any(type(s[i]) is not int or s[i] < 0 for s in shapes) else [f"{text}[{-1 if i == last else i}]"]
+    for i in range(last + 1)
+  ]
 
 
 def _joined(unit: Unit, node: ast.Call, given: dict[str, ast.expr]) -> Dims | None:

@@ -39,6 +39,8 @@ _COUNTS = (
   "stride",
 )
 _MOST_APART = 3
+_LISTS = ("sizes", "layers", "arch")  # how names of lists of features end
+_OTHER_LISTS = ("kernel", "patch", "window", "stage", "block", "num_", "n_", "stride", "pool", "image", "grid")
 _LAYERS = ("layers", "num_layer", "n_layer", "blocks", "depth")  # how such names end
 
 
@@ -95,18 +97,23 @@ def _other(name: str, value: Any, lists: bool, deeper: bool, ones: bool, longer:
   """Another value for a field, or None where it is no number of features or layers."""
   if deeper and name.lower().endswith(_LAYERS) and "max" not in name.lower() and type(value) is int and value > 0:
     return max(value + 1, 3)  # two rounds of a loop tell more than one
-  if not _counts_features(name):
-    return None
-  if type(value) is int and (value > 1 or (ones and value == 1)):
+  if lists and isinstance(value, list | tuple) and (_counts_features(name) or _lists_features(name)):
+    numbers = list(value)
+    if numbers and all(type(v) is int and v > 1 for v in numbers):
+      return type(value)([*(v * 2 for v in numbers), *([numbers[-1] * 3] if longer else [])])  # as many heads divide it
+  if type(value) is int and (value > 1 or (ones and value == 1)) and _counts_features(name):
     return value * 2
-  if lists and isinstance(value, list | tuple) and value and all(type(v) is int and v > 1 for v in value):
-    return type(value)([*(v * 2 for v in value), *([value[-1] * 2 + 2] if longer and len(value) > 1 else [])])
   return None
 
 
 def _counts_features(name: str) -> bool:
   low = name.lower()
   return any(w in low for w in _FEATURES) and not any(w in low for w in _COUNTS)
+
+
+def _lists_features(name: str) -> bool:
+  low = name.lower()
+  return low.endswith(_LISTS) and not any(w in low for w in _OTHER_LISTS)
 
 
 def _is_config(value: Any) -> bool:

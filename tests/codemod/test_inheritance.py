@@ -123,3 +123,63 @@ def test_subclass_with_its_own_setup_inherits_methods_that_draw_keys(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)  # no example draws keys
   assert "self.rngs = rngs.fork()" in ported.text.partition("class Model(Base)")[2]
+
+
+def test_subclass_with_a_compact_method_of_its_own_has_the_layers_of_the_base_setup(tmp_path):
+  source = """
+    class MLP(nn.Module):
+      sizes: Any
+      rate: float = 0.0
+
+      def setup(self):
+        self.layers = [nn.Dense(n) for n in self.sizes]
+
+      @nn.compact
+      def __call__(self, x, train: bool = False):
+        for layer in self.layers[:-1]:
+          x = nn.relu(layer(x))
+          if self.rate > 0:
+            x = nn.Dropout(self.rate, deterministic=not train)(x)
+        return self.layers[-1](x)
+
+
+    class Decoder(MLP):
+      @nn.compact
+      def __call__(self, z):
+        for layer in self.layers[:-1]:
+          z = nn.tanh(layer(z))
+        return self.layers[-1](z)
+
+
+    class Model(nn.Module):
+      width: int = 7
+
+      def setup(self):
+        self.decoder = Decoder([self.width, 5])
+
+      def __call__(self, x):
+        return self.decoder(x)
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(2, 13)", held_out=["Model(11), x(2, 3)"], clean=False
+  )  # no example drops
+  assert "Decoder(in_features, (self.width, 5), rngs=rngs)" in ported.text
+
+
+def test_subclass_with_a_compact_method_of_its_own_has_none_of_the_compact_layers_of_a_base(tmp_path):
+  source = """
+    class Base(nn.Module):
+      width: int = 7
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(x)
+
+
+    class Model(Base):
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width, use_bias=False, name="out")(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", clean=False)  # no example runs the base
+  assert "super().__init__" not in ported.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 PATCHES = """
@@ -60,3 +62,31 @@ def test_axis_that_is_left_to_the_call_is_not_named(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(4), x(2, 12)", held_out=["Model(2), x(2, 10)"])
   assert "nnx.Linear(self.rows," not in ported.text
+
+
+@pytest.mark.parametrize(
+  "shape",
+  [
+    "self.shape",
+    "(2, *self.shape[1:])",
+    "(-1, *self.image)",
+    "(x.shape[0],) + self.image",
+    "[x.shape[0], *self.image]",
+  ],
+)
+def test_shape_that_a_field_has(tmp_path, shape):
+  source = f"""
+    class Decoder(nn.Module):
+      shape: Any
+      image: Any
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(self.image[0] * self.image[1])(x)
+        x = x.reshape({shape})
+        return nn.Conv(4, (3,))(x)
+    """
+  held_out = ["Decoder((2, 3, 5), (3, 5)), x(2, 7)"]
+  ported = port_and_check(tmp_path, source, "Decoder((2, 4, 6), (4, 6)), x(2, 7)", held_out=held_out)
+  assert ported.hoisted == []
+  assert "nnx.Conv(self." in ported.text

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from migrate.codemod.sizes_pool import Pool, literals, wrap
+from migrate.codemod.sizes_pool import Pool, literals, multiplied, wrap
 
 
 def offers(pool: Pool, axis: int) -> dict[str, list[int]]:
@@ -68,3 +68,9 @@ def test_literals_are_bounds_of_slices_and_items_of_shapes(text, wanted):
 )
 def test_expressions_become_operands(text, wanted):
   assert wrap(text) == wanted
+
+
+def test_products_leave_ones_out():
+  assert multiplied(["1", "1", "a + b"]) == "a + b"
+  assert multiplied(["a + b", "1", "c"]) == "(a + b) * c"
+  assert multiplied(["1", "1"]) == "1"

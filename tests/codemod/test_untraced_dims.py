@@ -42,6 +42,8 @@ def one_line(text: str) -> str:
     "x = jnp.max(x, axis=(0, 1))",
     "x = x.astype(jnp.float32)",
     "x = x[:, :1].squeeze(1)",
+    "x = jnp.take(x, jnp.array([1, 0]), axis=1)",
+    "x = jnp.take_along_axis(x, jnp.zeros((2, 3, 1), int), axis=-2)",
     "x = jnp.concatenate([x[:, :1], x], axis=1)",
     "x = jnp.concatenate([jnp.zeros((2, 1)), x.mean(-1)], axis=-1)[:, :, None] * x[:, :1]",
   ],
@@ -144,3 +146,28 @@ def test_the_other_names_of_an_unpacked_shape_are_not_the_last_axis(tmp_path):
   source = UNPACKED.replace("nn.Dense(width * self.factor)(x)", "nn.Dense(time)(x)")
   ported = port_and_check(tmp_path, source, "Net(), x(2, 6, 5)", clean=False)
   assert "self.dense = nnx.Linear(in_features * self.factor, dense_features, rngs=rngs)" in ported.text
+
+
+def test_shape_that_is_a_field_has_the_items_of_the_field(tmp_path):
+  source = """
+    class Model(nn.Module):
+      kind: str
+      shape: tuple[int, ...]
+
+      @nn.compact
+      def __call__(self, x):
+        if self.kind == "dense":
+          x = nn.Dense(5)(x)
+        else:
+          x = x.reshape(self.shape)
+          x = nn.Conv(7, (3,))(x)
+        return x
+    """
+  ported = port_and_check(
+    tmp_path,
+    source,
+    "Model('dense', (2, 4, 3)), x(2, 12)",
+    held_out=["Model('conv', (2, 4, 3)), x(2, 12)"],
+    clean=False,
+  )  # the guess is told
+  assert "nnx.Conv(self.shape[-1], 7, (3,), rngs=rngs)" in ported.text

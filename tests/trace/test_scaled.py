@@ -48,7 +48,7 @@ def test_lists_of_features_and_ones_are_doubled_on_request():
 
 
 def test_lists_of_features_are_longer_on_request():
-  assert made(lists=True, longer=True).widths_of_hidden == (8, 12, 14)
+  assert made(lists=True, longer=True).widths_of_hidden == (8, 12, 18)
   assert made(longer=True).widths_of_hidden == (4, 6)
 
 
@@ -100,3 +100,15 @@ def test_fields_that_are_the_same_by_chance_are_told_apart():
   found = [e.module for e in told_apart(Example(Heads(), ()))]
   assert [(m.heads, m.head_dim, m.depth, m.more_ones) for m in found] == [(4, 8, 12, 1), (4, 8, 4, 1), (4, 4, 12, 1)]
   assert told_apart(Example(Heads(head_dim=3, depth=2), ())) == []
+
+
+def test_lists_of_features_are_known_by_their_names():
+  class Lists(nn.Module):
+    hidden: tuple[int, ...] = (4,)
+    layer_sizes: tuple[int, ...] = (5, 7)
+    kernel_sizes: tuple[int, ...] = (3,)
+
+  found = scaled(Example(Lists(), ()), lists=True, longer=True)
+  assert found is not None
+  assert (found.module.hidden, found.module.layer_sizes) == ((8, 12), (10, 14, 21))
+  assert found.module.kernel_sizes == (3,)
