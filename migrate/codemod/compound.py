@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.conditions import Conditions
 from migrate.codemod.given_values import bind_given, constant_truth, index_of
 from migrate.codemod.names import spoken
+from migrate.codemod.one_a_round import counting
 from migrate.codemod.scope import Block, Local, Stmt, last_axes, measured
 from migrate.codemod.settled import negated, settled_branch
 from migrate.codemod.sizes_pool import closed
@@ -282,7 +283,7 @@ class Compound(Conditions):
     self.loops.pop()
     inner, self.block = self.block, outer
     (self.loops[0].before if self.loops else self.block).extend(loop.before)
-    self.block.append(Block([(header, inner)], loop=True))
+    self.block.append(Block([(counting(header, loop.index, inner), inner)], loop=True))
     prefix = ""
     if self.loops:
       self.loops[0].iterators += loop.iterators

@@ -7,8 +7,11 @@ as well: `Dense_0`, `Dense_1` and so on.
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from migrate.codemod.scope import Block, Stmt
 from migrate.codemod.site import Site
 from migrate.codemod.spread import name_given
 
@@ -81,3 +84,16 @@ def _alike(unit: Unit, way: list[ast.stmt], node: ast.Call) -> list[ast.Call]:
 
 def _same_class(unit: Unit, call: ast.Call, node: ast.Call) -> bool:
   return unit.creates(call) and ast.dump(call.func) == ast.dump(node.func)
+
+
+def counting(header: Callable[[], str], index: str | None, inner: list[Stmt | Block]) -> Callable[[], str]:
+  """The header of a loop of `__init__`, whose idle `_` counts the rounds where a statement in it asks for that."""
+
+  def reads(block: list[Stmt | Block]) -> bool:
+    parts = [p for item in block if isinstance(item, Block) for _, p in item.parts]
+    return any(f"[{index}]" in item.text() for item in block if isinstance(item, Stmt)) or any(map(reads, parts))
+
+  def text() -> str:
+    return re.sub(r"(?<=for )(\(?)_\b", rf"\g<1>{index}", header(), count=1) if index and reads(inner) else header()
+
+  return text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 
@@ -72,3 +74,26 @@ def test_layers_appended_in_a_loop_take_their_sizes_one_by_one(tmp_path):
   example = 'Model(3), {"x": x(2, 5), "widths": [x(2, 1), x(2, 4), x(2, 7)]}'
   ported = port_and_check(tmp_path, source, example)
   assert "_features[i]" in ported.text
+
+
+@pytest.mark.parametrize("target", ["_", "i"])
+def test_layers_of_functions_that_a_loop_hands_over(tmp_path, target):
+  source = f"""
+    def both(first, second, x):
+      return second(first(x))
+
+    class Model(nn.Module):
+      width: int = 5
+      steps: int = 2
+
+      @nn.compact
+      def __call__(self, x):
+        for {target} in range(self.steps):
+          x = both(lambda e: nn.Dense(self.width)(e), lambda n: nn.relu(nn.Dense(self.width + 1)(n)), x)
+        return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert (
+    "    for i in range(self.steps):\n      self.dense.append(nnx.Linear(dense_in_features[i], self.width"
+    in ported.text
+  )
