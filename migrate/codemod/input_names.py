@@ -1,4 +1,7 @@
-"""Names for sizes of inputs that come in a dict or tuple: `rgb_features` for the last axis of `batch["rgb"]`."""
+"""Names for sizes of what comes in a dict or tuple, or from a module in a field.
+
+`rgb_features` for the last axis of `batch["rgb"]`, `encoder_features` for that of `self.encoder(x)`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def input_name(unit: Unit, node: ast.AST) -> str:
-  """What a call argument calls an item of it that a layer is given; empty where the expression is no such item.
+  """What a call argument calls an item of it that a layer is given, or the field whose module gives it; else empty.
 
   Args:
     unit: the class.
     node: what the layer is given.
   """
   node = _reshaped(node)
+  if field := _field_called(unit, _last_value(unit, node)):
+    return field
   if isinstance(node, ast.Name):
     value = _first_value(unit, node)
     name = node.id.strip("_")
@@ -44,6 +49,29 @@ def _is_item(unit: Unit, node: ast.AST) -> bool:
   events = unit.events(root)
   inside = isinstance(root, ast.Name) and root.id in unit.parameters
   return inside and bool(events) and not any(hasattr(e.value, "shape") for e in events)
+
+
+def _field_called(unit: Unit, node: ast.AST) -> str:
+  """The field that holds the module whose output an expression is: `encoder` of `self.encoder(x)`."""
+  called = node.func if isinstance(node, ast.Call) else None
+  if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+    return ""
+  return called.attr if called.value.id == unit.self_name and called.attr in unit.field_names else ""
+
+
+def _last_value(unit: Unit, node: ast.AST) -> ast.AST:
+  """What a local was assigned last before it is read; other expressions are what they are."""
+  if not isinstance(node, ast.Name):
+    return node
+  definition = next((n for n in unit.source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  before = [
+    n
+    for n in (ast.walk(definition) if definition is not None else ())
+    if isinstance(n, ast.Assign)
+    and n.lineno < node.lineno
+    and any(isinstance(t, ast.Name) and t.id == node.id for t in n.targets)
+  ]
+  return max(before, key=lambda n: n.lineno).value if before else node
 
 
 def _first_value(unit: Unit, name: ast.Name) -> ast.expr | None:

@@ -60,6 +60,8 @@ class LayerSizes:
     field = next((a.linen for a in record.args if a.linen is not None and (a.nnx or a.linen) == name), None)
     if field is None and issubclass(type(site.made[0][2]), nn.RNNCellBase):
       field = "features"
+    if field is None and axis == 1 and (told := site.texts.get(name)) in self.hoists:
+      return told, next((list(n.values) for n in site.needs if n.parameter == name), [])  # a norm keeps what it is told
     text = (site.arguments.get(field) or site.partial.get(field)) if field is not None else None
     if text is None or not self.readable_at(site, text):
       return "", []

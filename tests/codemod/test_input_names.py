@@ -55,3 +55,47 @@ def test_function_that_makes_layers_for_an_item(tmp_path):
         return encoder(self.width)(image) + encoder(self.width)(state)
     """
   port_and_check(tmp_path, source, "Model(), (x(2, 5), x(2, 7))", held_out=["Model(), (x(2, 6), x(2, 9))"])
+
+
+def test_field_that_holds_the_module_before_gives_its_name_to_the_size(tmp_path):
+  source = """
+    class Encoder(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return jnp.concatenate([nn.Dense(4)(x), nn.Dense(3)(x)], -1)
+
+
+    class Model(nn.Module):
+      encoder: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        x = self.encoder(x)
+        x = nn.LayerNorm()(x)
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(Encoder()), x(2, 5)", held_out=["Model(Encoder()), x(2, 6)"])
+  assert ported.sizes("Model") == ["encoder_features"]
+  assert "nnx.LayerNorm(encoder_features, rngs=rngs)" in ported.text
+  assert "nnx.Linear(encoder_features, 3, rngs=rngs)" in ported.text  # what a norm returns is as wide
+
+
+def test_what_follows_the_module_names_the_size_after_the_layer(tmp_path):
+  source = """
+    class Encoder(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        return jnp.concatenate([nn.Dense(4)(x), nn.Dense(3)(x)], -1)
+
+
+    class Model(nn.Module):
+      encoder: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        x = self.encoder(x)
+        x = jnp.fft.rfft(x).real
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(Encoder()), x(2, 5)", held_out=["Model(Encoder()), x(2, 6)"])
+  assert "encoder_features" not in ported.text
