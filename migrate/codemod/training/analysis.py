@@ -69,6 +69,7 @@ class Known:
     cloned: those of them whose optimizers are used.
     trees: variables with second names in them that hold None or trees elsewhere.
     several: construction of a module of which several models are made.
+    stateful: classes that keep a model in `self`; objects of the others are followed.
   """
 
   streams: dict[Place, set[str]] = dataclasses.field(default_factory=dict)
@@ -77,6 +78,7 @@ class Known:
   cloned: set[Place] = dataclasses.field(default_factory=set)
   trees: set[Place] = dataclasses.field(default_factory=set)
   several: set[Place] = dataclasses.field(default_factory=set)
+  stateful: set[Place] = dataclasses.field(default_factory=set)
 
 
 WHAT = {

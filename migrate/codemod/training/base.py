@@ -22,6 +22,7 @@ from migrate.codemod.training.values import (
   OptState,
   Part,
   Record,
+  Self,
   Stats,
   Token,
   Train,
@@ -83,6 +84,8 @@ class Base(Declared):
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.records: dict[ast.ClassDef, tuple[set[str], set[str]]] = {}  # class -> fields of states, fields of trees
     self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
+    self.stateful: set[Place] = set(known.stateful)
+    self.opened: dict[ast.ClassDef, Self] = {}  # class without a model in `self` whose constructor was read
     self.entry = ""  # the method that is being read
     self.optimizing: set[Any] = set()  # functions that use an optimizer that they are given
     self.branches: set[ast.AST] = set()  # functions that are branches of a cond

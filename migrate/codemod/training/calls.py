@@ -73,7 +73,7 @@ class Calls(Masks):
     if full in EXAMPLES:
       self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
       return PLAIN, PLAINLY
-    made = self.construct(node, full) or self.make_record(node, full)
+    made = self.construct(node, full) or self.make_record(node, full) or self.instance(node, full)
     if made is not None:
       return made
     if full in TRANSFORMS:
@@ -156,6 +156,12 @@ class Calls(Masks):
     return self.optax_method(node, func) or self.checkpoint_method(node, func, base)
 
   def _is_self(self, node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):  # `Trainer().init_state(key)`
+      found = self.program.class_(self.program.full(self.scope, node.func))
+      return found is not None and self.follows(*found)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+      around = self.scope.find(node.value.id)
+      return isinstance(around, Self) and isinstance(around.scope.values.get(f"self.{node.attr}"), Self)
     return isinstance(node, ast.Name) and isinstance(self.scope.find(node.id), Self)
 
   def _module_value(self, node: ast.expr) -> Value | None:

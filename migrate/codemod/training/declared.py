@@ -69,6 +69,14 @@ class Declared:
     """The construction of such an object."""
     raise NotImplementedError
 
+  def instance(self, node: ast.Call, full: str | None) -> Result | None:
+    """The construction of an object whose methods are followed."""
+    raise NotImplementedError
+
+  def follows(self, file: File, node: ast.ClassDef) -> bool:
+    """Whether objects of a class are followed."""
+    raise NotImplementedError
+
   def is_record(self, full: str | None) -> bool:
     """Whether a class is one of such objects."""
     raise NotImplementedError

@@ -26,6 +26,7 @@ from migrate.codemod.training.values import (
   Plain,
   Recipe,
   Record,
+  Self,
   Token,
   Value,
   Wrap,
@@ -40,6 +41,7 @@ from migrate.codemod.training.wraps import constant, keyword_value
 
 GRADS = {"jax.grad": "grad", "jax.value_and_grad": "value_and_grad"}
 PARTIAL = "functools.partial"
+NUMBERED = ("static_argnums", "donate_argnums", "argnums")
 
 
 class Functions(Parameters, Meanings):
@@ -49,7 +51,7 @@ class Functions(Parameters, Meanings):
     """A function with what its decorators make of it."""
     wraps: list[Wrap] = []
     for node in reversed(getattr(function.node, "decorator_list", [])):
-      if ast.unparse(node) in ("staticmethod", "property"):
+      if ast.unparse(node) in ("staticmethod", "classmethod", "property"):
         continue
       call = node if isinstance(node, ast.Call) else None
       name: ast.expr = node.func if call is not None else node
@@ -90,13 +92,20 @@ class Functions(Parameters, Meanings):
         given.setdefault(argument.arg, NOTHING)
     if held and any(w.kind in ("other", "vmap") for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
+    own = getattr(function.node, "decorator_list", [])
+    if held and function.bound is not None and any(w.call not in own and keyword_value(w.call, k) is not None for w in function.wraps for k in NUMBERED):  # fmt: skip
+      raise self.left(node, f"{_name(function)}, a method whose arguments are given by number", "decorate the method")
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else []
     meant = self.note_arguments(function, node)
     pending = set(self.pending)
     devices = next((w for w in function.wraps if w.kind == "pmap"), None) if held else None
     spread = self.enter_devices(devices, function, given, node) if devices is not None else self.spread
+    entry = self.entry
+    if function.bound is not None and function.bound.scope.node in self.opened:
+      self.entry = function.node.name if isinstance(function.node, ast.FunctionDef) else ""
     analysis, table = self.analyse(function, given, node)
+    self.entry = entry
     self.spread = spread if devices is not None else self.spread
     owner = function.unit.owner(function.node)
     if owner in self.masks:
@@ -158,7 +167,7 @@ class Functions(Parameters, Meanings):
   def _differentiated(self, function: Function, grad: Wrap, given: dict[str, Value], node: ast.Call) -> list[Token]:
     """Marks the arguments that a function is differentiated by. Returns their models."""
     index = constant(keyword_value(grad.call, "argnums"), 0)
-    names = [a.arg for a in (*function.node.args.posonlyargs, *function.node.args.args)]
+    names = positional(function)
     found: list[Token] = []
     for i in index if isinstance(index, tuple) else (index,):
       value = given.get(names[i]) if isinstance(i, int) and i < len(names) else None
@@ -244,7 +253,10 @@ class Functions(Parameters, Meanings):
           raise self.left(node, f"{_name(function)} is given other keys, or None, in `{name}` elsewhere", "give the same RNG streams in every call")  # fmt: skip
         if not self._same_class(value, told):
           raise self.left(node, f"{_name(function)} is given another class in `{name}` elsewhere", "write two functions, or make the module outside", "L2N402")  # fmt: skip
-      top = function.unit.owner(function.node) is function.node
+      if any(isinstance(v, Self) and known.given.get(n) is not v for n, v in given.items()):
+        raise self.left(node, f"{_name(function)} is given another object elsewhere", "write two functions")
+      followed = function.bound is not None and function.bound.scope.node in self.opened
+      top = function.unit.owner(function.node) is function.node or followed
       table = dict(zip(known.tokens, order, strict=True))
       for token in known.modules:
         table.setdefault(token, dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}))

@@ -19,6 +19,7 @@ from migrate.codemod.training.copies import Copies
 from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
+from migrate.codemod.training.instances import Instances
 from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
@@ -43,6 +44,7 @@ class Reader(
   Models,
   Scans,
   States,
+  Instances,
   Records,
   Copies,
   Trainers,
@@ -58,10 +60,15 @@ class Reader(
       self._guarded(file, lambda file=file: self._file(file))
     for file in self.program.files.values():
       for node in file.classes.values():
-        self._guarded(node, lambda f=file, n=node: self.read_class(f, n), file)
+        if not self.follows(file, node):
+          self._guarded(node, lambda f=file, n=node: self.read_class(f, n), file)
+        elif node not in self.opened:
+          self.open_class(file, node)
     for file, node in _callers_first([(f, n) for f in self.program.files.values() for n in _functions(f)]):
       if node not in self.analysed:
         self._guarded(node, lambda f=file, n=node: self.read_plainly(Function(n, f, f.scope)), file)
+    for node, this in self.opened.items():
+      self._guarded(node, lambda n=node, t=this: self.close_class(n, t), this.scope.file)
     for function in self.defined:  # nobody called it by its name: something else may
       owner = function.unit.owner(function.node)
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:
@@ -140,6 +147,7 @@ def rewrite_training(
       set(reader.cloned),
       reader.else_bound & set(reader.second),
       set(reader.several),
+      set(reader.stateful),
     )
     if found == known:
       break
@@ -202,7 +210,7 @@ def _not_called(reader: Reader) -> list[Finding]:
         isinstance(node, ast.Attribute) and node.attr in ("apply_fn", "apply_gradients") and node not in reader.followed
       ):
         owner = file.owner(node)
-        if owner not in known and not isinstance(owner, ast.ClassDef):
+        if owner not in known and (not isinstance(owner, ast.ClassDef) or owner in reader.opened):
           known.add(owner)
           said = f"training code left as it was: no caller shows which model `{ast.unparse(node.value)}` holds"
           found.append(Finding(f"{file.path}:{node.lineno}", said, "a call in one of the files", "give the files that call it too", "eye", "L2N400"))  # fmt: skip
@@ -293,7 +301,8 @@ def _functions(file: File) -> list[ast.FunctionDef]:
 
 def _callers_first(functions: list[tuple[File, ast.FunctionDef]]) -> list[tuple[File, ast.FunctionDef]]:
   """Functions in an order in which those that use others come before them; where they use one another, as written."""
-  mentioned = {n: _through(f, _mentioned(n)) for f, n in functions}
+  classes = {n: c for f, _ in functions for n, c in f.classes.items()}
+  mentioned = {n: _through(f, _mentioned(n), classes) for f, n in functions}
   found: list[tuple[File, ast.FunctionDef]] = []
   waiting = list(functions)
   while waiting:
@@ -303,11 +312,12 @@ def _callers_first(functions: list[tuple[File, ast.FunctionDef]]) -> list[tuple[
   return found
 
 
-def _through(file: File, names: set[str]) -> set[str]:
-  """Names, and those that variables of the file among them are made of: `p_step = jax.pmap(step)`."""
-  made = {t.id: s.value for s in file.source.tree.body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}  # fmt: skip
+def _through(file: File, names: set[str], classes: Mapping[str, ast.ClassDef]) -> set[str]:
+  """Names, those that variables of the file among them are made of (`p_step = jax.pmap(step)`), and those in classes."""
+  made: dict[str, ast.AST] = {t.id: s.value for s in file.source.tree.body if isinstance(s, ast.Assign) for t in s.targets if isinstance(t, ast.Name)}  # fmt: skip
+  made |= classes
   more = {n.id for name in names if name in made for n in ast.walk(made[name]) if isinstance(n, ast.Name)}
-  return names if more <= names else _through(file, names | more)
+  return names if more <= names else _through(file, names | more, classes)
 
 
 def _mentioned(function: ast.FunctionDef) -> set[str]:

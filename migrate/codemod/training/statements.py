@@ -231,7 +231,7 @@ class Statements(Branches):
   def _self(self, target: ast.Attribute) -> Self | None:
     """The object that an attribute is of, where its methods are being read."""
     value = self.scope.find(target.value.id) if isinstance(target.value, ast.Name) else None
-    return value if isinstance(value, Self) else None
+    return value if isinstance(value, Self) and any(value.scope is s for s in self.scope.chain()) else None
 
   def _targets(self, target: ast.expr, value: Value, fresh: set[Any], seen: set[Any]) -> list[str]:
     """What stands left of the equals sign now."""

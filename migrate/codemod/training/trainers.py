@@ -15,6 +15,7 @@ from migrate.codemod.training.late import LateStates
 from migrate.codemod.training.program import TRAIN_STATE, File, Scope
 from migrate.codemod.training.values import (
   NOTHING,
+  Apply,
   Function,
   Held,
   OptState,
@@ -26,6 +27,7 @@ from migrate.codemod.training.values import (
   Train,
   Tup,
   Value,
+  leaves,
   special,
   tokens,
 )
@@ -57,7 +59,12 @@ class Trainers(LateStates):
     order = sorted(methods, key=lambda name: (name != "__init__", name not in makes, name in asked))
     for name in order:
       if methods[name] not in self.analysed:
-        self._entry(this, name)
+        try:
+          self._entry(this, name)
+        finally:
+          held = [v for value in this.scope.values.values() for v in leaves(value)]
+          if any(special(v) and not isinstance(v, (Recipe, Apply)) for v in held):
+            self.stateful.add((file.module, node.lineno, node.col_offset))
     if node in self.modelled or node in self.touched:
       self._check_class(this, node)
 
@@ -135,7 +142,9 @@ class Trainers(LateStates):
     if token in table:
       return
     taken = {n.attr for n in ast.walk(this.scope.node) if isinstance(n, ast.Attribute) and _is_self(n.value)}
-    taken = {f"self.{t}" for t in taken} - {n for n, v in this.scope.values.items() if token in tokens(v)}
+    mine = {n for n, v in this.scope.values.items() if token in tokens(v)}
+    mine -= {n for n in mine if isinstance(this.scope.values[n], Recipe) and token.made in self.partial}
+    taken = {f"self.{t}" for t in taken} - mine
     taken |= {*this.scope.models.values(), *this.scope.optimizers.values()}
     name = next(n for w in (*SPARE[what], *(f"{what}_{i}" for i in range(99))) for n in [f"self.{w}"] if n not in taken)
     table[token] = name
@@ -154,6 +163,8 @@ class Trainers(LateStates):
       for name, value in scope.values.items():
         if name.startswith("self.") and isinstance(value, Recipe) and value.token is token:
           if self.entry != "__init__":
+            if scope.node in self.opened or token.made in self.partial:
+              continue
             raise self.left(self.statement or token.made, "an init outside of `__init__` of a module that `__init__` makes", "call init where the module is made")  # fmt: skip
           scope.models[token] = self.scope.models[token] = name
           self.created.setdefault(scope, set()).add(token)

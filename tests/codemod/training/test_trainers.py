@@ -210,13 +210,34 @@ def test_decorated_class_says_why():
   assert any("has a decorator" in text for text in left(result))
 
 
-def test_init_outside_of_the_constructor_is_left():
-  result = rewritten("""
+def test_init_outside_of_the_constructor():
+  text = check_same("""
 class T:
   def __init__(self):
     self.model = Plain(features=3)
   def reset(self, key):
     self.params = self.model.init(key, jnp.ones((1, 7)))["params"]
+  def __call__(self, x):
+    return self.model.apply({"params": self.params}, x)
+def main():
+  t = T()
+  t.reset(jax.random.key(0))
+  first = t(data()[0])
+  t.reset(jax.random.key(1))
+  return first, t(data()[0])
+""")
+  assert "    self.model = functools.partial(Plain, features=3)\n" in text
+  assert "    self.net = self.model(in_features=7, rngs=nnx.Rngs(key))\n" in text
+
+
+def test_init_again_in_another_method_is_left():
+  result = rewritten("""
+class T:
+  def __init__(self, key):
+    self.model = Plain(features=3)
+    self.params = self.model.init(key, jnp.ones((1, 7)))["params"]
+  def reset(self, key):
+    self.params = self.model.init(key, jnp.ones((1, 7)))["params"]
   """)
-  assert any("an init outside of `__init__`" in text for text in left(result))
+  assert any("an init of a module that has no name here" in text for text in left(result))
   assert result.texts == {}
