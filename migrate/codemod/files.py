@@ -16,6 +16,7 @@ from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, r
 from migrate.codemod.left_classes import by_reading, reason, tell_unbound_name, unbound_name
 from migrate.codemod.local_classes import around_classes, with_instances
 from migrate.codemod.maker_closures import around_makers, is_handed_out
+from migrate.codemod.maker_nodes import at_the_top, bound_by
 from migrate.codemod.makers import Maker, Makers, unreached_makers
 from migrate.codemod.project import ClassInfo, Project
 from migrate.codemod.recursion import rewrite_settled, unit_of
@@ -24,6 +25,7 @@ from migrate.codemod.site import linen_behind
 from migrate.codemod.source import Source
 from migrate.codemod.star_imports import names_of
 from migrate.codemod.static import CallField, NotStatic
+from migrate.codemod.tables import table_writer
 from migrate.codemod.told_sizes import tell_sizes
 from migrate.codemod.unit import Unit
 from migrate.codemod.with_axes import only_named_axes
@@ -229,9 +231,9 @@ def _write_files(project: Project, rewriting: Rewriting, names: dict[str, Names]
     rewriting.keep[module] = {r.info.name.partition(".")[0] for r in mine} | {f.name for f in functions}
     reached = [f for f in factories if not isinstance(f, Maker) or f.reached]
     for factory in reached:
-      top_node = _at_the_top(source, factory.node)
+      top_node = at_the_top(source, factory.node)
       if not isinstance(top_node, ast.FunctionDef) or top_node is factory.node or is_handed_out(source, factory.node):
-        rewriting.keep[module].add(top_node.name)
+        rewriting.keep[module] |= bound_by(top_node)
     rewriting.keep[module] |= giving
 
 
@@ -262,13 +264,6 @@ def _functions(source: Source, rewriting: Rewriting) -> list[FunctionResult]:
         first.imports |= function.imports
         first.templates |= function.templates
   return list(found.values())
-
-
-def _at_the_top(source: Source, node: Any) -> Any:
-  """The statement of the file that a definition is or stands in, as methods of plain classes do."""
-  while source.parents[node] is not source.tree:
-    node = source.parents[node]
-  return node
 
 
 def _binds(statement: str) -> set[str]:
@@ -315,7 +310,7 @@ def _top_level(
       found[node] = ""
       continue
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-      text = unit.compose(node, unit.text)
+      text = unit.compose(node, table_writer(unit, node, rewriting.makers))
       target = node.targets[0] if isinstance(node, ast.Assign) else node.target
       if isinstance(target, ast.Name) and text.replace(" ", "") == f"{target.id}={target.id}":
         text = ""

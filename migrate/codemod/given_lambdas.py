@@ -7,6 +7,7 @@ Whoever holds one makes the layer, so the lambda takes the layer's sizes and `rn
 from __future__ import annotations
 
 import ast
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.maker_nodes import Definition, find_definition
@@ -54,8 +55,52 @@ def captured(source: Source, node: Definition) -> set[str]:
   return bound & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
+@dataclasses.dataclass(frozen=True)
+class Idle:
+  """A function that stands beside layers' classes and makes nothing."""
+
+  text: str
+
+
+def is_layer(unit: Unit, value: ast.AST) -> bool:
+  """Whether an expression is a class of layers, or a partial of one."""
+  made = value.args[0] if isinstance(value, ast.Call) and value.args else value
+  full = unit.resolve(made) if isinstance(made, ast.Name | ast.Attribute) else None
+  return full is not None and full in unit.project.layers
+
+
+def _idle(unit: Unit, node: ast.Lambda) -> str | None:
+  """What `lambda: lambda x: x` gives where another choice is a class of layers; None for any other lambda."""
+  inner = node.body
+  if not isinstance(inner, ast.Lambda) or any(isinstance(n, ast.arg) for n in ast.walk(node.args)):
+    return None
+  own = {a.arg for a in ast.walk(inner.args) if isinstance(a, ast.arg)}
+  if not {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)} <= own:
+    return None
+  return unit.source.code(inner) if any(is_layer(unit, v) for v in _choices(unit.source, node)) else None
+
+
+def _choices(source: Source, node: ast.Lambda) -> list[ast.expr]:
+  """What may stand where a lambda does: the values of its table, of its name, of its function."""
+  above = source.parents.get(node)
+  if isinstance(above, ast.Dict):
+    return above.values
+  if isinstance(above, ast.IfExp):
+    return [above.body, above.orelse]
+  method = next((n for n in source.enclosing(node) if isinstance(n, ast.FunctionDef)), None)
+  inside = list(ast.walk(method)) if method is not None else []
+  if isinstance(above, ast.Return):
+    return [n.value for n in inside if isinstance(n, ast.Return) and n.value is not None]
+  if not isinstance(above, ast.Assign) or not isinstance(above.targets[0], ast.Name):
+    return []
+  same = [n for n in inside if isinstance(n, ast.Assign) and ast.dump(n.targets[0]) == ast.dump(above.targets[0])]
+  return [n.value for n in same]
+
+
 def given_lambda(unit: Unit, node: ast.AST) -> Any:
-  """The `Maker` that a lambda is, where a field holds it; None for any other expression."""
+  """The new text of a lambda that whoever holds it gives sizes and `rngs`, as a `Maker` has it; None for any other expression."""
+  if isinstance(node, ast.Lambda) and (body := _idle(unit, node)) is not None:
+    return Idle(f"lambda *args, **kwargs: {body}")
   if not isinstance(node, ast.Lambda) or unit.makers is None or unit.no_sites:
     return None
   if holder(unit.project, unit.source, node) is None:

@@ -110,3 +110,17 @@ def only_names(source: Source, node: Definition, names: list[str]) -> set[str]:
           inside |= set(ast.walk(keyword.value))
   used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n not in inside}
   return {n for n in names if n not in used}
+
+
+def at_the_top(source: Source, node: ast.AST) -> Any:
+  """The statement of the file that a definition is or stands in, as methods of plain classes do."""
+  while source.parents[node] is not source.tree:
+    node = source.parents[node]
+  return node
+
+
+def bound_by(statement: Any) -> set[str]:
+  """The names that a definition or an assignment at the top of a file gives."""
+  if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+    return {statement.name}
+  return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}

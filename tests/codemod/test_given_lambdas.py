@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 BLOCK = """
@@ -111,3 +113,45 @@ def test_function_without_parameters_that_makes_a_layer(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "def make_norm(" in ported.text
   assert "(, " not in ported.text
+
+
+@pytest.mark.parametrize(
+  "choice",
+  [
+    'norm = {"layer": nn.LayerNorm, "none": lambda: lambda y: y}[self.norm]',
+    'norm = nn.LayerNorm if self.norm == "layer" else (lambda: lambda y: y)',
+    'if self.norm == "layer":\n          norm = nn.LayerNorm\n        else:\n          norm = lambda: lambda y: y',
+    "norm = get_norm(self.norm)",
+  ],
+)
+def test_no_norm_takes_what_norms_take(tmp_path, choice):
+  source = f"""
+    def get_norm(name):
+      if name == "layer":
+        return nn.LayerNorm
+      return lambda: lambda y: y
+
+    class Model(nn.Module):
+      norm: str = "layer"
+
+      @nn.compact
+      def __call__(self, x):
+        {choice}
+        return norm()(nn.Dense(3)(x))
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=['Model("none"), x(2, 5)'])
+  assert "lambda *args, **kwargs: lambda y: y" in ported.text
+
+
+def test_a_thunk_that_no_layer_stands_beside_stays(tmp_path):
+  source = """
+    class Model(nn.Module):
+      double: bool = False
+
+      @nn.compact
+      def __call__(self, x):
+        scale = (lambda: lambda y: 2 * y) if self.double else (lambda: lambda y: y)
+        return scale()(nn.Dense(3)(x))
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(True), x(2, 5)"])
+  assert "(lambda: lambda y: 2 * y) if self.double else (lambda: lambda y: y)" in ported.text
