@@ -186,7 +186,9 @@ def codemod(
     before = {s.path: s.text or "" for s in about}
     findings += at_old_lines(done.findings, before, {p: t for p, _, t in program})
     findings += _put_doctests(tests, texts, done.texts)
-    texts |= {s.path: without_linen(texts[s.path], s.path, s.module) for s in about if texts[s.path] != s.text}
+    whole = all(full in ported for full in linen)  # nothing is left that a name of Linen would be right for
+    plain = [s for s in about if texts[s.path] != s.text or (whole and not s.skipped)]
+    texts |= {s.path: without_linen(texts[s.path], s.path, s.module) for s in plain}
     if not ignored("L2N116"):
       now = [(s.path, s.module, texts[s.path]) for s in about]
       given, more = with_sizes(now, ported, before, findings, _skips(about))

@@ -163,6 +163,22 @@ def test_rules_can_be_left_out(program):
     codemod([folder], ignore=["E501"])
 
 
+def test_files_without_models_lose_linen_with_the_last_of_its_classes(program):
+  folder, models, _ = program
+  types = folder / "types_of.py"
+  types.write_text("from flax import linen as nn\n\nMaker = type[nn.Module]\nINIT = nn.initializers.normal(0.1)\n")
+  other = folder / "more.py"
+  report = codemod([folder], examples=[f"{models}:example"])
+  change = next(c for c in report.changes if c.path == types)
+  assert change.after == "from flax import nnx\n\nMaker = type[nnx.Module]\nINIT = nnx.initializers.normal(0.1)\n"
+  types.write_text(types.read_text() + "\n\ndef act(x):  # linen2nnx: skip\n  return nn.relu(x)\n")
+  assert types not in {c.path for c in codemod([folder], examples=[f"{models}:example"]).changes}
+  types.write_text(types.read_text().replace("  # linen2nnx: skip", ""))
+  other.write_text("from flax import linen as nn\n\n\nclass Other(nn.Module):\n  pass\n")
+  report = codemod([folder], examples=[f"{models}:example"])
+  assert types not in {c.path for c in report.changes}, "its names are right for the class that stays"
+
+
 def test_skipped_training_code_stays(program):
   folder, models, train = program
   train.write_text(train.read_text().replace("def step(state, x):", "def step(state, x):  # linen2nnx: skip"))
