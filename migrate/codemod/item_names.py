@@ -32,16 +32,19 @@ def items_of_field(unit: Unit, site: Site, values: list[Any]) -> str | None:
 def name_items(unit: Unit, sites: list[Site], target: str, iterable: str) -> str:
   """Puts the name of the item into the sizes of a comprehension's layers, and returns the comprehension's target."""
   counted = re.fullmatch(r"range\(len\((.+)\)\)", iterable)
-  field = counted.group(1) if counted else iterable
+  numbered = re.fullmatch(r"enumerate\(([\w.]+)\)", iterable)
+  around = counted or numbered
+  field = around.group(1) if around else iterable
   place = f"{field}[len(self.{sites[0].attr})]"
   sized = [s for s in sites if any(place in t for t in s.texts.values())]
-  if not sized or not target.isidentifier():
+  item = target.strip("()").rpartition(",")[2].strip() if numbered else target
+  if not sized or not item.isidentifier():
     return target
-  name = _free_name(unit, sites, iterable) if target.strip("_") == "" else target
+  name = item if item.strip("_") else _free_name(unit, sites, iterable)
   for site in sized:
-    item = f"{field}[{name}]" if counted else name
-    site.texts = {parameter: text.replace(place, item) for parameter, text in site.texts.items()}
-  return name
+    text = f"{field}[{name}]" if counted else name
+    site.texts = {parameter: t.replace(place, text) for parameter, t in site.texts.items()}
+  return target if name == item else re.sub(r"\b_+\b(?!.*\b_+\b)", name, target)
 
 
 def _free_name(unit: Unit, sites: list[Site], iterable: str) -> str:

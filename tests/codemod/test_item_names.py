@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.codemod.support import port_and_check
 
 SOURCE = """
@@ -37,3 +39,10 @@ def test_sizes_that_are_no_items_of_what_the_comprehension_goes_through_stay(tmp
   source = SOURCE.format("_", "range(2)")
   ported = port_and_check(tmp_path, source, "Model((7, 5)), x(2, 13)", held_out=["Model((3, 11)), x(2, 5)"])
   assert "nnx.LayerNorm(self.sizes[len(self.norms)], rngs=rngs)" in ported.text
+
+
+@pytest.mark.parametrize("target", ["i, size", "i, _"])
+def test_items_that_are_numbered_are_the_second_of_the_two(tmp_path, target):
+  source = SOURCE.format(target, "enumerate(self.sizes)").replace("LayerNorm()", 'LayerNorm(name=f"norm_{i}")')
+  ported = port_and_check(tmp_path, source, "Model((7, 5)), x(2, 13)", held_out=["Model((3, 11, 2)), x(2, 5)"])
+  assert "self.sizes[" not in ported.text
