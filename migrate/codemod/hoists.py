@@ -32,6 +32,7 @@ class Hoists:
     while name in self.hoists or name in self.used_arguments:
       i += 1
       name = f"{base}_{i}"
+    self._same_in_every_call(site, what, values)
     by_instance: dict[InstanceKey, list[Any]] = {}
     for (activation, _, _), value in zip(site.made, values, strict=True):
       runs = by_instance.setdefault(self.owner_key(activation), [])
@@ -41,7 +42,6 @@ class Hoists:
     for instance, runs in by_instance.items():
       first = runs[0][0]
       sequence = [v for n, v in runs if n == first]
-      self._same_in_every_call(site, what, runs, sequence)
       if any(v is None for v in sequence):
         longer = [v for _, v in runs if v is not None]
         sequence = [longer[0] if longer else None] if len(sequence) == 1 else sequence
@@ -79,17 +79,20 @@ class Hoists:
       return f"{name}[{loop.index}]"
     return f"{name}[len(self.{site.attr})]"
 
-  def _same_in_every_call(self: Unit, site: Site, what: str, runs: list[tuple[int, Any]], first: list[Any]) -> None:
+  def _same_in_every_call(self: Unit, site: Site, what: str, values: list[Any]) -> None:
     """Raises MigrateError where a later call of an instance made the layer with something else: NNX makes it once."""
-    by_run: dict[int, list[Any]] = {}
-    for number, value in runs:
-      by_run.setdefault(number, []).append(value)
-    for later in by_run.values():
-      if len(later) == len(first) and any(
-        v is not None and w is not None and repr(v) != repr(w) for v, w in zip(first, later, strict=True)
-      ):
-        raise self.refusal(site.node, f"`{what}` differs between the calls of one module: {first[0]!r}, then {later[0]!r}",
-                           "a layer that is made once", "make a module for each, or give it in the call")  # fmt: skip
+    calls: dict[InstanceKey, dict[int, list[Any]]] = {}
+    for (activation, _, _), value in zip(site.made, values, strict=True):
+      runs = calls.setdefault(self.owner_key(activation), {})
+      while activation.parent is not None and activation.parent.module is activation.module:
+        activation = activation.parent  # a method that the call runs several times
+      runs.setdefault(activation.number, []).append(value)
+    for first, *others in (list(runs.values()) for runs in calls.values()):
+      for later in (o for o in others if len(o) == len(first)):
+        for one, other in zip(first, later, strict=True):
+          if one is not None and other is not None and repr(one) != repr(other):
+            raise self.refusal(site.node, f"`{what}` differs between the calls of one module: {one!r}, then {other!r}",
+                               "a layer that is made once", "make a module for each, or give it in the call")  # fmt: skip
 
   def function_handed_over(self: Unit, node: ast.Name) -> str | None:
     """An argument of the constructor for a function that calls hand over, or a value where construction asks for it."""
