@@ -102,6 +102,8 @@ class Trainers(LateStates):
     old = [n for n, v in this.scope.values.items() if special(v) and not self.current(v)]
     old = [n for n in old if n.removeprefix("self.") not in self.late[this.scope].first]
     if old:
+      for name in old:
+        self.old_name(name, None)
       self.refresh(this)
       raise self.left(node, f"`{old[0]}` is left as it was before an update", f"put what the update returned into {old[0]}", "L2N403")  # fmt: skip
 

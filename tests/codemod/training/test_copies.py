@@ -193,3 +193,26 @@ def main():
 def test_a_part_on_one_way_and_then_none_is_left():
   code = "def main():\n  model, state = create()\n  p = 1\n  if state:\n    p = state.opt_state\n  if data():\n    pass\n  return p"
   assert left(rewritten(DATA + STEP + code)) != []
+
+
+def test_best_parameters_in_an_attribute():
+  text = check_same(
+    STEP
+    + """
+class Fit:
+  def __init__(self):
+    self.model, self.state = create()
+    self.best, self.kept = jnp.inf, None
+    self.kept = self.state.params
+  def fit(self, xs):
+    for x in xs:
+      self.state, loss = step(self.state, x)
+      if loss < self.best:
+        self.best = loss
+        self.kept = self.state.params
+    return self.model.apply({"params": self.kept}, xs[0])
+def main():
+  return Fit().fit(data(5))
+"""
+  )
+  assert "        self.kept = jax.tree.map(jnp.copy, nnx.state(self.model, nnx.Param))\n" in text
