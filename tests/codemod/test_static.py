@@ -91,7 +91,7 @@ def test_dtype_of_the_input_is_reported(tmp_path):
   assert "dtype=jnp.float32" in ported.text
 
 
-def test_argument_that_is_a_number_of_the_call_is_hoisted(tmp_path):
+def test_number_that_the_call_gives_is_an_argument_of_the_constructor(tmp_path):
   source = """
     class Model(nn.Module):
       @nn.compact
@@ -99,7 +99,8 @@ def test_argument_that_is_a_number_of_the_call_is_hoisted(tmp_path):
         return nn.Dense(n)(x)
     """
   ported = rewrite(tmp_path, source, "Model(), x(2, 5), 7")
-  assert ported.hoisted == ["dense_features"]
+  assert ported.hoisted == []
+  assert "def __init__(self, in_features: int, n: int, *, rngs: nnx.Rngs):" in ported.text
 
 
 def test_layer_chosen_from_a_table(tmp_path):
