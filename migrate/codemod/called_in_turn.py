@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ast
 import collections
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.site import Need, Site
+from migrate.codemod.sizes_pool import closed
 from migrate.codemod.source import names_in
+from migrate.trace.facts import Activation
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -25,6 +28,25 @@ def called_in_turn(unit: Unit, site: Site, need: Need) -> bool:
     return False
   loops = (n for m in unit.info.methods.values() for n in ast.walk(m) if isinstance(n, ast.For))
   return any(_hands_on(unit, site, need, loop) for loop in loops)
+
+
+def firsts_of(site: Site, values: Sequence[Any]) -> list[tuple[Activation, Any, Any]]:
+  """(activation, module, value) of the first layer that each run puts into its list."""
+  rows = list(zip(site.made, values, strict=True))
+  return [(a, m, v) for i, ((a, _, m), v) in enumerate(rows) if i == 0 or site.made[i - 1][0] is not a]
+
+
+def learn_start(unit: Unit, site: Site, need: Need, call: ast.Call) -> None:
+  """Keeps what the first layer of a list of `setup` is called with before the loop hands on what the layers give."""
+  given = unit.argument(call, site, need.call_parameter) if site.listed and need.axis == 1 and site.made else None
+  dims = unit.dims(given) if given is not None else None
+  if not dims:
+    return
+  firsts = firsts_of(site, need.values)
+  head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
+  told = [c for c in dims[-1] if closed(c) and unit.holds(head, c, [v for _, _, v in firsts])]
+  found = [t for c in told if (t := unit.at_setup_site(site, c)) is not None]
+  site.starts += [t for t in found if t not in site.starts]
 
 
 def _hands_on(unit: Unit, site: Site, need: Need, loop: ast.For) -> bool:

@@ -94,6 +94,25 @@ def _segment(line: str, node: ast.expr) -> str:
   return ast.get_source_segment(line.strip(), node) or ast.unparse(node)
 
 
+def apart(unit: Unit, node: ast.stmt) -> list[tuple[ast.Attribute, ast.expr]]:
+  """(attribute, value) of `self.layers, self.norms = layers, norms`, where one is a container of layers; else nothing.
+
+  Each then has a statement of its own, as no value reads what another gives.
+  """
+  if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.value, ast.Tuple | ast.List):
+    return []
+  target, values = node.targets[0], node.value.elts
+  targets = target.elts if isinstance(target, ast.Tuple | ast.List) else []
+  attributes = [t for t in targets if isinstance(t, ast.Attribute) and ast.unparse(t.value) == unit.self_name]
+  if not len(targets) == len(attributes) == len(values) or any(isinstance(v, ast.Starred) for v in values):
+    return []
+  events = [e.value for v in values for e in unit.events(v)]
+  if not any(isinstance(e, list | tuple | dict) and holds_modules(e) for e in events):
+    return []
+  read = {n.attr for v in values for n in ast.walk(v) if isinstance(n, ast.Attribute)}
+  return list(zip(attributes, values, strict=True)) if read.isdisjoint(t.attr for t in attributes) else []
+
+
 def container(unit: Unit, text: str, sample: Any) -> str:
   """Layers of `setup` in a list or dict, as `nnx.List` or `nnx.Dict`; containers of containers as far as two levels.
 

@@ -21,7 +21,7 @@ from migrate.codemod.project import holds_modules
 from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_builders import builder_call
-from migrate.codemod.setup_lists import container, places_in
+from migrate.codemod.setup_lists import apart, container, places_in
 from migrate.codemod.source import branches_of, names_in
 from migrate.codemod.super_setups import base_runs_late, is_super_setup
 from migrate.codemod.unit import Unit
@@ -103,6 +103,10 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
   ):
     late = is_super_setup(node) and base_with_init(unit) is not None and base_runs_late(unit)
     return unit.own_lines(node, source.code(node.value)) if late else None
+  if pairs := apart(unit, node):
+    lines = [f"{source.code(target)} = {_setup_value(unit, [target], value)}" for target, value in pairs]
+    unit.readable |= {target.attr for target, _ in pairs}
+    return unit.own_lines(node, f"\n{source.indent(node)}".join(lines))
   if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     value = choice(unit, node) or on_host(unit, targets, _setup_value(unit, targets, node.value))  # pyright: ignore

@@ -9,7 +9,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
-from migrate.codemod.called_in_turn import called_in_turn
+from migrate.codemod.called_in_turn import called_in_turn, firsts_of, learn_start
 from migrate.codemod.given_flags import flag_text, is_flag
 from migrate.codemod.guesses import Guesses, counts_to, differ
 from migrate.codemod.handed_values import value_given
@@ -84,6 +84,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
         told = self.at_setup_site(site, told) if told is not None else None
         site.flow.setdefault(need.parameter, []).extend([told] if told is not None else [])
         continue
+      learn_start(self, site, need, call)
       given = self.argument(call, site, need.call_parameter) if need.axis == 1 else None
       if given is not None and need.parameter not in site.wished:
         site.wished[need.parameter] = input_name(self, given)
@@ -227,10 +228,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     step = site.arguments.get("features") or self._step_of(site) or self._step_of_layer(site, told)
     if step is None:
       return None
-    firsts = [(a, m, v) for pos, ((a, _, m), v) in enumerate(zip(site.made, values, strict=True))
-              if pos == 0 or site.made[pos - 1][0] is not a]  # fmt: skip
+    firsts = firsts_of(site, values)
     owned = self.matches([(a.module, v) for a, _, v in firsts if a.module is not None])
-    start = next((c for c in self.chain_starts(firsts) if self.readable_at(site, c)), None)
+    start = next((c for c in [*site.starts, *self.chain_starts(firsts)] if self.readable_at(site, c)), None)
     start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
     name = f"{site.attr or 'layer'}_features"
     if start is None:

@@ -53,3 +53,49 @@ def test_layers_that_all_take_the_input_are_no_row(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model((7,)), x(2, 13)", held_out=["Model((3, 11)), x(2, 5)"])
   assert "nnx.Linear(in_features, n, rngs=rngs)" in ported.text
+
+
+@pytest.mark.parametrize(
+  "made",
+  [
+    "self.layers = [nn.Dense(w) for w in self.widths]",
+    "layers = []\n      for w in self.widths:\n        layers.append(nn.Dense(w))\n      self.layers = layers",
+  ],
+)
+def test_the_first_layer_takes_what_stands_before_the_loop(tmp_path, made):
+  source = f"""
+  class Model(nn.Module):
+    hidden: int = 4
+    widths: Sequence[int] = (5, 7)
+
+    def setup(self):
+      self.first = nn.Dense(self.hidden)
+      {made}
+
+    def __call__(self, x):
+      x = nn.relu(self.first(x))
+      for layer in self.layers:
+        x = nn.relu(layer(x))
+      return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(6, (3, 2, 8)), x(2, 4)"])
+  assert "    layers_features = self.hidden\n" in ported.text
+  assert ported.hoisted == []
+
+
+def test_a_size_that_nothing_before_the_loop_tells_is_an_argument(tmp_path):
+  source = """
+  class Model(nn.Module):
+    widths: Sequence[int] = (5, 7)
+
+    def setup(self):
+      self.layers = [nn.Dense(w) for w in self.widths]
+
+    def __call__(self, x):
+      x = jnp.fft.rfft(x).real
+      for layer in self.layers:
+        x = layer(x)
+      return x
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 9)")
+  assert ported.hoisted == ["layers_in_features"]

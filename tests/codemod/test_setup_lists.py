@@ -189,3 +189,27 @@ def test_a_sequential_that_grows_too_long_has_a_line_for_each_layer(tmp_path):
     "    )\n"
   ) in ported.text
   assert "self.short = nnx.Sequential(nnx.Linear(self.hidden, 2, rngs=rngs), nnx.relu)" in ported.text
+
+
+def test_containers_that_one_statement_gives_to_several_attributes(tmp_path):
+  source = """
+  class Model(nn.Module):
+    widths: Sequence[int] = (5, 7)
+
+    def setup(self):
+      layers, norms = [], []
+      for width in self.widths:
+        layers.append(nn.Dense(width))
+        norms.append(nn.LayerNorm())
+      self.layers, self.norms = layers, norms
+      self.first, self.last = nn.Dense(4), nn.Dense(2)
+
+    def __call__(self, x):
+      x = self.first(x)
+      for layer, norm in zip(self.layers, self.norms):
+        x = norm(layer(x))
+      return self.last(x)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((3, 2, 6)), x(2, 4)"])
+  assert "    self.layers = nnx.List(layers)\n    self.norms = nnx.List(norms)\n" in ported.text
+  assert "self.first, self.last = nnx.Linear(" in ported.text
