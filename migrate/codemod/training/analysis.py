@@ -69,6 +69,7 @@ class Known:
     cloned: those of them whose optimizers are used.
     trees: variables with second names in them that hold None or trees elsewhere.
     several: construction of a module of which several models are made.
+    grouped: tuples of parameters that have one optimizer.
     stateful: classes that keep a model in `self`; objects of the others are followed.
   """
 
@@ -78,6 +79,7 @@ class Known:
   cloned: set[Place] = dataclasses.field(default_factory=set)
   trees: set[Place] = dataclasses.field(default_factory=set)
   several: set[Place] = dataclasses.field(default_factory=set)
+  grouped: set[Place] = dataclasses.field(default_factory=set)
   stateful: set[Place] = dataclasses.field(default_factory=set)
 
 
@@ -101,4 +103,6 @@ def derived_names(holder: str, what: str) -> list[str]:
   for word in ("train_state", "opt_state", "state", "params", "variables", "apply_fn"):
     if word in holder:
       return [holder.replace(word, what).strip("_") or what]
+  if what == "optimizer" and holder.endswith("_opt"):
+    return [f"{holder}imizer"]
   return [what]

@@ -31,6 +31,7 @@ from migrate.codemod.training.values import (
   Value,
   Variables,
   hides,
+  outermost,
   special,
   tokens,
 )
@@ -51,6 +52,11 @@ class Base(Declared):
     self.before: list[str] = []
     self.nested = 0  # inside a lambda, comprehension or condition, where no statement can be put before
     self.epochs: dict[Token, int] = {}
+    self.groups: list[Token] = []  # models that are trained as one
+    self.whole_in: dict[tuple[ast.expr, Any], bool] = {}  # whether a group was given all variables of a model
+    self.apply_in: dict[ast.expr, Any] = {}  # which model of a group a training state has the `apply_fn` of
+    self.grouped: set[Place] = set(known.grouped)  # tuples of parameters that have one optimizer
+    self.member_epochs: dict[tuple[Token, int], dict[Token, int]] = {}  # epoch of such models -> those of each
     self.pending: set[Token] = set()
     self.analysed: dict[ast.AST, Analysis] = {}
     self.created: dict[Scope, set[Token]] = {}
@@ -153,7 +159,12 @@ class Base(Declared):
 
   def advance(self, token: Token) -> int:
     """The model is updated: what was taken from it before is old."""
-    self.epochs[token] = self.epochs.get(token, 0) + 1
+    updated = [token, *token.inside()]
+    groups = [g for g in self.groups if any(t in g.inside() for t in updated)]
+    for one in dict.fromkeys((*updated, *groups)):
+      self.epochs[one] = self.epochs.get(one, 0) + 1
+    for group in {token, *groups}:
+      self.member_epochs[group, self.epochs[group]] = {m: self.epoch(m) for m in group.inside()}
     return self.epochs[token]
 
   def epoch(self, token: Token) -> int:
@@ -167,7 +178,7 @@ class Base(Declared):
   def new_here(self, scope: Scope, value: Value) -> set[Any]:
     """Models and optimizers of a value that this scope makes, as `lower` asks for them."""
     held = tokens(value)
-    fresh: set[Any] = {t for t in held if t in self.created.get(scope, ())}
+    fresh: set[Any] = outermost({t for t in held if t in self.created.get(scope, ())})
     return fresh | {("optimizer", t) for t in held if t in self.optimized_in.get(scope, ())}
 
   def scopes_at_hand(self, node: ast.AST) -> Iterator[Scope]:
@@ -188,6 +199,8 @@ class Base(Declared):
       if token in scope.hidden:
         raise self.left(node, "a model of an object that has no name here", "give the object a name first")
       if token in scope.given or token in self.created.get(scope, ()):
+        if (inside := self.member_text(scope, token, node)) is not None:
+          return inside
         if token.first is not None:
           self.several.add(self.place(self.made_in[token.made][0].file, token.made))
         scope.models[token] = self.choose(scope, token, "model")
@@ -233,12 +246,17 @@ class Base(Declared):
     target = self.statement.targets[0] if isinstance(self.statement, ast.Assign) and not holders else None
     holders += [target.id] if isinstance(target, ast.Name) and scope is self.scope else []
     wished = recipes if alone else []
+    what = "models" if token.members and what == "model" else what
     derived = [w for h in holders for w in derived_names(h, what)]
     others = {t for s in scope.chain() for t in (*s.given, *self.created.get(s, ()))} - {token}
     wished += [what] if not holders or (what == "optimizer" and alone and not others) else []
     wished += sorted(derived, key=lambda w: w == what)
     wished += [f"{h}_optimizer" for h in holders if what == "optimizer" and h != "optimizer"]
-    short = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}[what]
+    short = {
+      "model": ("model", "net", "module"),
+      "models": ("modules", "all_models"),
+      "optimizer": ("optimizer", "opt", "updater"),
+    }[what]
     wished += [*short, *(f"{what}_{i}" for i in range(1, 9))]
     taken = {n.id for n in ast.walk(scope.node) if isinstance(n, ast.Name)}
     taken |= {a.arg for a in ast.walk(scope.node) if isinstance(a, ast.arg)}

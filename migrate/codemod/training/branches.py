@@ -9,6 +9,7 @@ from migrate.codemod.training.base import Base
 from migrate.codemod.training.values import (
   NOTHING,
   PLAIN,
+  Changed,
   Copied,
   Grads,
   Held,
@@ -160,6 +161,10 @@ def _either(a: Value, b: Value) -> Value:
   if isinstance(a, Record) and isinstance(b, Record) and a.cls is b.cls:
     items = tuple((n, v if v == w else _either(v, w)) for (n, v), (_, w) in zip(a.items, b.items, strict=True))
     return Mixed() if any(isinstance(v, Mixed) for _, v in items) else Record(a.cls, items)
+  if isinstance(a, Part) and isinstance(b, Changed) and (a.token, a.collection) == (b.token, b.collection):
+    return b
+  if isinstance(a, Changed) and isinstance(b, Part):
+    return _either(b, a)
   if not any(special(v) or isinstance(v, (Live, Mixed)) for v in (a, b)):
     return PLAIN
   return Mixed()

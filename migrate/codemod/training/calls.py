@@ -58,10 +58,10 @@ DEVICES = {
 TREE = {
   "jax.tree.leaves", "jax.tree.map", "jax.tree.reduce", "jax.tree.all", "jax.tree_util.tree_leaves",
   "jax.tree_util.tree_map", "jax.tree_util.tree_reduce", "jax.tree_map", "jax.tree_leaves", "optax.global_norm",
-  "jax.block_until_ready", "jax.device_get", "optax.incremental_update", "jax.tree.structure",
+  "jax.block_until_ready", "jax.device_get", "optax.incremental_update", "jax.tree.structure", "jax.lax.stop_gradient",
 }  # fmt: skip
 # those of them that give a tree like the parameters where they are given one
-LIKE = {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "optax.incremental_update"}
+LIKE = {"jax.tree.map", "jax.tree_util.tree_map", "jax.tree_map", "optax.incremental_update", "jax.lax.stop_gradient"}
 
 
 class Calls(Masks):
@@ -73,7 +73,9 @@ class Calls(Masks):
     if full in EXAMPLES:
       self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
       return PLAIN, PLAINLY
-    made = self.construct(node, full) or self.make_record(node, full) or self.instance(node, full)
+    made = (
+      self.group_call(node) or self.construct(node, full) or self.make_record(node, full) or self.instance(node, full)
+    )
     if made is not None:
       return made
     if full in TRANSFORMS:

@@ -16,6 +16,7 @@ from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   NOTHING,
+  Changed,
   Form,
   Live,
   Part,
@@ -150,3 +151,17 @@ class Copies(Base):
     for argument, value in zip(arguments, values, strict=True):
       if isinstance(value, Part) and value.token in states and isinstance(argument, (ast.Name, ast.Attribute)):
         self.old_name(ast.unparse(argument), None)
+
+  def came_back(self, scope: Scope, name: str, value: Value) -> Value:
+    """The statistics of a model, where what a call changed takes the place of those that it was given."""
+    old = scope.values.get(name)
+    if not isinstance(value, Changed) or not isinstance(old, Part) or not value.collection or value.when:
+      return value
+    if old.token is not value.token or old.collection != value.collection or old.inner:
+      return value
+    self.pending.discard(value.token)
+    for other in scope.chain():
+      for n, v in other.values.items():
+        if isinstance(v, Part) and v.token is value.token and v.collection == value.collection:
+          other.values[n] = dataclasses.replace(v, epoch=-1)  # a second name of the old ones
+    return Part(value.token, self.epoch(value.token), value.collection)

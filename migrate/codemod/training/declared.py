@@ -236,6 +236,42 @@ class Declared:
     """A statement that has no rule."""
     raise NotImplementedError
 
+  def member_text(self, scope: Scope, token: Token, node: ast.AST) -> str | None:
+    """How a model is reached through those that it is trained with."""
+    raise NotImplementedError
+
+  def group_dict(self, node: ast.Dict, found: Any) -> Result | None:
+    """`{"actor": actor_params, "critic": critic_params}`."""
+    raise NotImplementedError
+
+  def group_call(self, node: ast.Call) -> Result | None:
+    """`dict(actor=actor_params, critic=critic_params)`."""
+    raise NotImplementedError
+
+  def group_tuple(self, node: ast.Tuple, found: list[Result]) -> Result | None:
+    """`(actor_params, critic_params)`, where one optimizer has both."""
+    raise NotImplementedError
+
+  def group_later(self, value: Value) -> bool:
+    """Remembers that the parameters of a tuple have one optimizer."""
+    raise NotImplementedError
+
+  def member(self, node: ast.Subscript) -> Result | None:
+    """`params["actor"]`."""
+    raise NotImplementedError
+
+  def members_of(self, value: Value, node: ast.expr) -> Value:
+    """The parameters of several models one by one, where they were a tuple."""
+    raise NotImplementedError
+
+  def put_member(self, target: ast.Subscript, value: Value) -> bool:
+    """`params["actor"] = actor_params`."""
+    raise NotImplementedError
+
+  def came_back(self, scope: Scope, name: str, value: Value) -> Value:
+    """The statistics of a model, where what a call changed takes the place of those that it was given."""
+    raise NotImplementedError
+
   def bind_plain(self, target: ast.expr, value: Value) -> None:
     """A variable holds something that is no part of a model."""
     raise NotImplementedError

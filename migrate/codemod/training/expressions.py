@@ -124,7 +124,7 @@ class Expressions(Tuples):
       if node.attr == "opt_state":
         return OptState(token, self.epoch(token)), None
       if node.attr == "apply_fn":
-        return Apply(token), None
+        return Apply(token.members.get(self.apply_in.get(token.made)) or token), None
       if node.attr == "step":
         self.file.replace(node, f"{self.optimizer(token, node)}.step[...]{self._as_signed(node)}")
         return PLAIN, PLAINLY
@@ -182,6 +182,9 @@ class Expressions(Tuples):
     return "" if name in ("int", "float", "fold_in") else '.astype("int32")'
 
   def _subscript(self, node: ast.Subscript) -> Result:
+    member = self.member(node)
+    if member is not None:
+      return member
     value, form = self.eval(node.value)
     key = constant(node.slice, None)
     if isinstance(value, Variables) and isinstance(key, str):
@@ -218,6 +221,9 @@ class Expressions(Tuples):
     returned = self._returned_dict(node, found) or self._kept_dict(node, found)
     if returned is not None:
       return returned, PLAINLY
+    group = self.group_dict(node, found)
+    if group is not None:
+      return group
     held = [v for _, v, _ in found if isinstance(v, Held) and special(v)]
     trees = [v for _, v, _ in found if isinstance(v, Tree) or (isinstance(v, Live) and v.tree)]
     if trees:

@@ -33,6 +33,7 @@ from migrate.codemod.training.values import (
   hides,
   leaves,
   lower,
+  outermost,
   parts,
   special,
   tokens,
@@ -138,7 +139,7 @@ class Functions(Parameters, Meanings):
       by_name = devices is None or not any(w.kind == "partial" for w in function.wraps)
       self._arguments(node, analysis, positional(function), forms, table, by_name)
     value = self.graded(grad, value, inner)
-    low = lower(value, fresh | {("optimizer", t) for t in optimized})
+    low = lower(value, outermost(fresh) | {("optimizer", t) for t in optimized})
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
   # ---- arguments
@@ -268,6 +269,9 @@ class Functions(Parameters, Meanings):
         for token in known.fresh:
           held = table.get(token, token)
           table[token] = dataclasses.replace(held, names=[]) if held is token or held.initialised else held
+        self.groups += [new for old, new in table.items() if new.members and new not in self.groups]
+        for new in table.values():
+          new.members = {k: table.get(m, m) if m is not None else None for k, m in new.members.items()}
         for old, new in table.items():
           new.initialised, new.optimized = old.initialised, old.optimized
           new.fields |= old.fields
@@ -277,7 +281,7 @@ class Functions(Parameters, Meanings):
       self.spread |= {table.get(t, t) for t, on in known.spread.items() if on}
       for token in known.moves:
         self.changes(table.get(token, token), node)
-      for token in known.changed:
+      for token in (t for t in known.changed if not t.members):
         self.advance(table.get(token, token))
       if function.bound is not None:
         self.refresh(function.bound)
@@ -286,22 +290,6 @@ class Functions(Parameters, Meanings):
     self.analysed[function.node] = analysis
     self._read(function, analysis)
     return analysis, {}
-
-  def _same_class(self, one: Value, other: Value) -> bool:
-    """Whether what is written for one class holds for another, where classes are given to a function."""
-    names = [v.full if isinstance(v, Plain) else "" for v in (one, other)]
-    found = [self.classes.get(n) for n in names]
-    if found == [None, None] or names[0] == names[1]:
-      return True
-    return None not in found and len({repr(dataclasses.replace(c, full="", paths=None)) for c in found if c is not None}) == 1  # fmt: skip
-
-  def _made_there(self, old: Token, new: Token, node: ast.AST) -> None:
-    """A function that makes a model of the module that it is given makes one of another module, too."""
-    if old.initialised and not new.initialised and new.made is not old.made:
-      if old.made in self.partial:
-        self.make_partial(new)
-      elif not self.made_alike(old, new):
-        raise self.left(node, "another module for a function that makes one of its own now", "make the module in the function", "L2N402")  # fmt: skip
 
   def _read(self, function: Function, analysis: Analysis) -> None:
     node = function.node
@@ -314,7 +302,9 @@ class Functions(Parameters, Meanings):
     held = [v for g in analysis.given.values() for v in parts(g)]
     scope.hidden = {t for v in held if isinstance(v, Record) for t in tokens(v)} - {t for v in held if not isinstance(v, Record) for t in tokens(v)}  # fmt: skip
     scope.wrapped = bool(function.wraps)
-    scope.inner = {v.token for g in analysis.given.values() for v in leaves(g) if isinstance(v, Held) and getattr(v, "inner", False)}  # fmt: skip
+    scope.inner = {
+      t for g in analysis.given.values() for v in leaves(g) if getattr(v, "inner", False) for t in tokens(v)
+    }
     before = dict(self.epochs)
     scope.lifted = any(w.kind != "partial" for w in function.wraps) or bool(scope.inner) or node in self.traced
     saved = (self.scope, self.statement, self.before, self.nested, set(self.pending))

@@ -15,8 +15,7 @@ def sign(value: Value, order: list[Token]) -> Any:
   if isinstance(value, Record):
     return ("Record", value.cls.name, tuple((n, sign(v, order)) for n, v in value.items))
   if isinstance(value, Held):
-    if value.token not in order:
-      order.append(value.token)
+    order += [t for t in (value.token, *value.token.inside()) if t not in order]
     known = value.token.initialised if isinstance(value, (Recipe, Apply)) else None
     more = (
       getattr(value, "collection", ""),
@@ -24,6 +23,7 @@ def sign(value: Value, order: list[Token]) -> Any:
       known,
       getattr(value, "whole", False),
       tuple(value.token.fields) if isinstance(value, Train) else getattr(value, "tree", False),
+      tuple(value.token.members),
     )
     return (type(value).__name__, order.index(value.token), *more)
   return "plain"
@@ -32,7 +32,7 @@ def sign(value: Value, order: list[Token]) -> Any:
 def with_token(value: Value, table: dict[Token, Token], epochs: dict[Token, int]) -> Value:
   """The same value of other models, up to date."""
   if isinstance(value, Tup):
-    return Tup(tuple(with_token(v, table, epochs) for v in value.items))
+    return Tup(tuple(with_token(v, table, epochs) for v in value.items), value.made)
   if isinstance(value, Record):
     return Record(value.cls, tuple((n, with_token(v, table, epochs)) for n, v in value.items))
   if isinstance(value, Held):

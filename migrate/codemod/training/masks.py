@@ -66,7 +66,15 @@ class Masks(Base):
       return f"{nnx}.State({nnx}.to_pure_dict({self.file.text(node)}))"
     if isinstance(value, Plain) and value.full in TREES:
       return f"{nnx}.State({self.file.text(node)})"
+    if isinstance(node, ast.Dict) and self._labels_group(node):
+      return f"{nnx}.State({self.file.text(node)})"
     return None
+
+  def _labels_group(self, node: ast.Dict) -> bool:
+    """Whether a mask has one label for each of the models that are trained as one."""
+    keys = [k.value for k in node.keys if isinstance(k, ast.Constant)]
+    known = any(sorted(map(str, g.members)) == sorted(map(str, keys)) and self.at_hand(g) for g in self.groups)
+    return known and len(keys) == len(node.values) and all(isinstance(v, ast.Constant) for v in node.values)
 
   # ---- names
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from migrate.codemod.source import defaults_of
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.values import Function, Token
+from migrate.codemod.training.values import Function, Plain, Token, Value
 
 # a meaning is a tuple: a kind, then what it is made of; of an argument it is ("argument", function, name)
 Meaning = tuple[Any, ...]
@@ -95,3 +96,19 @@ class Meanings(Base):
         self.relied.add(meaning)
       return meaning if found is None or found == meaning else self._known_meaning(found, bound, depth + 1)
     return tuple(self._known_meaning(m, bound, depth + 1) for m in meaning)
+
+  def _same_class(self, one: Value, other: Value) -> bool:
+    """Whether what is written for one class holds for another, where classes are given to a function."""
+    names = [v.full if isinstance(v, Plain) else "" for v in (one, other)]
+    found = [self.classes.get(n) for n in names]
+    if found == [None, None] or names[0] == names[1]:
+      return True
+    return None not in found and len({repr(dataclasses.replace(c, full="", paths=None)) for c in found if c is not None}) == 1  # fmt: skip
+
+  def _made_there(self, old: Token, new: Token, node: ast.AST) -> None:
+    """A function that makes a model of the module that it is given makes one of another module, too."""
+    if old.initialised and not new.initialised and new.made is not old.made:
+      if old.made in self.partial:
+        self.make_partial(new)
+      elif not self.made_alike(old, new):
+        raise self.left(node, "another module for a function that makes one of its own now", "make the module in the function", "L2N402")  # fmt: skip

@@ -45,6 +45,8 @@ class Optimizers(Masks):
     given = [*node.args, *(named[n] for n in order if n in named)]
     values = [self.eval(a)[0] for a in given]
     first = values[0]
+    if func.attr == "init" and len(values) == 1 and self.group_later(first):
+      raise self.left(node, "an optimizer of a tuple of parameters that is not written out", "write the tuple out")
     if func.attr == "init" and isinstance(first, Part) and len(values) == 1 and first.collection == "params":
       model = self.model(first.token, node)
       self.file.replace(node, f"{self.nnx()}.Optimizer({model}, {self.file.text(func.value)}, wrt=nnx.Param)")
@@ -70,7 +72,13 @@ class Optimizers(Masks):
         self.not_spread(token, node)
         text = f"{self.optimizer(token, node)}.update({self.model(token, node)}, {values[1].grads})"
         self.file.replace(node, text)
-        return dataclasses.replace(values[0], epoch=self.advance(token)), EFFECT
+        old = {t: self.epoch(t) for t in (token, *token.inside())}
+        new = self.advance(token)
+        for scope in self.scope.chain():  # statistics are what they were
+          for name, value in scope.values.items():
+            if isinstance(value, Part) and value.collection != "params" and old.get(value.token) == value.epoch:
+              scope.values[name] = dataclasses.replace(value, epoch=self.epoch(value.token))
+        return dataclasses.replace(values[0], epoch=new), EFFECT
     if any(special(v) for v in values):
       raise self.left(node, "updates that did not come from tx.update here", "apply what tx.update returned")
     return PLAIN, PLAINLY

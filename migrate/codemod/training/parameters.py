@@ -76,7 +76,7 @@ class Parameters(Wraps):
     seen: list[Form] = []
     found: dict[str, list[Form]] = {}
     given = analysis.given
-    for argument in sorted(arguments, key=lambda a: (not isinstance(given.get(a.arg), Record), a.arg in bound)):
+    for argument in sorted(arguments, key=lambda a: (not _holds_several(given.get(a.arg, PLAIN)), a.arg in bound)):
       value = given.get(argument.arg, PLAIN)
       if not special(value):
         continue
@@ -88,7 +88,9 @@ class Parameters(Wraps):
       known, of_its_own = self.known.optimizing, isinstance(value, OptState) or isinstance(function.node, ast.Lambda)
       if known is not None and not of_its_own and self.place(function.unit, function.node) not in known:
         forms = [f for f in forms if f[0] != "optimizer"]
-      seen += forms
+      inside = [("model", m) for f in forms if f[0] == "model" for m in f[1].inside()]
+      forms = [f for f in forms if f not in inside]
+      seen += [*forms, *inside]
       found[argument.arg] = forms
     return found
 
@@ -162,6 +164,11 @@ class Parameters(Wraps):
         self.nnx()
         found.append("nnx.Module" if form[0] == "model" else "nnx.Optimizer")
     return found
+
+
+def _holds_several(value: Value) -> bool:
+  """Whether an argument has several models in one object."""
+  return isinstance(value, Record) or any(t.members for t in tokens(value))
 
 
 def _carried(value: Value) -> list[Form]:

@@ -19,6 +19,7 @@ from migrate.codemod.training.copies import Copies
 from migrate.codemod.training.devices import Devices
 from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
+from migrate.codemod.training.groups import Groups
 from migrate.codemod.training.instances import Instances
 from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
@@ -48,6 +49,7 @@ class Reader(
   Records,
   Copies,
   Trainers,
+  Groups,
   Calls,
   Closures,
   Devices,
@@ -147,6 +149,7 @@ def rewrite_training(
       set(reader.cloned),
       reader.else_bound & set(reader.second),
       set(reader.several),
+      set(reader.grouped),
       set(reader.stateful),
     )
     if found == known:

@@ -203,7 +203,11 @@ class Statements(Branches):
     self.file.replace(node, f"\n{indent}".join(lines) or "pass")
 
   def _bind(self, target: ast.expr, value: Value) -> None:
+    if isinstance(target, (ast.Tuple, ast.List)):
+      value = self.members_of(value, target)
     if isinstance(target, ast.Name):
+      if any(t in self.created.get(self.scope, ()) for t in tokens(value)):
+        value = self.came_back(self.scope, target.id, value)
       self.note_bound(target, value)
       self.rebind(target, value)
       self.scope.values[target.id] = value
@@ -216,6 +220,8 @@ class Statements(Branches):
       self.keep(self._self(target), target, value)  # pyright: ignore
     elif isinstance(target, ast.Attribute) and self._same_call(target, value):
       return  # `model.apply = jax.jit(model.apply)`
+    elif isinstance(target, ast.Subscript) and self.put_member(target, value):
+      return
     elif special(value):
       raise self.left(target, f"part of a model kept in `{ast.unparse(target)}`", "keep it in a variable")
     else:

@@ -62,6 +62,7 @@ class States(Base):
         tx = keyword.value
       elif keyword.arg == "params":
         if not isinstance(value, Part) or value.collection != "params":
+          self.group_later(value)
           known = isinstance(value, Plain) and not value.full
           said = "a training state whose parameters come from no module that is known here" if known else "a training state of something else than a model's parameters"  # fmt: skip
           raise self.left(node, said, "make the module by its class, call init, and give what it returned under a name")
@@ -83,6 +84,8 @@ class States(Base):
     if strange:
       raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
     token = held.token
+    if isinstance(function, Apply):
+      self.apply_in[token.made] = next((k for k, m in token.members.items() if m is function.token), None)
     token.optimized = True
     self.optimized_in.setdefault(self.scope, set()).add(token)
     options = [self.model(token, node), self.file.text(tx)]

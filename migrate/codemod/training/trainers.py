@@ -32,7 +32,11 @@ from migrate.codemod.training.values import (
   tokens,
 )
 
-SPARE = {"model": ("model", "net", "module"), "optimizer": ("optimizer", "opt", "updater")}
+SPARE = {
+  "model": ("model", "net", "module"),
+  "models": ("models", "modules"),
+  "optimizer": ("optimizer", "opt", "updater"),
+}
 
 
 class Trainers(LateStates):
@@ -118,6 +122,7 @@ class Trainers(LateStates):
     """An attribute holds a value from now on."""
     name = f"self.{target.attr}"
     old = this.scope.values.get(name)
+    value = self.came_back(this.scope, name, value)
     set_first = self.entry == "__init__" and old is not None and not special(old)  # `self.state = None` above
     set_first |= target.attr in self.late[this.scope].states and old == NOTHING and isinstance(value, Train)
     if (special(value) or (old is not None and special(old))) and old is not None and not set_first:
@@ -148,7 +153,12 @@ class Trainers(LateStates):
     mine -= {n for n in mine if isinstance(this.scope.values[n], Recipe) and token.made in self.partial}
     taken = {f"self.{t}" for t in taken} - mine
     taken |= {*this.scope.models.values(), *this.scope.optimizers.values()}
-    name = next(n for w in (*SPARE[what], *(f"{what}_{i}" for i in range(99))) for n in [f"self.{w}"] if n not in taken)
+    name = next(
+      n
+      for w in (*SPARE["models" if token.members and what == "model" else what], *(f"{what}_{i}" for i in range(99)))
+      for n in [f"self.{w}"]
+      if n not in taken
+    )
     table[token] = name
     self.created.setdefault(this.scope, set()).add(token)
     inside = [s for s in self.scope.chain() if s is not this.scope and s.outer is not None]

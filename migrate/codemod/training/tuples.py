@@ -43,7 +43,10 @@ class Tuples(Base):
           [e for e, (_, f) in zip(node.elts[:i], found, strict=False) if f != EFFECT], element, found[-1][0]
         )
     self.element_texts.update({e: self.file.text(e) for e in node.elts})
-    value = Tup(tuple(v for v, _ in found))
+    group = self.group_tuple(node, found)
+    if group is not None:
+      return group
+    value = Tup(tuple(v for v, _ in found), self.place(self.file, node))
     if not special(value):
       return value, PLAINLY
     kept = []

@@ -50,13 +50,13 @@ class Token:
     cls: the module's class.
     made: the call that constructs the module.
     owner: where that is: a function or a file.
-    inside: the statement of it.
     names: names that hold it, in order, for naming the model.
     streams: RNG streams that calls of the model are given.
     fields: what else its training state has; True for a tree like the parameters.
     first: the model that the module was initialised as before, where this is another one.
     meaning: what the module is made with.
     bound: what the arguments of the factories that made it were.
+    members: of models that are trained as one, the model under each name or number; None for an array.
   """
 
   cls: ModelClass
@@ -70,6 +70,11 @@ class Token:
   first: Token | None = None
   meaning: Any = ()
   bound: dict[Any, Any] = dataclasses.field(default_factory=dict)
+  members: dict[Any, Token | None] = dataclasses.field(default_factory=dict)
+
+  def inside(self) -> list[Token]:
+    """The models in it, where several are trained as one."""
+    return [m for m in self.members.values() if m is not None]
 
 
 class Value:
@@ -221,9 +226,10 @@ class Stored(Value):
 
 @dataclasses.dataclass(frozen=True)
 class Tup(Value):
-  """A tuple."""
+  """A tuple; `made` is where it is written."""
 
   items: tuple[Value, ...]
+  made: Any = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -337,7 +343,7 @@ def hides(value: Value) -> bool:
 
 def tokens(value: Value) -> list[Token]:
   """The models of a value, each once, in order."""
-  return list(dict.fromkeys(v.token for v in leaves(value) if isinstance(v, Held)))
+  return list(dict.fromkeys(t for v in leaves(value) if isinstance(v, Held) for t in (v.token, *v.token.inside())))
 
 
 def lower(value: Value, fresh: Set[Any]) -> list[Form]:
@@ -362,6 +368,11 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
   if isinstance(value, (OptUpdates, Restoring, Stats, Copied, Unchanged)):
     return []
   return [PLAINLY]
+
+
+def outermost(fresh: Set[Any]) -> set[Any]:
+  """New models, without those in others of them."""
+  return set(fresh) - {m for t in fresh if isinstance(t, Token) for m in t.inside()}
 
 
 def merged(forms: list[Form]) -> list[Form]:
