@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from migrate.codemod.accessors import accessor_call
 from migrate.codemod.alternatives import alternative
+from migrate.codemod.base_calls import base_call
 from migrate.codemod.carries import free_carry, made_alike
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container, joined_lists
@@ -211,7 +212,7 @@ class Calls:
       return chosen if alone else f"({chosen})"
     if (why := stays_linen(self, node)) is not None:
       self.leave(node, why)
-    text = self.compose(node, self.text)
+    text = base_call(self, node) or self.compose(node, self.text)
     self.learn_super(node)
     return text
 

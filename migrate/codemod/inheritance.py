@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from migrate.codemod.base_calls import super_method
 from migrate.codemod.results import ClassResult
 from migrate.codemod.site import SizeArg
 from migrate.codemod.supers import builds_on_base
@@ -31,7 +32,7 @@ def inherited_sizes(unit: Unit) -> list[SizeArg]:
 
 def _calls_super_setup(unit: Unit) -> bool:
   setup = unit.info.methods.get("setup")
-  return setup is not None and "super().setup()" in unit.source.code(setup).replace(" ", "")
+  return setup is not None and any(super_method(unit, n) == "setup" for n in ast.walk(setup))
 
 
 def base_with_init(unit: Unit) -> ClassResult | None:

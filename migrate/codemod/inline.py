@@ -94,9 +94,8 @@ class Inlining:
         other = self.info.methods[name.partition(".")[2]]
         if other is not definition and not self.is_compact(other) and self.makes_layers(other, self.source, depth + 1):
           return True
-      if name in self.helpers and self.helpers[name].node is not definition:
-        return True
-      if depth < 4 and name is not None and self._calls_maker(source, inner, definition, depth):
+      known = name in self.helpers and self.helpers[name].node is not definition
+      if known or (depth < 4 and name is not None and self._calls_maker(source, inner, definition, depth)):
         return True
     return False
 
@@ -222,10 +221,13 @@ class Inlining:
       helper: the function.
       outer_call: the call of what it returns, `norm()(x)`: it tells the sizes of a layer that is returned.
     """
+    if node in self.helper_calls:
+      return self.helper_calls[node]  # an argument's text is asked for more than once
     for one in [*helper.others, helper]:
       text = self._run_one(node, one)
       for site in one.returned if outer_call is not None else ():
         self.settle(site, outer_call)
+    self.helper_calls[node] = text
     return text
 
   def _run_one(self: Unit, node: ast.Call, helper: Helper) -> str:
@@ -369,6 +371,7 @@ class Inlining:
     helper.busy = True
     loops, self.loops = self.loops, [Loop(None, before=self.block_for_lists())] if layers else self.loops
     fresh_sites, self.sites = self.sites, {} if layers or helper.written_out else self.sites
+    calls, self.helper_calls = self.helper_calls, {}
     try:
       if isinstance(definition, ast.Lambda):
         helper.text = self.text(definition.body)
@@ -382,9 +385,9 @@ class Inlining:
       self.imports, self.templates = imports | self.imports, templates | self.templates
       self.event_filter.pop()
       self.loops = loops
-      self.inner_sites += [s for s in self.sites.values() if self.sites is not fresh_sites]
+      self.inner_sites += self.sites.values() if self.sites is not fresh_sites else ()
       helper.returned = [self.sites[v] for v in _returned(definition) if v in self.sites]
-      self.sites = fresh_sites
+      self.sites, self.helper_calls = fresh_sites, calls
       for name, value in outer.items():
         setattr(self, name, value)
     return handed

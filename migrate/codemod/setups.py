@@ -9,6 +9,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from migrate.codemod.base_calls import super_method
 from migrate.codemod.choices import choice
 from migrate.codemod.first_values import takes_more_later
 from migrate.codemod.frozen import are_lists, as_tuple
@@ -96,13 +97,9 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     return unit.own_lines(node, source.code(node))
   if _is_nothing(unit, node):
     return None
-  if isinstance(node, ast.Expr) and source.code(node.value).replace(" ", "") in (
-    "super().setup()",
-    "super().__init__()",
-    "super().__post_init__()",
-  ):
-    late = is_super_setup(node) and base_with_init(unit) is not None and base_runs_late(unit)
-    return unit.own_lines(node, source.code(node.value)) if late else None
+  if isinstance(node, ast.Expr) and super_method(unit, node.value) in ("setup", "__init__", "__post_init__"):
+    late = is_super_setup(unit, node) and base_with_init(unit) is not None and base_runs_late(unit)
+    return unit.own_lines(node, "super().setup()") if late else None
   if pairs := apart(unit, node):
     lines = [f"{source.code(target)} = {_setup_value(unit, [target], value)}" for target, value in pairs]
     unit.readable |= {target.attr for target, _ in pairs}

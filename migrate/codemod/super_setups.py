@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import ast
 
+from migrate.codemod.base_calls import super_method
 from migrate.codemod.unit import Unit
 
 _CALL = "super().setup()"
 _ASKS = {"hasattr", "getattr", "setattr"}
 
 
-def is_super_setup(node: ast.AST) -> bool:
+def is_super_setup(unit: Unit, node: ast.AST) -> bool:
   """Whether a statement is `super().setup()`."""
-  return isinstance(node, ast.Expr) and ast.unparse(node.value) == _CALL
+  return isinstance(node, ast.Expr) and super_method(unit, node.value) == "setup"
 
 
 def base_runs_late(unit: Unit) -> bool:
   """Whether the statements above `super().setup()` assign attributes that a base's `setup` reads or asks for."""
   setup = unit.info.methods.get("setup")
-  above = _above(setup.body) if isinstance(setup, ast.FunctionDef) else []
+  above = _above(unit, setup.body) if isinstance(setup, ast.FunctionDef) else []
   stored = {n.attr for s in above for n in ast.walk(s) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
   if not stored:
     return False
@@ -32,9 +33,9 @@ def base_runs_late(unit: Unit) -> bool:
   return False
 
 
-def _above(statements: list[ast.stmt]) -> list[ast.stmt]:
+def _above(unit: Unit, statements: list[ast.stmt]) -> list[ast.stmt]:
   """The statements above `super().setup()`; none where it is not one of them."""
-  at = next((i for i, s in enumerate(statements) if is_super_setup(s)), 0)
+  at = next((i for i, s in enumerate(statements) if is_super_setup(unit, s)), 0)
   return statements[:at]
 
 

@@ -8,6 +8,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from migrate.codemod.base_calls import given_to_base, super_method
 from migrate.codemod.method_sizes import given_arguments
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scope import Dims
@@ -19,18 +20,10 @@ if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
 
 
-def super_method(node: ast.AST) -> str | None:
-  """The method that `super().method(...)` calls."""
-  function = node.func if isinstance(node, ast.Call) else None
-  owner = function.value if isinstance(function, ast.Attribute) else None
-  named = isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super"
-  return function.attr if named and isinstance(function, ast.Attribute) else None
-
-
 def builds_on_base(unit: Unit) -> bool:
   """Whether a compact method of the class calls one of a base."""
   compact = [unit.info.methods[n] for n in unit.info.compact_methods()]
-  return any(super_method(n) is not None for method in compact for n in ast.walk(method))
+  return any(super_method(unit, n) is not None for method in compact for n in ast.walk(method))
 
 
 def base_attributes(base: ClassResult) -> set[str]:
@@ -43,14 +36,14 @@ class Supers:
 
   def learn_super(self: Unit, node: ast.Call) -> None:
     """Keeps what a call of a base's method tells about the sizes that the base must be given."""
-    method, base = super_method(node), self._result_of_base()
+    method, base = super_method(self, node), self._result_of_base()
     definition = base.info.methods.get(method) if base is not None and method is not None else None
     if base is None or definition is None or not builds_on_base(self):
       return
     runs = self.project.activations.get((self.source.path, f"{self.info.name}.{self.method}"), [])
     made = [(a, 0, a.module) for a in {self.owner_key(a): a for a in runs if a.initializing}.values()]
     site = Site("", node, made, None)
-    given = given_arguments(node, definition)
+    given = given_arguments(given_to_base(self, node), definition)
     for size in base.sizes:
       value = given.get(size.parameter or "")
       dims = self.dims(value) if value is not None and size.method == method else None
@@ -63,7 +56,7 @@ class Supers:
 
   def super_result(self: Unit, node: ast.AST, item: str = "") -> Dims | None:
     """Axes of what `super().method(...)` returns, or of an item of that."""
-    method, base = super_method(node), self._result_of_base()
+    method, base = super_method(self, node), self._result_of_base()
     known = base.outputs.get(f"{method}{item}") if base is not None and method is not None else None
     if base is None or known is None:
       return None

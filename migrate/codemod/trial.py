@@ -59,7 +59,7 @@ class Trial:
   def snapshot(self: Unit) -> dict[str, Any]:
     """Everything that a trial run of a loop's body may change."""
     names = ("env", "_dims", "block", "used", "sites", "hoists", "readable", "variable_attrs", "variable_nodes", "tokens",
-             "attribute_residue", "helpers", "method_iterators", "templates", "imports", "outputs", "dead_lists", "static_arrays", "pipelines",
+             "attribute_residue", "helpers", "helper_calls", "method_iterators", "templates", "imports", "outputs", "dead_lists", "static_arrays", "pipelines",
              "carried", "comprehension_texts", "maker_fields")  # fmt: skip
     state = {n: type(getattr(self, n))(getattr(self, n)) for n in names}
     for n in ("findings", "inner_sites", "produced", "variable_sites", "loops", "conditions"):

@@ -174,6 +174,7 @@ class Unit(
     self.open_variables: list[VariableSite] = []
     self.comprehensions: list[tuple[Site, str, str, str]] = []
     self.helpers: dict[str, Helper] = {}
+    self.helper_calls: dict[ast.AST, str] = {}  # calls of these that have been read
     self.event_filter: list[Position] = []
     self.escaping: dict[Position, str] = {}  # a call -> how functions are called that it may return
     self.hands_over = False  # whether arguments of the call may become the constructor's

@@ -291,3 +291,21 @@ def test_a_function_that_calls_those_it_is_given_makes_no_layers_itself(tmp_path
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(4), x(2, 6)"])
   assert "net(edge, node)(x)" in ported.text
   assert "_layers" not in ported.text
+
+
+def test_a_call_of_a_helper_as_an_argument_of_a_layer_is_read_once(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: tuple = (7, 5)
+
+      @nn.compact
+      def __call__(self, x):
+        def torso(x):
+          for width in self.widths:
+            x = nn.tanh(nn.Dense(width)(x))
+          return x
+        return nn.Dense(3)(torso(x)), nn.Dense(1)(torso(x))
+    """
+  held_out = ["Model((4,)), x(2, 5)", "Model((4, 6, 5)), x(2, 5)"]
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=held_out)
+  assert ported.text.count("self.torso_layers.append(") == 2
