@@ -46,7 +46,8 @@ def learn_start(unit: Unit, site: Site, need: Need, call: ast.Call) -> None:
   head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
   told = [c for c in dims[-1] if closed(c) and unit.holds(head, c, [v for _, _, v in firsts])]
   found = [t for c in told if (t := unit.at_setup_site(site, c)) is not None]
-  site.starts += [t for t in found if t not in site.starts]
+  known = site.starts.setdefault(need.parameter, [])
+  known += [t for t in found if t not in known]
 
 
 def _hands_on(unit: Unit, site: Site, need: Need, loop: ast.For) -> bool:

@@ -28,6 +28,7 @@ from migrate.core.mutable import set_flags
 from migrate.core.report import Finding, MigrateError
 from migrate.trace.facts import Facts
 from migrate.trace.run import split_static
+from migrate.trace.sown import sowing_in_nnx
 
 Path = tuple[str | int, ...]
 
@@ -155,7 +156,7 @@ def nnx_visits(model: Any, call: Any, containers: set[str], methods: set[str], t
         cls._linen2nnx_layer = True  # pyright: ignore
     a, k = rebuild(arrays)
     method = call.method or "__call__"
-    with watch.watching(classes, methods | {method}):
+    with sowing_in_nnx(), watch.watching(classes, methods | {method}):
       getattr(live, method)(*a, **k) if method != "__call__" else live(*a, **k)
     found.extend(watch.visits)
     return 0

@@ -106,6 +106,10 @@ class Services:
     given = [node.args[0]] if node.args else [k for k in node.keywords if k.arg == "col"]
     named = self.collection_named(given[0].value if isinstance(given[0], ast.keyword) else given[0]) if given else None
 
+    if not any(f.rule == "L2N124" for f in self.findings):
+      self.note(Finding(self.where(node), "the module keeps what it sows, call after call", "",
+                        "call nnx.capture(model, nnx.Intermediate) for what is sown, nnx.capture(model) to sow nothing", "note", "L2N124"))  # fmt: skip
+
     def write(child: ast.AST) -> str:
       if not given or child is not given[0]:
         return self.argument_text(child)

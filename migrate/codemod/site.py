@@ -115,7 +115,7 @@ class Site:
     handed_on: fields of its class that get a function of this class's.
     wished: parameter -> what an argument for it would be called after.
     joins: the list of another site, which another branch of the loop makes.
-    starts: of layers in a list, what tells the size of the first.
+    starts: of layers in a list, size -> what tells that of the first.
   """
 
   attr: str
@@ -132,7 +132,7 @@ class Site:
   reference: str = ""
   arguments: dict[str, str] = dataclasses.field(default_factory=dict)
   flow: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-  starts: list[str] = dataclasses.field(default_factory=list)
+  starts: dict[str, list[str]] = dataclasses.field(default_factory=dict)
   chain: Chain | None = None
   listed: bool = False
   factory: Any = None

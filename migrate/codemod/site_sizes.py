@@ -106,7 +106,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     if row is not None:
       return row
     flow = list(site.flow.get(need.parameter + suffix, ()))
-    if not suffix and called_in_turn(self, site, need) and (chain := self._chain(site, values, flow)) is not None:
+    if not suffix and called_in_turn(self, site, need) and (chain := self._chain(site, values, need)) is not None:
       return chain
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
@@ -147,7 +147,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     given = self._own_argument(site, values) or self._own_count(site, values, multiples=True)
     if given is not None:
       return given
-    chain = self._chain(site, values, flow)
+    chain = self._chain(site, values, need)
     if chain is not None:
       return chain
     if owned and differ(values):  # it went along with several sizes: hardly by chance
@@ -209,7 +209,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     found = [c for c in self.chain_starts(firsts) if self.readable_at(site, c)]
     return found[0] if found and len({id(self.project.fact_of(a)) for a, _, _ in firsts}) > 1 else None
 
-  def _chain(self: Unit, site: Site, values: list[Any], flow: list[str]) -> str | None:
+  def _chain(self: Unit, site: Site, values: list[Any], need: Need) -> str | None:
     """In a list of layers, the size that the layer before gives."""
     if self.in_factory is not None and any(isinstance(n, _COMPREHENSIONS) for n in self.source.enclosing(site.node)):
       return None  # its callers give the sizes
@@ -230,7 +230,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       return None
     firsts = firsts_of(site, values)
     owned = self.matches([(a.module, v) for a, _, v in firsts if a.module is not None])
-    start = next((c for c in [*site.starts, *self.chain_starts(firsts)] if self.readable_at(site, c)), None)
+    start = next(
+      (c for c in [*site.starts.get(need.parameter, ()), *self.chain_starts(firsts)] if self.readable_at(site, c)), None
+    )
     start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
     name = f"{site.attr or 'layer'}_features"
     if start is None:

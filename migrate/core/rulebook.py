@@ -183,6 +183,15 @@ RULES = (
     after="def __init__(self, in_features: int, *, dtype=jnp.float32, rngs: nnx.Rngs):\n"
     "  self.dense = nnx.Linear(in_features, 8, dtype=dtype, rngs=rngs)\n",
   ),
+  RulePage(
+    "L2N124", "a module keeps what it sows", "note",
+    "In Linen `sow` does nothing unless the caller makes the collection mutable. In NNX the module keeps what it sows as a "
+    "Variable that grows with every call, and a jitted function compiles anew each time. Under `nnx.capture` (flax 0.12.6) it "
+    "keeps nothing; training code that is rewritten here calls it so.",
+    "Call `nnx.capture(model, nnx.Intermediate)(x)` for what is sown beside the result, `nnx.capture(model)(x)` to sow nothing.",
+    before='self.sow("intermediates", "features", x)\n',
+    after='self.sow(nnx.Intermediate, "features", x)\n',
+  ),
   RulePage("L2N201", "a rule of a mapping that is wrong by form", "error",
            "A side is missing, captures differ, a reason is not given.", "Correct the rule as the finding says."),
   RulePage("L2N202", "two rules for one leaf", "error",
@@ -278,7 +287,10 @@ RULES = (
   ),
   RulePage(
     "L2N406", "intermediates", "error",
-    "`capture_intermediates` and `mutable=['intermediates']` return what modules sow. NNX has `nnx.capture` for it.",
+    "`capture_intermediates` and `mutable=['intermediates']` return what modules sow. NNX has `nnx.capture` for it, and gives "
+    "an `nnx.State` under the names of the NNX modules. It is written where every name that is asked for is known "
+    "(`state[\"intermediates\"][\"Block_1\"][\"features\"][0]`), and left where what was sown is used as a whole, or lies in a "
+    "collection of your own.",
     "Call `nnx.capture(model, nnx.Intermediate)` by hand.",
   ),
   RulePage(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from unittest import mock
@@ -53,3 +54,11 @@ def sowing() -> Iterator[Sown]:
 
   with mock.patch.object(nn.Module, "sow", noting):
     yield found
+
+
+@contextlib.contextmanager
+def sowing_in_nnx() -> Iterator[None]:
+  """While active, NNX does not warn of `Module.sow` outside `nnx.capture` (flax 0.12.6 and newer): it is meant here."""
+  with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "Using 'Module.sow", DeprecationWarning)
+    yield

@@ -12,6 +12,7 @@ from flax import nnx
 
 from migrate.core.mutable import Flags, set_flags, variable_class
 from migrate.core.report import Finding, MigrateError, refuse
+from migrate.trace.sown import sowing_in_nnx
 from migrate.verify import arrays as A
 from migrate.verify.draws import Casting, adopt, cast, draws_as_linen, log_draws, rewind, streams_of
 from migrate.verify.layerwise import ModuleCall, ModuleDiff, compare_modules
@@ -187,7 +188,7 @@ def _sowing() -> Iterator[set[tuple[type, str]]]:
       found.add((type(variable), name))
     return wrote
 
-  with mock.patch.object(nnx.Module, "sow", noting):
+  with sowing_in_nnx(), mock.patch.object(nnx.Module, "sow", noting):
     yield found
 
 

@@ -143,9 +143,12 @@ def describe(
   call = next((r.info.methods["__call__"] for r in own if "__call__" in r.info.methods), None)
   collections: set[str] | None = None
   paths: dict[Any, None] = {}
+  modules: list[dict[str, str]] = []
   for fact in project.examples:
     if type(fact.example.module) is result.info.cls:
-      paths[_paths(fact, (mappings or {}).get(fact.name))] = None
+      mapping = (mappings or {}).get(fact.name)
+      paths[_paths(fact, mapping)] = None
+      modules.append((mapping.metadata.get("modules") if mapping is not None else None) or {})
       collections = (collections or set()) | set(fact.variables)
   return ModelClass(
     f"{result.info.module}.{result.info.name}",
@@ -159,7 +162,28 @@ def describe(
     _flags(result, results, project),
     collections == {"params"} and not _draws(result, project),
     None if None in paths or not paths else tuple(p for some in paths for p in some),
+    _sown(result, results, project),
+    {k: v for m in modules for k, v in m.items() if all(o.get(k, v) == v for o in modules)} or None,
   )
+
+
+def _sown(result: ClassResult, results: Mapping[type, ClassResult], project: Project) -> frozenset[str]:
+  """Collections that the model's modules may sow into, by their methods and the functions of their files."""
+  modules = [c.module for f in project.examples if type(f.example.module) is result.info.cls for c in f.calls]
+  infos = {c: results[c].info for m in modules for c in type(m).__mro__ if c in results}
+  trees: list[ast.AST] = [i.node for i in infos.values()]
+  files = {i.source.path: i.source.tree for i in infos.values()}
+  trees += [n for tree in files.values() for n in tree.body if isinstance(n, ast.FunctionDef)]
+  found = set()
+  for call in (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.Call)):
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "sow":
+      named = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "col")][:1]
+      found |= {n.value if isinstance(n, ast.Constant) else "*" for n in named}
+    if any(
+      k.arg == "sow_weights" and not (isinstance(k.value, ast.Constant) and not k.value.value) for k in call.keywords
+    ):
+      found.add("intermediates")
+  return frozenset(map(str, found))
 
 
 def _draws(result: ClassResult, project: Project) -> bool:

@@ -99,3 +99,35 @@ def test_a_size_that_nothing_before_the_loop_tells_is_an_argument(tmp_path):
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 9)")
   assert ported.hoisted == ["layers_in_features"]
+
+
+def test_a_layer_with_two_inputs_takes_each_from_its_own(tmp_path):
+  source = """
+  class Block(nn.Module):
+    width: int
+
+    @nn.compact
+    def __call__(self, x, context):
+      return nn.Dense(self.width)(x) + nn.Dense(self.width)(context)
+
+  class Model(nn.Module):
+    hidden: int = 4
+    depth: int = 2
+
+    def setup(self):
+      self.first = nn.Dense(self.hidden)
+      self.layers = [Block(self.hidden) for _ in range(self.depth)]
+
+    def __call__(self, x, context):
+      x = self.first(x)
+      for layer in self.layers:
+        x = layer(x, context)
+      return x
+  """
+  ported = port_and_check(
+    tmp_path,
+    source,
+    "Model(), x(2, 3), x(2, 5)",
+    held_out=["Model(6, 3), x(2, 4), x(2, 7)", "Model(6, 1), x(2, 4), x(2, 7)"],
+  )
+  assert ported.hoisted == []

@@ -88,6 +88,7 @@ WHAT = {
   "Part": "parameters or statistics",
   "Variables": "the variables",
   "Changed": "what the call changed",
+  "Captured": "what modules sowed",
   "Recipe": "a module",
   "Apply": "a bound method of a module",
   "OptState": "optimizer state",

@@ -7,7 +7,7 @@ from typing import Any
 
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.program import File, Scope
-from migrate.codemod.training.values import Apply, Function, Record, Self, Token, Train, Value, Wrap
+from migrate.codemod.training.values import Apply, Captured, Function, Record, Self, Token, Train, Value, Wrap
 
 
 class Declared:
@@ -71,6 +71,10 @@ class Declared:
 
   def instance(self, node: ast.Call, full: str | None) -> Result | None:
     """The construction of an object whose methods are followed."""
+    raise NotImplementedError
+
+  def captured_item(self, node: ast.Subscript, value: Captured, key: object) -> Result:
+    """An entry of what a call gave beside its result."""
     raise NotImplementedError
 
   def follows(self, file: File, node: ast.ClassDef) -> bool:

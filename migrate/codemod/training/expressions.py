@@ -15,6 +15,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
+  Captured,
   Changed,
   Copied,
   Dict,
@@ -197,6 +198,8 @@ class Expressions(Tuples):
       return dataclasses.replace(value, whole=False), form
     if isinstance(value, Changed) and isinstance(key, str) and not value.collection:
       return dataclasses.replace(value, collection=key), None
+    if isinstance(value, Captured):
+      return self.captured_item(node, value, key)
     if isinstance(value, Stored) and isinstance(key, str):
       return (PLAIN if value.key else Stored(key)), PLAINLY
     if isinstance(value, Dict) and isinstance(key, str) and key in value.items and not special(value.items[key]):

@@ -334,7 +334,7 @@ class Functions(Parameters, Meanings):
           self.settle(function.bound, node)
       if isinstance(node, ast.FunctionDef):
         self._annotation(node, analysis, scope)
-      kept = {v.token for v in leaves(analysis.value) if type(v).__name__ == "Changed"}  # pyright: ignore
+      kept = {v.token for v in leaves(analysis.value) if type(v).__name__ in ("Changed", "Captured")}  # pyright: ignore
       lost = (self.pending - saved[4]) - kept
       if lost:
         raise self.left(node, "statistics that a call changes are thrown away", "call with train=False, or keep them", "L2N404")  # fmt: skip

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 
 from migrate.codemod.training.analysis import Analysis, Result
+from migrate.codemod.training.captures import INTERMEDIATES, Captures
 from migrate.codemod.training.constructions import only_calls
 from migrate.codemod.training.init_arguments import InitArguments, key_of
 from migrate.codemod.training.modes import thrown_away
@@ -14,6 +15,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
+  Captured,
   Changed,
   Function,
   Live,
@@ -30,10 +32,8 @@ from migrate.codemod.training.values import (
 )
 from migrate.core.mutable import is_mutable
 
-UNSEEN = {"intermediates", "perturbations"}
 
-
-class Models(InitArguments):
+class Models(InitArguments, Captures):
   """`Model(...)`, `model.init(...)`, `model.apply(...)`."""
 
   def apply(self, node: ast.Call, function: Apply) -> Result:
@@ -211,15 +211,15 @@ class Models(InitArguments):
         mutable = keyword.value
       elif keyword.arg == "method":
         method = self._named_method(keyword.value)
-      elif keyword.arg == "capture_intermediates":
-        raise self.left(node, "capture_intermediates", "use nnx.capture", "L2N406")
-      else:
+      elif keyword.arg != "capture_intermediates":
         texts.append(
           f"{keyword.arg}={self.file.text(keyword.value)}" if keyword.arg else f"**{self.file.text(keyword.value)}"
         )
     changed = self._mutable(node, mutable, variables)
-    thrown = changed is not None and not streams and thrown_away(self.file.source, node)
-    if (changed is not None and not thrown) or streams or held.cls.flags:
+    moves = isinstance(changed, Changed) or (isinstance(changed, Captured) and changed.more)
+    unread = changed is not None and thrown_away(self.file.source, node)
+    thrown = moves and unread and not streams
+    if (moves and not thrown) or streams or held.cls.flags:
       self.changes(held, node)
     model = self.model(held, node)
     self._set_mode(node, mutable, model, held)
@@ -227,12 +227,14 @@ class Models(InitArguments):
     if streams:
       policy = ', policy="match_shape"' if held.cls.stacked else ""
       self.put_before(node, f"{self.nnx()}.reseed({model}, {streams}{policy})")
-    self.file.replace(node, self.call_text(node, f"{model}.{method}" if method else model, texts))
+    taken = isinstance(changed, Captured) and not unread
+    callee = self.capturing(node, f"{model}.{method}" if method else model, held, taken)
+    self.file.replace(node, self.call_text(node, callee, texts))
     if changed is None:
       return PLAIN, PLAINLY
-    if not thrown:
+    if moves and not thrown:
       self.pending.add(held)
-    return Tup((PLAIN, changed)), PLAINLY
+    return Tup((PLAIN, changed if moves or taken else Changed(held, self.epoch(held)))), PLAINLY
 
   def _apply_others(self, node: ast.Call, token: Token, variables: Others) -> Result:
     """A call with parameters that are not the model's: of a model that has them, made for this call."""
@@ -318,7 +320,9 @@ class Models(InitArguments):
       return ""
     raise self.left(node, "a method that is a function of its own", "make it a method of the model")
 
-  def _mutable(self, node: ast.Call, mutable: ast.expr | None, variables: Variables | Part) -> Changed | None:
+  def _mutable(
+    self, node: ast.Call, mutable: ast.expr | None, variables: Variables | Part
+  ) -> Changed | Captured | None:
     token = variables.token
     if mutable is None or (isinstance(mutable, ast.Constant) and mutable.value is False):
       if token in self.pending:
@@ -332,15 +336,19 @@ class Models(InitArguments):
     if when and token.cls.flags:
       raise self.left(node, "mutable= that an argument decides, of a model that asks for it", "write two calls")
     names = {names} if isinstance(names, str) else set(names) if isinstance(names, (list, tuple, set)) else {"*"}
-    if names & UNSEEN:
-      raise self.left(node, f"mutable={sorted(names)}", "use nnx.capture", "L2N406")
+    taken = self.captures(node, names, token)
+    if taken and when:
+      raise self.left(node, "mutable= that an argument decides, with intermediates", "write two calls", "L2N406")
+    names = names - {INTERMEDIATES}
+    if taken and not names:
+      return Captured(token, self.epoch(token)) if token not in self.pending else self._mutable(node, None, variables)
     given = {variables.collection} if isinstance(variables, Part) else variables.collections
     lost = names - given if given is not None and "*" not in given else set()
     if lost and (token.cls.collections is None or lost & token.cls.collections):
       raise self.left(node, f"collections that are changed and not given: {sorted(lost)}", "give all of the model's collections", "L2N404")  # fmt: skip
     if token in self.pending:
       raise self.left(node, "a second call that changes statistics before the first ones are kept", "put them into the state first", "L2N404")  # fmt: skip
-    return Changed(token, self.epoch(token), when=when)
+    return Captured(token, self.epoch(token), more=True) if taken else Changed(token, self.epoch(token), when=when)
 
   def _set_mode(self, node: ast.Call, mutable: ast.expr | None, model: str, token: Token) -> None:
     """Tells modules that ask for it whether the call may change their variables, as `mutable=` did."""

@@ -366,6 +366,8 @@ class Statements(Branches):
         if form != one:
           seen |= set(low)
           break
+      elif one == PLAINLY:
+        texts.append(self._element(node))
       else:
         texts.append(self.model(one[1], node) if one[0] == "model" else self.optimizer(one[1], node))
     return texts

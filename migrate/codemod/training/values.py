@@ -27,6 +27,8 @@ class ModelClass:
       setting them would change layers that keep a mode of their own.
     paths: paths of its parameters in Linen and in NNX, None where not known.
     pure: whether it certainly has nothing but parameters, no RNG streams either.
+    sown: Linen's collections that it or a module in it sows into; "*" for one whose name is computed.
+    modules: path of each of its modules in Linen -> in NNX, "/" between the names; None where not known.
   """
 
   full: str
@@ -40,6 +42,8 @@ class ModelClass:
   flags: Mapping[str, tuple[str, bool]] | None = dataclasses.field(default_factory=dict)
   pure: bool = False
   paths: tuple[tuple[tuple[str, ...], tuple[str | int, ...]], ...] | None = None
+  sown: frozenset[str] = frozenset()
+  modules: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -135,6 +139,16 @@ class Changed(Held):
 
   collection: str = ""
   when: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Captured(Held):
+  """What modules sowed, an `nnx.State` now: `path` has the names of Linen that were asked for below the collection, None
+  for all collections, of which the model keeps `more`; `sown` where the last name is one that was sown."""
+
+  path: tuple[str, ...] | None = None
+  more: bool = False
+  sown: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
