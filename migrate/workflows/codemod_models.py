@@ -15,7 +15,7 @@ from flax import linen as nn
 from migrate.codemod.project import Project
 from migrate.codemod.results import ClassResult
 from migrate.codemod.scan import module_name
-from migrate.codemod.training.values import ModelClass
+from migrate.codemod.training.model_class import ModelClass
 from migrate.core.declare import ModelMapping
 from migrate.core.report import Finding
 from migrate.trace.facts import Facts

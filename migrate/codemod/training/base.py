@@ -10,6 +10,7 @@ from migrate.codemod.remarks import layout_call
 from migrate.codemod.training.analysis import WHAT, Analysis, Known, Place, derived_names
 from migrate.codemod.training.class_arguments import class_arguments
 from migrate.codemod.training.declared import Declared
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
   Copied,
@@ -18,7 +19,6 @@ from migrate.codemod.training.values import (
   Held,
   Left,
   Live,
-  ModelClass,
   OptState,
   Part,
   Record,

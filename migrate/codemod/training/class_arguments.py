@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
 from migrate.codemod.source import defaults_of
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.program import File, Program
-from migrate.codemod.training.values import ModelClass
 
 _DEPTH = 5  # functions around a construction that hand a class on
 

@@ -15,6 +15,7 @@ from typing import Any
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.program import Scope
 from migrate.codemod.training.values import (
   EFFECT,
@@ -24,7 +25,6 @@ from migrate.codemod.training.values import (
   Grads,
   Held,
   Live,
-  ModelClass,
   Part,
   Plain,
   Self,

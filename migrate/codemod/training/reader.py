@@ -21,6 +21,7 @@ from migrate.codemod.training.expressions import Expressions
 from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.groups import Groups
 from migrate.codemod.training.instances import Instances
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
@@ -30,7 +31,7 @@ from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.states import States
 from migrate.codemod.training.trainers import Trainers
-from migrate.codemod.training.values import Function, Left, ModelClass, special
+from migrate.codemod.training.values import Function, Left, special
 from migrate.core.report import Finding
 
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from migrate.codemod.imports_edit import Edit, apply_edits, tidy_imports
 from migrate.codemod.remarks import comments_in, layout_call
 from migrate.codemod.source import dotted
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.program import File, Program
-from migrate.codemod.training.values import ModelClass
 from migrate.core.report import Finding
 
 _APPLIES = {"init", "apply", "init_with_output", "tabulate", "lazy_init", "bind"}

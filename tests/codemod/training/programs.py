@@ -2,8 +2,8 @@
 
 import textwrap
 
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.reader import Rewritten, rewrite_training
-from migrate.codemod.training.values import ModelClass
 
 HEADER = """
 import functools

@@ -5,8 +5,8 @@ import textwrap
 
 import pytest
 
+from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.uncalled import with_sizes
-from migrate.codemod.training.values import ModelClass
 from migrate.core.report import Finding
 
 NET = ModelClass(
