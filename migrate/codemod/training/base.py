@@ -89,6 +89,7 @@ class Base(Declared):
     self.spread: set[Token] = set()  # models that are on several devices by now
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.records: dict[ast.ClassDef, tuple[set[str], set[str]]] = {}  # class -> fields of states, fields of trees
+    self.record_values: dict[ast.ClassDef, Record] = {}  # such a class -> an object of it
     self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
     self.stateful: set[Place] = set(known.stateful)
     self.opened: dict[ast.ClassDef, Self] = {}  # class without a model in `self` whose constructor was read

@@ -74,7 +74,11 @@ class Calls(Masks):
       self.note(node, "this example shows the Linen model, which is NNX now", "take it away, or keep it with the Linen code", "L2N414", "note")  # fmt: skip
       return PLAIN, PLAINLY
     made = (
-      self.group_call(node) or self.construct(node, full) or self.make_record(node, full) or self.instance(node, full)
+      self.class_method(node, full)
+      or self.group_call(node)
+      or self.construct(node, full)
+      or self.make_record(node, full)
+      or self.instance(node, full)
     )
     if made is not None:
       return made

@@ -65,6 +65,18 @@ class Declared:
     """A method of such an object."""
     raise NotImplementedError
 
+  def called_on(self, node: ast.Call, record: Record, name: str) -> Result | None:
+    """A method that the class of such an object has."""
+    raise NotImplementedError
+
+  def method_of(self, node: ast.Attribute, record: Record) -> Result | None:
+    """A method of such an object as a function."""
+    raise NotImplementedError
+
+  def class_method(self, node: ast.Call, full: str | None) -> Result | None:
+    """A method of a class of such objects."""
+    raise NotImplementedError
+
   def make_record(self, node: ast.Call, full: str | None) -> Result | None:
     """The construction of such an object."""
     raise NotImplementedError

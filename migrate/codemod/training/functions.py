@@ -94,7 +94,8 @@ class Functions(Parameters, Meanings):
     if held and any(w.kind in ("other", "vmap") for w in function.wraps):
       raise self.left(node, f"{_name(function)} is wrapped in something that has no rule", "unwrap it, or rewrite it by hand")  # fmt: skip
     own = getattr(function.node, "decorator_list", [])
-    if held and function.bound is not None and any(w.call not in own and keyword_value(w.call, k) is not None for w in function.wraps for k in NUMBERED):  # fmt: skip
+    method = function.bound is not None or any(w.kind == "partial" and w.call is None for w in function.wraps)
+    if held and method and any(w.call not in own and keyword_value(w.call, k) is not None for w in function.wraps for k in NUMBERED):  # fmt: skip
       raise self.left(node, f"{_name(function)}, a method whose arguments are given by number", "decorate the method")
     grad = next((w for w in function.wraps if w.kind in ("grad", "value_and_grad")), None)
     inner = self._differentiated(function, grad, given, node) if grad is not None and held else []
@@ -176,6 +177,14 @@ class Functions(Parameters, Meanings):
         raise self.left(node, "a gradient by something else than a model's parameters", "differentiate by state.params")
       given[names[i]] = dataclasses.replace(value, inner=True)
       found.append(value.token)
+    inner = {t for i in found for t in (i, *i.inside())}
+    for name in names:
+      value = given.get(name, PLAIN)
+      several = isinstance(value, Record) or (
+        not getattr(value, "inner", False) and any(t.members for t in tokens(value))
+      )
+      if several and inner & set(tokens(value)):
+        raise self.left(node, f"`{name}`, which has the model in it that is differentiated by", "give what else is used of it", "L2N403")  # fmt: skip
     return found
 
   def _arguments(
@@ -257,7 +266,8 @@ class Functions(Parameters, Meanings):
       if any(isinstance(v, Self) and known.given.get(n) is not v for n, v in given.items()):
         raise self.left(node, f"{_name(function)} is given another object elsewhere", "write two functions")
       followed = function.bound is not None and function.bound.scope.node in self.opened
-      top = function.unit.owner(function.node) is function.node or followed
+      in_class = function.bound is None and isinstance(function.unit.source.parents.get(function.node), ast.ClassDef)
+      top = function.unit.owner(function.node) is function.node or followed or in_class
       table = dict(zip(known.tokens, order, strict=True))
       for token in known.modules:
         table.setdefault(token, dataclasses.replace(token, names=[], initialised=False, optimized=False, fields={}))

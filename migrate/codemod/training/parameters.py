@@ -36,6 +36,9 @@ class Parameters(Wraps):
     groups = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
     place = 0
     carried = self._shared(function, analysis, [*groups[0], *groups[1]])
+    for argument in [*groups[0], *groups[1]]:  # what a function is differentiated by is an argument of its own
+      if _is_inner(value := analysis.given.get(argument.arg)):
+        self.model(value.token, argument)  # pyright: ignore
     defaults = {a.arg for a, _ in zip(reversed(groups[0]), reversed(arguments.defaults), strict=False)}
     for argument in [*groups[0], *groups[1]]:
       value = analysis.given.get(argument.arg, PLAIN)
@@ -76,7 +79,7 @@ class Parameters(Wraps):
     seen: list[Form] = []
     found: dict[str, list[Form]] = {}
     given = analysis.given
-    for argument in sorted(arguments, key=lambda a: (not _holds_several(given.get(a.arg, PLAIN)), a.arg in bound)):
+    for argument in sorted(arguments, key=lambda a: (not _is_inner(given.get(a.arg)), not _holds_several(given.get(a.arg, PLAIN)), a.arg in bound)):  # fmt: skip
       value = given.get(argument.arg, PLAIN)
       if not special(value):
         continue
@@ -164,6 +167,11 @@ class Parameters(Wraps):
         self.nnx()
         found.append("nnx.Module" if form[0] == "model" else "nnx.Optimizer")
     return found
+
+
+def _is_inner(value: Value | None) -> bool:
+  """Whether a function is differentiated by an argument."""
+  return isinstance(value, Part) and value.inner
 
 
 def _holds_several(value: Value) -> bool:

@@ -26,7 +26,7 @@ from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
-from migrate.codemod.training.records import Records
+from migrate.codemod.training.record_methods import RecordMethods
 from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.statements import Statements
 from migrate.codemod.training.states import States
@@ -47,7 +47,7 @@ class Reader(
   Scans,
   States,
   Instances,
-  Records,
+  RecordMethods,
   Copies,
   Trainers,
   Groups,
@@ -72,6 +72,7 @@ class Reader(
         self._guarded(node, lambda f=file, n=node: self.read_plainly(Function(n, f, f.scope)), file)
     for node, this in self.opened.items():
       self._guarded(node, lambda n=node, t=this: self.close_class(n, t), this.scope.file)
+    self.read_uncalled()
     for function in self.defined:  # nobody called it by its name: something else may
       owner = function.unit.owner(function.node)
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:

@@ -20,6 +20,7 @@ from migrate.codemod.training.values import (
   Function,
   Live,
   Part,
+  Plain,
   Record,
   Self,
   Token,
@@ -40,17 +41,40 @@ class Records(Base):
   """`Agent(actor, critic)`, `agent.actor`, `agent._replace(actor=...)`."""
 
   def is_record(self, full: str | None) -> bool:
-    """Whether a class has nothing but fields, and says that training states are in them."""
+    """Whether a class has nothing but fields and methods, and says that training states are in them."""
     found = self.program.class_(full)
     if found is None:
       return False
     file, node = found
     bases = {self.program.base(file, node, b) for b in node.bases}
     decorators = {self.program.full(file.scope, d) for d in node.decorator_list}
-    plain = (len(bases) == 1 and bases <= BASES and not decorators) or (len(decorators) == 1 and decorators <= DECORATORS and not bases)  # fmt: skip
-    if not plain or node.keywords or not all(isinstance(s, ast.AnnAssign) or _is_text(s) for s in node.body):
+    own = len(bases) == 1 and self._extends(next(iter(bases)))
+    plain = (len(bases) == 1 and (bases <= BASES or own) and not decorators) or (len(decorators) == 1 and decorators <= DECORATORS and not bases)  # fmt: skip
+    if (
+      not plain
+      or node.keywords
+      or not all(isinstance(s, (ast.AnnAssign, ast.FunctionDef)) or _is_text(s) for s in node.body)
+    ):
       return False
-    return any(self._says_state(file, s.annotation) for s in node.body if isinstance(s, ast.AnnAssign))
+    return any(self._says_state(f, s.annotation) for f, c in self.lineage(node) for s in _fields(c))
+
+  def _extends(self, base: str | None) -> bool:
+    """Whether a class may be derived from, with fields and methods alone: a PyTreeNode."""
+    found = self.program.class_(base)
+    if found is None or found[1].decorator_list or found[1].keywords or len(found[1].bases) != 1:
+      return False
+    file, node = found
+    above = self.program.base(file, node, node.bases[0])
+    fields = all(isinstance(s, (ast.AnnAssign, ast.FunctionDef)) or _is_text(s) for s in node.body)
+    return fields and (above == "flax.struct.PyTreeNode" or self._extends(above))
+
+  def lineage(self, cls: ast.ClassDef) -> list[tuple[File, ast.ClassDef]]:
+    """The program's classes that a class is made of, the first one first."""
+    file = next((f for f in self.program.files.values() if f.classes.get(cls.name) is cls), None)
+    if file is None:
+      return []
+    base = self.program.class_(self.program.base(file, cls, cls.bases[0])) if len(cls.bases) == 1 else None
+    return [*(self.lineage(base[1]) if base is not None else []), (file, cls)]
 
   def _says_state(self, file: File, annotation: ast.expr) -> bool:
     inner = [n for n in ast.walk(annotation) if isinstance(n, (ast.Name, ast.Attribute))]
@@ -59,10 +83,12 @@ class Records(Base):
 
   def make_record(self, node: ast.Call, full: str | None) -> Result | None:
     """`Agent(actor, critic, step=0)`."""
+    held = self.scope.find(node.func.id) if full is None and isinstance(node.func, ast.Name) else None
+    full = held.full if isinstance(held, Plain) else full  # `cls(...)`
     if full is None or not self.is_record(full):
       return None
-    file, cls = self.program.class_(full)  # pyright: ignore
-    names = [s.target.id for s in cls.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+    _, cls = self.program.class_(full)  # pyright: ignore
+    names = list(dict.fromkeys(ast.unparse(s.target) for _, c in self.lineage(cls) for s in _fields(c)))
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
       raise self.left(node, f"fields of `{cls.name}` that can't be told apart", "give them one by one")
     given = [*zip(names, node.args, strict=False), *((str(k.arg), k.value) for k in node.keywords)]
@@ -75,7 +101,9 @@ class Records(Base):
     states = {n for n, (_, v, _) in found.items() if isinstance(v, Train)}
     held = [t for _, v, _ in found.values() for t in tokens(v) if not isinstance(v, Part)]
     trees = {n for n, (_, v, _) in found.items() if isinstance(v, (Part, Tree)) or (isinstance(v, Live) and v.tree)}
-    self._rewrite_record(node, file, cls, states, trees)
+    for file, one in self.lineage(cls):
+      fields = {ast.unparse(s.target) for s in _fields(one)}
+      self._rewrite_record(node, file, one, states & fields, trees & fields)
     items: dict[str, Value] = dict.fromkeys(names, PLAIN)
     texts: list[str] = []
     for i, (name, (argument, value, form)) in enumerate(found.items()):
@@ -90,7 +118,8 @@ class Records(Base):
       text, items[name] = self._item_text(argument, value, form, held)
       texts.append(f"{name}={text}" if key else text)
     self.file.replace(node, self.call_text(node, self.file.source.code(node.func), texts))
-    return Record(cls, tuple(items.items())), PLAINLY
+    self.record_values[cls] = record = Record(cls, tuple(items.items()))
+    return record, PLAINLY
 
   def _pair(self, name: str, node: ast.expr, value: Train, form: Form) -> tuple[str, str]:
     """The texts of a state's model and optimizer."""
@@ -147,7 +176,7 @@ class Records(Base):
     if self.records.setdefault(cls, (states, trees)) != (states, trees):
       raise self.left(node, f"`{cls.name}` has a training state in a field here, and something else there", "write two classes")  # fmt: skip
     self.link(self.here(), cls)
-    for statement in [s for s in cls.body if isinstance(s, ast.AnnAssign)]:
+    for statement in _fields(cls):
       name = ast.unparse(statement.target)
       if name in states and statement.value is not None:
         raise self.left(node, f"field `{name}` of `{cls.name}` with a default", "take the default away")
@@ -162,7 +191,7 @@ class Records(Base):
 
   def pair_names(self, cls: ast.ClassDef, field: str) -> tuple[str, str]:
     """The fields of a state's model and optimizer."""
-    fields = {ast.unparse(s.target) for s in cls.body if isinstance(s, ast.AnnAssign)} - {field}
+    fields = {ast.unparse(s.target) for _, c in self.lineage(cls) for s in _fields(c)} - {field}
     model, optimizer = _names(field)
     model = field if model in fields else model
     return model, next(n for n in (optimizer, f"{field}_optimizer", f"{field}_opt", f"{field}_updater") if n not in fields)  # fmt: skip
@@ -213,7 +242,7 @@ class Records(Base):
     record = self.record_of(node.value)
     value = record[node.attr] if record is not None else None
     if record is None or value is None:
-      return None
+      return self.method_of(node, record) if record is not None else None
     self.followed |= {n for n in ast.walk(node) if isinstance(n, ast.Attribute)}
     self.link(self.here(), record.cls)
     if not isinstance(value, Record) and special(value) and not self.current(value):
@@ -225,6 +254,10 @@ class Records(Base):
     record = self.record_of(func.value)
     if record is None or record[func.attr] is not None:
       return None
+    called = self.called_on(node, record, func.attr)
+    if called is not None:
+      self.followed |= {n for n in ast.walk(func) if isinstance(n, ast.Attribute)}
+      return called
     if func.attr not in REPLACE or node.args or any(k.arg is None for k in node.keywords):
       raise self.left(node, f"`{ast.unparse(func)}`, a method of an object with a training state in it", "write what it does where it is called")  # fmt: skip
     self.followed |= {n for n in ast.walk(func) if isinstance(n, ast.Attribute)}
@@ -265,6 +298,10 @@ class Records(Base):
             self.statement = cls
             error = self.left(inner, f"`{ast.unparse(use)}` may be a training state of `{cls.name}`, and no caller shows it", "give the files that call it too")  # fmt: skip
             self.findings.append((cls, error.finding))
+
+
+def _fields(cls: ast.ClassDef) -> list[ast.AnnAssign]:
+  return [s for s in cls.body if isinstance(s, ast.AnnAssign)]
 
 
 def _names(field: str) -> tuple[str, str]:

@@ -54,6 +54,7 @@ class Trainers(LateStates):
       odd.append(node)
     if odd:
       self.statement = node
+      self.link_mentioned(file, node)
       raise self.left(odd[0], f"class `{node.name}` uses a model in its body, or has a decorator", "keep the model in `self`, in a class without decorators")  # fmt: skip
     if node.decorator_list:
       return
@@ -71,6 +72,13 @@ class Trainers(LateStates):
             self.stateful.add((file.module, node.lineno, node.col_offset))
     if node in self.modelled or node in self.touched:
       self._check_class(this, node)
+
+  def link_mentioned(self, file: File, node: ast.ClassDef) -> None:
+    """A class that is left as it is counts on the functions that it calls."""
+    for inner in ast.walk(node):
+      function = self.program.function(self.program.full(file.scope, inner)) if isinstance(inner, (ast.Name, ast.Attribute)) else None  # fmt: skip
+      if function is not None:
+        self.link(node, function.node)
 
   def _speaks(self, file: File, node: ast.AST) -> bool:
     """Whether code names a class of modules or of training states."""
