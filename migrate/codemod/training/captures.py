@@ -14,7 +14,7 @@ import flax
 
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.values import PLAIN, PLAINLY, Captured, Changed, Token
+from migrate.codemod.training.values import PLAIN, PLAINLY, Captured, Changed, Token, Value
 from migrate.versions import numbers
 
 INTERMEDIATES = "intermediates"
@@ -38,7 +38,7 @@ class Captures(Base):
       raise self.left(node, found, "use nnx.capture", "L2N406")
     if INTERMEDIATES not in names:
       return False
-    if token.cls.modules is None or token.cls.stacked:
+    if token.cls.modules is None:
       raise self.left(node, "intermediates of a model whose modules have no known place in NNX", "use nnx.capture", "L2N406")  # fmt: skip
     return True
 
@@ -56,6 +56,37 @@ class Captures(Base):
     if isinstance(asked, ast.expr) and not isinstance(asked, ast.Constant):
       self.plain(asked)
     return f"{nnx}.capture({callee}, {nnx}.Intermediate{f', method_outputs={nnx}.Intermediate' if every else ''})"
+
+  def captured_target(self, target: ast.expr) -> str:
+    """The name of what was sown: of `_, state = ...`, where all that is read is `sown = state["intermediates"]`, the second."""
+    text = self.file.text(target)
+    function = next((n for n in self.file.source.enclosing(target) if isinstance(n, ast.FunctionDef)), None)
+    if not isinstance(target, ast.Name) or function is None:
+      return text
+    names = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == target.id and n is not target]
+    only = self._only_renamed(names[0]) if len(names) == 1 else None
+    stores = [n for n in ast.walk(function) if only is not None and isinstance(n, ast.Name) and n.id == only.id and not isinstance(n.ctx, ast.Load)]  # fmt: skip
+    return only.id if only is not None and stores == [only] else text
+
+  def _only_renamed(self, name: ast.Name) -> ast.Name | None:
+    """`sown` of the statement `sown = state["intermediates"]`."""
+    parents = self.file.source.parents
+    item = parents.get(name)
+    assign = parents.get(item) if isinstance(item, ast.Subscript) and item.value is name else None
+    if not isinstance(assign, ast.Assign) or assign.value is not item or len(assign.targets) != 1:
+      return None
+    key = item.slice.value if isinstance(item, ast.Subscript) and isinstance(item.slice, ast.Constant) else None
+    target = assign.targets[0]
+    return target if isinstance(target, ast.Name) and key == INTERMEDIATES else None
+
+  def captured_again(self, target: ast.expr, source: ast.expr, value: Value) -> bool:
+    """Whether a statement gives what was sown a name that it has already."""
+    name = source.value if isinstance(source, ast.Subscript) and isinstance(value, Captured) else None
+    if not isinstance(name, ast.Name) or not isinstance(target, ast.Name) or self._only_renamed(name) is not target:
+      return False
+    made = next((n for s in self.scope.chain() if s.node is not None for n in ast.walk(s.node) if isinstance(n, ast.Name)
+                 and n.id == name.id and isinstance(n.ctx, ast.Store)), None)  # fmt: skip
+    return made is not None and self.captured_target(made) == target.id
 
   def captured_item(self, node: ast.Subscript, value: Captured, key: object) -> Result:
     """An entry of what a call gave beside its result."""

@@ -89,6 +89,14 @@ class Declared:
     """An entry of what a call gave beside its result."""
     raise NotImplementedError
 
+  def captured_target(self, target: ast.expr) -> str:
+    """The name of what was sown."""
+    raise NotImplementedError
+
+  def captured_again(self, target: ast.expr, source: ast.expr, value: Value) -> bool:
+    """Whether a statement gives what was sown a name that it has already."""
+    raise NotImplementedError
+
   def follows(self, file: File, node: ast.ClassDef) -> bool:
     """Whether objects of a class are followed."""
     raise NotImplementedError

@@ -13,6 +13,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
+  Captured,
   Changed,
   Form,
   Function,
@@ -159,6 +160,9 @@ class Statements(Branches):
     if self.second_name(node, target, source, value, form):
       return
     self._bind(target, value)
+    if self.captured_again(target, source, value):
+      self.erase(node, self.file)
+      return
     if isinstance(value, Recipe) and not value.token.initialised:
       return  # the construction stays until `init` is met
     if form is None or (isinstance(value, Record) and self.file.text(source) == self.file.text(target)):
@@ -254,7 +258,7 @@ class Statements(Branches):
     texts = []
     for form in lower(value, fresh):
       if form == PLAINLY or form[0] == "tuple":
-        texts.append(self.file.text(target))
+        texts.append(self.captured_target(target) if isinstance(value, Captured) else self.file.text(target))
       elif form not in seen:
         seen.add(form)
         texts.append(self.model(form[1], target) if form[0] == "model" else self.optimizer(form[1], target))

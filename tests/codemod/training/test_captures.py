@@ -158,6 +158,21 @@ def test_capture_intermediates():
   assert "nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)(x)" in text
 
 
+@pytest.mark.parametrize(
+  ("more", "target", "kept"),
+  [
+    ("", "out, sown = nnx", False),
+    ('\n    print(got["intermediates"]["last"][0])', "out, got = nnx", True),
+    ("\n    sown = sown", "out, got = nnx", True),
+  ],
+)
+def test_a_second_name_of_what_was_sown_is_its_first(more, target, kept):
+  call = f'out, got = state.apply_fn({{"params": params}}, x, mutable=["intermediates"])\n    sown = got["intermediates"]{more}'
+  text = check(PLAIN.format(call=call, loss='(out**2).mean() + (sown["last"][0]**2).mean()'))
+  assert target in text
+  assert ("sown = got\n" in text) is kept
+
+
 STATISTICS = """
 @jax.jit
 def step(state, x):
