@@ -170,5 +170,12 @@ def negated(test: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-  """Whether a text needs no parentheses among others."""
-  return " or " not in text and " if " not in text and "lambda" not in text
+  """Whether a text needs no parentheses among others joined by `and`; what goes on in the next line needs them."""
+  try:
+    tree = ast.parse(text.strip(), mode="eval").body
+  except SyntaxError:
+    return False
+  loose = isinstance(tree, ast.IfExp | ast.Lambda | ast.NamedExpr) or (
+    isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.Or)
+  )
+  return not loose or tree.col_offset > 0  # in parentheses of its own

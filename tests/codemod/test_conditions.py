@@ -134,3 +134,25 @@ def test_shapes_compared_beside_another_condition(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 8, 8, 5)", held_out=["Model(), x(2, 8, 12, 3)"])
   assert "    if self.strides == (2, 2) or in_features != self.width:\n" in ported.text
+
+
+def test_alternatives_over_two_lines_keep_their_parentheses(tmp_path):
+  source = """
+    class Model(nn.Module):
+      where: str = "first"
+      widths: tuple = (7, 5, 3)
+
+      @nn.compact
+      def __call__(self, x):
+        for i, width in enumerate(self.widths):
+          x = nn.Dense(width)(x)
+          if self.where is not None and (
+            ("first" in self.where and i == 0) or
+            ("last" in self.where and i + 2 == len(self.widths))
+          ):
+            x = nn.LayerNorm()(x)
+        return x
+    """
+  held_out = ['Model("first_last"), x(2, 4)', "Model(None), x(2, 4)"]
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 11)", held_out=held_out)
+  assert "if self.where is not None and ((" in ported.text
