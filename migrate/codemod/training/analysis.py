@@ -31,6 +31,7 @@ class Analysis:
     moves: models from outside whose variables its calls change, so that a transform around it must be given them.
     extra: those of them that it is given as arguments of their own -> their names.
     spread: whether models are on several devices after it.
+    leading: models that a method of a training state is given after `self` -> their names.
     lines: statements that a lambda stands for, beside what it returns.
     done: whether it was read to its end.
   """
@@ -50,6 +51,7 @@ class Analysis:
   modules: set[Token] = dataclasses.field(default_factory=set)
   moves: set[Token] = dataclasses.field(default_factory=set)
   extra: dict[Token, str] = dataclasses.field(default_factory=dict)
+  leading: dict[Token, str] = dataclasses.field(default_factory=dict)
   lines: list[str] = dataclasses.field(default_factory=list)
   spread: dict[Token, bool] = dataclasses.field(default_factory=dict)
   done: bool = False

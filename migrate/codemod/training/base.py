@@ -90,6 +90,8 @@ class Base(Declared):
     self.devices_of: dict[Any, str] = {}  # partial around a function of several devices -> what is written for it
     self.records: dict[ast.ClassDef, tuple[set[str], set[str]]] = {}  # class -> fields of states, fields of trees
     self.record_values: dict[ast.ClassDef, Record] = {}  # such a class -> an object of it
+    self.state_classes: dict[ast.expr, str] = {}  # construction of a module -> the TrainState class of its state
+    self.states_made: dict[Token, Train] = {}  # states of classes with methods
     self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
     self.stateful: set[Place] = set(known.stateful)
     self.opened: dict[ast.ClassDef, Self] = {}  # class without a model in `self` whose constructor was read

@@ -142,6 +142,9 @@ class Calls(Masks):
       return self.apply_gradients(node, base)
     if isinstance(base, Train) and func.attr == "replace":
       return self.replaced(node, base)
+    method = self.state_method(node, func, base, form) if isinstance(base, Train) else None
+    if method is not None:
+      return method
     if isinstance(base, (Train, Recipe)):
       value, _ = self.eval(func)
       return self.apply(node, value) if isinstance(value, Apply) else None

@@ -77,6 +77,14 @@ class Declared:
     """A method of a class of such objects."""
     raise NotImplementedError
 
+  def state_method(self, node: ast.Call, func: ast.Attribute, state: Train, form: object) -> Result | None:
+    """A method that a TrainState class of the program has."""
+    raise NotImplementedError
+
+  def own_state(self, function: Function, analysis: Analysis, scope: Scope) -> Token | None:
+    """The state that a method is of."""
+    raise NotImplementedError
+
   def make_record(self, node: ast.Call, full: str | None) -> Result | None:
     """The construction of such an object."""
     raise NotImplementedError

@@ -231,6 +231,7 @@ class Functions(Parameters, Meanings):
         texts.append(f"{inside}={text}" if keyword and by_name else text)
     if analysis.extra and node.keywords:
       raise self.left(node, "arguments by name for a function that is given one more model", "give them by position")
+    texts = [self.model(table.get(t, t), node) for t in analysis.leading] + texts
     texts += [self.model(table.get(t, t), node) for t in analysis.extra]
     self.file.replace(node, self.call_text(node, self.file.text(node.func), texts))
 

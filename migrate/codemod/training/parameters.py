@@ -35,13 +35,18 @@ class Parameters(Wraps):
     arguments = function.node.args
     groups = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
     place = 0
-    carried = self._shared(function, analysis, [*groups[0], *groups[1]])
+    own = self.own_state(function, analysis, scope)
+    carried = self._shared(function, analysis, [a for a in (*groups[0], *groups[1]) if a.arg not in analysis.emits])
     for argument in [*groups[0], *groups[1]]:  # what a function is differentiated by is an argument of its own
       if _is_inner(value := analysis.given.get(argument.arg)):
         self.model(value.token, argument)  # pyright: ignore
     defaults = {a.arg for a, _ in zip(reversed(groups[0]), reversed(arguments.defaults), strict=False)}
     for argument in [*groups[0], *groups[1]]:
       value = analysis.given.get(argument.arg, PLAIN)
+      if own is not None and analysis.emits.get(argument.arg) == [("optimizer", own)]:
+        analysis.places[argument.arg] = [place]
+        place += 1 + len(analysis.leading)
+        continue
       if not special(value):
         analysis.places[argument.arg] = [place]
         place += 1
@@ -68,7 +73,7 @@ class Parameters(Wraps):
       analysis.places[argument.arg] = list(range(place, place + len(names)))
       place += len(names)
     for argument in [*groups[0], *groups[1]]:
-      if argument.arg in analysis.emits and analysis.emits[argument.arg] != [PLAINLY]:
+      if argument.arg in carried and argument.arg in analysis.emits and analysis.emits[argument.arg] != [PLAINLY]:
         texts = [self._annotated(argument, n, f) for n, f in
                  zip(analysis.names[argument.arg], analysis.emits[argument.arg], strict=True)]  # fmt: skip
         self._write_parameter(function, argument, texts)

@@ -28,8 +28,8 @@ from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
 from migrate.codemod.training.record_methods import RecordMethods
 from migrate.codemod.training.scans import Scans
+from migrate.codemod.training.state_methods import StateMethods
 from migrate.codemod.training.statements import Statements
-from migrate.codemod.training.states import States
 from migrate.codemod.training.trainers import Trainers
 from migrate.codemod.training.values import Function, Left, special
 from migrate.core.report import Finding
@@ -45,7 +45,7 @@ class Reader(
   Optimizers,
   Models,
   Scans,
-  States,
+  StateMethods,
   Instances,
   RecordMethods,
   Copies,
@@ -73,6 +73,7 @@ class Reader(
     for node, this in self.opened.items():
       self._guarded(node, lambda n=node, t=this: self.close_class(n, t), this.scope.file)
     self.read_uncalled()
+    self.read_state_methods()
     for function in self.defined:  # nobody called it by its name: something else may
       owner = function.unit.owner(function.node)
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:

@@ -31,6 +31,7 @@ from migrate.codemod.training.values import (
   tokens,
 )
 
+TAKEN = {"update", "init", "create", "apply_gradients", "replace"}  # methods that an optimizer has, or a state
 ARGUMENTS = {"model", "tx", "wrt", "self", "step", "opt_state", "update"}
 
 
@@ -80,7 +81,10 @@ class States(Base):
         raise self.left(node, f"`{keyword.arg}` in a training state", "keep it in a variable of its own", "L2N405")
     if node.args or held is None or tx is None:
       raise self.left(node, "a training state without params= and tx=", "give both by name")
-    strange = [a for a in added if a.startswith("<") or a in ARGUMENTS]
+    found = self.program.class_(cls)
+    methods = [m.name for m in found[1].body if isinstance(m, ast.FunctionDef)] if found is not None else []
+    strange = [a for a in added if (a.startswith("<") and a.strip("<>") not in methods) or a in ARGUMENTS]
+    strange += odd_methods(found[1]) if found is not None else []
     if strange:
       raise self.left(node, f"a training state with {', '.join(strange)}", "make it a function", "L2N405")
     token = held.token
@@ -90,10 +94,13 @@ class States(Base):
     self.optimized_in.setdefault(self.scope, set()).add(token)
     options = [self.model(token, node), self.file.text(tx)]
     options += [f"{name}={self._field(token, *given)}" for name, given in more.items()]
-    fields = [a for a in added if a not in kept]
+    fields = [a for a in added if a not in kept and not a.startswith("<")]
     token.fields = {n: isinstance(more[n][1], (Part, Tree)) if n in more else False for n in fields}
     maker = f"{self.nnx()}.Optimizer"
-    if fields:
+    if methods:
+      self.state_classes[token.made] = cls
+      self.states_made[token] = Train(token, self.epoch(token), held.whole)
+    if fields or methods:
       self._rewrite_class(node, cls, fields, kept)
       maker = self.file.source.code(node.func).removesuffix(".create")
     self.file.replace(node, self.call_text(node, maker, [*options, "wrt=nnx.Param"]))
@@ -146,11 +153,14 @@ class States(Base):
     indent = file.source.indent(cls.body[0])
     body = [f"def __init__(self, model, tx, *, {', '.join(heads)}, wrt=nnx.Param):"]
     body += [indent + line for line in ("super().__init__(model, tx, wrt=wrt)", *lines)]
-    last = cls.body[-1]
+    last = next((s for s in reversed(cls.body) if isinstance(s, ast.AnnAssign)), cls.body[-1])
     text = "\n".join(indent + line if line else "" for line in ["", *body])
-    if file.source.span(last) in file.erased:
+    if not fields:
+      text = ""
+    elif file.source.span(last) in file.erased:
       raise self.left(node, f"a class whose last field is `{ast.unparse(last)}`, a collection", "put the collections first", "L2N405")  # fmt: skip
-    file.replace(last, f"{file.text(last)}\n{text}")
+    if text:
+      file.replace(last, f"{file.text(last)}\n{text}")
     file.replace(cls.bases[0], "nnx.Optimizer")
     file.imports.setdefault(cls, set()).add("from flax import nnx")
     self.link(self.here(), cls)
@@ -260,3 +270,9 @@ class States(Base):
       self.put_before(keyword.value, f"nnx.update({self.model(token, keyword.value)}, {other})")
       return True
     raise self.left(keyword.value, f"a new `{keyword.arg}` for a training state", "keep it beside the model")
+
+
+def odd_methods(cls: ast.ClassDef) -> list[str]:
+  """Methods of a TrainState class that can't be those of an optimizer."""
+  found = [m for m in cls.body if isinstance(m, ast.FunctionDef)]
+  return [m.name for m in found if m.decorator_list or not m.args.args or m.name in TAKEN or m.name.startswith("__")]

@@ -190,7 +190,7 @@ def main():
     (CREATE + "  checkpoints.save_checkpoint('x', state, 1)", "a checkpoint of a training state with more"),
     (CREATE + "  return state.apply_fn({'params': state.more}, data()[0])", "not a model's own"),
     (CREATE.replace("more: Any", "more: Any = functools.partial(int)"), "field `more` with functools.partial(int)"),
-    (CREATE.replace("more: Any", "more: Any\n  def double(self):\n    return 2"), "a training state with <double>"),
+    (CREATE.replace("more: Any", "more: Any\n  @property\n  def double(self):\n    return 2"), "a training state with double"),
     (CREATE.replace("more: Any", "tx: Any").replace("more=1", "x=1"), "`x` in a training state"),
     (CREATE.replace("TrainState)", "TrainState, Plain)"), "other bases or decorators"),
     (CREATE + "  ema = jax.tree.map(jnp.copy, state.params)\n  return ema['out']", "a single parameter"),
