@@ -41,10 +41,11 @@ from migrate.codemod.training.values import (
   special,
   tokens,
 )
+from migrate.codemod.training.weights import Weights
 from migrate.codemod.training.wraps import constant
 
 
-class Expressions(Tuples):
+class Expressions(Tuples, Weights):
   """Names, attributes, subscripts, tuples and dicts."""
 
   def eval(self, node: ast.expr) -> Result:
@@ -208,6 +209,9 @@ class Expressions(Tuples):
       raise self.left(node, f"`{ast.unparse(node)[:60]}`: a training state out of a dict", "return it by itself")
     if isinstance(value, Tup) and isinstance(key, int) and -len(value.items) <= key < len(value.items):
       return self._item(node, value, key % len(value.items))
+    single = self.weight(node, value, key)
+    if single is not None:
+      return single
     if special(value) or isinstance(value, (Grads, Tree)) or (isinstance(value, Live) and value.tree):
       raise self.left(node, f"`{ast.unparse(node)[:60]}`: a single parameter by its Linen name", "take the attribute of the NNX model")  # fmt: skip
     self._children_of(node.slice)

@@ -153,6 +153,14 @@ class Grads(Held):
 
 
 @dataclasses.dataclass(frozen=True)
+class Weight(Held):
+  """What lies below some names of the parameters, or of their gradients."""
+
+  path: tuple[str, ...] = ()
+  gradient: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Tree(Held):
   """A tree of arrays like the model's parameters, an `nnx.State` of its own; `whole` as for a Part."""
 
