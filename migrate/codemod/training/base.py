@@ -92,6 +92,9 @@ class Base(Declared):
     self.record_values: dict[ast.ClassDef, Record] = {}  # such a class -> an object of it
     self.state_classes: dict[ast.expr, str] = {}  # construction of a module -> the TrainState class of its state
     self.states_made: dict[Token, Train] = {}  # states of classes with methods
+    self.live: dict[
+      ast.ClassDef, dict[str, str]
+    ] = {}  # such a class -> new names of its fields that are parts of models
     self.late: dict[Scope, Any] = {}  # class -> what it makes after its constructor
     self.stateful: set[Place] = set(known.stateful)
     self.opened: dict[ast.ClassDef, Self] = {}  # class without a model in `self` whose constructor was read
@@ -181,8 +184,8 @@ class Base(Declared):
   def new_here(self, scope: Scope, value: Value) -> set[Any]:
     """Models and optimizers of a value that this scope makes, as `lower` asks for them."""
     held = tokens(value)
-    fresh: set[Any] = outermost({t for t in held if t in self.created.get(scope, ())})
-    return fresh | {("optimizer", t) for t in held if t in self.optimized_in.get(scope, ())}
+    fresh: set[Any] = {t for t in held if t in self.created.get(scope, ())}
+    return outermost(fresh | {("optimizer", t) for t in held if t in self.optimized_in.get(scope, ())}, value)
 
   def scopes_at_hand(self, node: ast.AST) -> Iterator[Scope]:
     """The scopes whose models may be used here: not those of `self` from inside a jitted method."""

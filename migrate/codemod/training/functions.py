@@ -140,7 +140,7 @@ class Functions(Parameters, Meanings):
       by_name = devices is None or not any(w.kind == "partial" for w in function.wraps)
       self._arguments(node, analysis, positional(function), forms, table, by_name)
     value = self.graded(grad, value, inner)
-    low = lower(value, outermost(fresh) | {("optimizer", t) for t in optimized})
+    low = lower(value, outermost(fresh | {("optimizer", t) for t in optimized}, value))
     return value, EFFECT if not low else low[0] if len(low) == 1 else ("tuple", low)
 
   # ---- arguments

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 
 from migrate.codemod.training.analysis import Result, derived_names
-from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import File, Scope
+from migrate.codemod.training.record_parts import RecordParts
 from migrate.codemod.training.values import (
   EFFECT,
   PLAIN,
@@ -19,6 +19,7 @@ from migrate.codemod.training.values import (
   Form,
   Function,
   Live,
+  OptState,
   Part,
   Plain,
   Record,
@@ -37,7 +38,7 @@ REPLACE = {"_replace", "replace"}
 OF_STATES = {"params", "apply_fn", "opt_state", "step", "tx", "apply_gradients", "replace"}
 
 
-class Records(Base):
+class Records(RecordParts):
   """`Agent(actor, critic)`, `agent.actor`, `agent._replace(actor=...)`."""
 
   def is_record(self, full: str | None) -> bool:
@@ -56,7 +57,10 @@ class Records(Base):
       or not all(isinstance(s, (ast.AnnAssign, ast.FunctionDef)) or _is_text(s) for s in node.body)
     ):
       return False
-    return any(self._says_state(f, s.annotation) for f, c in self.lineage(node) for s in _fields(c))
+    fields = [(f, s) for f, c in self.lineage(node) for s in _fields(c)]
+    names = [ast.unparse(s.target) for _, s in fields]
+    apart = any("params" in n for n in names) and any("opt_state" in n for n in names) and "tx" not in names
+    return apart or any(self._says_state(f, s.annotation) for f, s in fields)
 
   def _extends(self, base: str | None) -> bool:
     """Whether a class may be derived from, with fields and methods alone: a PyTreeNode."""
@@ -99,8 +103,13 @@ class Records(Base):
           self.read_plainly(value, node)
       return PLAIN, PLAINLY
     states = {n for n, (_, v, _) in found.items() if isinstance(v, Train)}
+    live = self.live_fields(found)
+    if self.live.setdefault(cls, live) != live:
+      raise self.left(
+        node, f"`{cls.name}` has parameters in a field here, and something else there", "write two classes"
+      )
     held = [t for _, v, _ in found.values() for t in tokens(v) if not isinstance(v, Part)]
-    trees = {n for n, (_, v, _) in found.items() if isinstance(v, (Part, Tree)) or (isinstance(v, Live) and v.tree)}
+    trees = {n for n, (_, v, _) in found.items() if isinstance(v, (Part, Tree)) or (isinstance(v, Live) and v.tree)} - {*live}  # fmt: skip
     for file, one in self.lineage(cls):
       fields = {ast.unparse(s.target) for s in _fields(one)}
       self._rewrite_record(node, file, one, states & fields, trees & fields)
@@ -114,6 +123,10 @@ class Records(Base):
         pair = self._pair(name, argument, value, form)
         texts += [f"{n}={t}" if key else t for n, t in zip(self.pair_names(cls, name), pair, strict=True)]
         items[name] = value
+        continue
+      if name in live:
+        text, items[name] = self.live_item(argument, value, form, texts)
+        texts += [f"{live[name]}={text}" if key else text] if live[name] else []
         continue
       text, items[name] = self._item_text(argument, value, form, held)
       texts.append(f"{name}={text}" if key else text)
@@ -178,9 +191,14 @@ class Records(Base):
     self.link(self.here(), cls)
     for statement in _fields(cls):
       name = ast.unparse(statement.target)
-      if name in states and statement.value is not None:
+      new = self.live.get(cls, {}).get(name)
+      if (name in states or new is not None) and statement.value is not None:
         raise self.left(node, f"field `{name}` of `{cls.name}` with a default", "take the default away")
-      if name in states:
+      if new is not None:
+        what = "Optimizer" if "optimizer" in new else "Module"
+        file.replace(statement, f"{new}: nnx.{what}") if new else self.erase(statement, file)
+        file.imports.setdefault(cls, set()).add("from flax import nnx")
+      elif name in states:
         model, optimizer = self.pair_names(cls, name)
         indent = file.source.indent(statement)
         file.replace(statement, f"{model}: nnx.Module\n{indent}{optimizer}: nnx.Optimizer")
@@ -205,6 +223,9 @@ class Records(Base):
         model, optimizer = self.pair_names(record.cls, name)
         scope.models.setdefault(value.token, f"{path}.{model}")
         scope.optimizers.setdefault(value.token, f"{path}.{optimizer}")
+      elif isinstance(value, (Part, OptState)) and (new := self.live.get(record.cls, {}).get(name)):
+        table = scope.models if isinstance(value, Part) else scope.optimizers
+        table.setdefault(value.token, f"{path}.{new}")
       elif isinstance(value, Record):
         self.name_record(scope, f"{path}.{name}", value)
 
@@ -216,7 +237,8 @@ class Records(Base):
       if scope.models.get(token, "").startswith(f"{name}."):
         if any(token in tokens(v) for n, v in scope.values.items() if n != name):
           raise self.left(target, f"`{name}`, whose models have other names too, is another object now", "give it a name of its own")  # fmt: skip
-        del scope.models[token], scope.optimizers[token]
+        del scope.models[token]
+        scope.optimizers.pop(token, None)
     if isinstance(value, Record):
       self.name_record(scope, name, value)
 
@@ -247,7 +269,7 @@ class Records(Base):
     self.link(self.here(), record.cls)
     if not isinstance(value, Record) and special(value) and not self.current(value):
       raise self.left(node, f"`{ast.unparse(node)}` is used after it was updated", "use what the update returned", "L2N403")  # fmt: skip
-    return value, None if isinstance(value, Train) else PLAINLY
+    return value, None if isinstance(value, (Train, Part, OptState)) else PLAINLY
 
   def record_method(self, node: ast.Call, func: ast.Attribute) -> Result | None:
     """`agent._replace(actor=..., step=...)`."""
@@ -266,7 +288,11 @@ class Records(Base):
     for keyword in node.keywords:
       name, old = str(keyword.arg), record[str(keyword.arg)]
       value, form = self.eval(keyword.value)
-      if isinstance(old, Train):
+      if isinstance(old, (Part, OptState)):
+        if form == EFFECT:
+          self._check_calls(texts, keyword.value)
+        value = self.same_live(keyword.value, old, value, form)
+      elif isinstance(old, Train):
         if not isinstance(value, Train) or value.token is not old.token or form not in (None, EFFECT):
           raise self.left(keyword.value, f"another training state in `{name}`", "update the one that is there")
         if not self.current(value):
@@ -293,6 +319,10 @@ class Records(Base):
         continue
       for file in self.program.files.values():
         for use in ast.walk(file.source.tree):
+          if isinstance(use, ast.Attribute) and use.attr in self.live.get(cls, {}) and use not in self.followed:
+            self.statement = cls
+            error = self.left(use, f"`{ast.unparse(use)}` may be a field of `{cls.name}`, and no caller shows it", "give the files that call it too")  # fmt: skip
+            self.findings.append((cls, error.finding))
           inner = use.value if isinstance(use, ast.Attribute) and use.attr in OF_STATES else None
           if isinstance(inner, ast.Attribute) and inner.attr in states and inner not in self.followed:
             self.statement = cls

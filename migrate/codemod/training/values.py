@@ -357,9 +357,11 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
   return [PLAINLY]
 
 
-def outermost(fresh: Set[Any]) -> set[Any]:
-  """New models, without those in others of them."""
-  return set(fresh) - {m for t in fresh if isinstance(t, Token) for m in t.inside()}
+def outermost(fresh: Set[Any], value: Value) -> set[Any]:
+  """New models and optimizers, without those in others of them, or in an object of the value."""
+  kept = {t for v in parts(value) if isinstance(v, Record) for t in tokens(v)}
+  kept |= {("optimizer", t) for t in kept}
+  return set(fresh) - kept - {m for t in fresh if isinstance(t, Token) for m in t.inside()}
 
 
 def merged(forms: list[Form]) -> list[Form]:
