@@ -251,6 +251,7 @@ class Calls:
     site.attr, site.looped = self.iterator or site.joins or self.attribute(hint), bool(self.loops)
     self.sites[node] = site
     self.prepare(site)
+    self.settle_wrapped(site)
     site.reference = of_round(self, site) or self.reference(site.attr)
     self.readable.add(site.attr)
     self.emit(site, self.take_comments())

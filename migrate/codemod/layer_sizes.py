@@ -77,7 +77,9 @@ class LayerSizes:
     names = {name for name, _ in site.record.children} & _WRAPPED if site.record is not None else set()
     given = [v for f, v in self.given_arguments(site) if f in names] if names else []
     given = [self.inlined.get(v.id, v) if isinstance(v, ast.Name) else v for v in given]
+    named = {n: local.target for n, local in self.env.items() if local.target in self.sites.values()}
     inner = [s for v in given for s in [*self.inner_sites, *self.setup_sites] if s.node is v]
+    inner += [named[v.id] for v in given if isinstance(v, ast.Name) and v.id in named]
     found = [deeper for s in inner for deeper in self._wrapped_by(s)]
     return found if names and len(inner) == len(names) else [site]
 

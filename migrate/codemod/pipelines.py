@@ -134,7 +134,8 @@ class Pipelines:
     """What a layer inside `nn.WeightNorm(nn.Dense(4))(x)` or `nn.RNN(nn.GRUCell(4))(x)` is called with, as a call of its own."""
     outer: ast.AST = site.node
     while True:
-      above = self.source.parents.get(self.inlined_at.get(outer, outer))
+      place = self.inlined_at.get(outer, outer)
+      above = self.source.parents.get(self._where_read(place) if outer is site.node else place)
       first = isinstance(above, ast.List | ast.Tuple) and above.elts[0] is outer  # of what a `Sequential` calls
       above = self.source.parents.get(above) if first and above is not None else above
       above = self.source.parents.get(above) if isinstance(above, ast.keyword) else above
@@ -146,12 +147,45 @@ class Pipelines:
       if not passed_on & (_PASSED_ON | {"layers"} if first else _PASSED_ON):
         return None
       outer = above
-    if (
-      outer is site.node or not isinstance(above, ast.Call) or not above.args or isinstance(above.args[0], ast.Starred)
-    ):
+    if outer is site.node:
+      return None
+    given = first_given(above) if isinstance(above, ast.Call) else self._given_by_name(outer, above)
+    if given is None:
       return None
     names = {n.call_parameter for n in site.needs if n.call_parameter is not None}
-    return ast.Call(site.node, [above.args[0]], [ast.keyword(n, above.args[0]) for n in sorted(names)])
+    return ast.Call(site.node, [given], [ast.keyword(n, given) for n in sorted(names)])
+
+  def settle_wrapped(self: Unit, site: Site) -> None:
+    """Settles the sizes of a layer with a name that another one calls: `cell` of `nn.RNN(cell)(x)`."""
+    if (call := self.call_of_wrapper(site)) is not None:
+      self.settle(site, call)
+
+  def _where_read(self: Unit, made: ast.AST) -> ast.AST:
+    """Where a layer is an argument of another call: `cell` of `cell = nn.GRUCell(4)` in `nn.RNN(cell)`."""
+    statement = self.source.parents.get(made)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    if made not in self.sites or not isinstance(target, ast.Name):
+      return made
+    method = next((n for n in self.source.enclosing(made) if isinstance(n, ast.FunctionDef)), made)
+    read = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == target.id]
+    if sum(not isinstance(n.ctx, ast.Load) for n in read) > 1:
+      return made
+    around = [(n, self.source.parents.get(n)) for n in read]
+    given = [n for n, a in around if isinstance(a, ast.Call | ast.keyword) and n is not getattr(a, "func", None)]
+    return given[0] if given else made
+
+  def _given_by_name(self: Unit, made: ast.AST, statement: ast.AST | None) -> ast.expr | None:
+    """What `rnn = nn.RNN(cell)` is called with further down, if that is known where it is made."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+      return None
+    name = statement.targets[0].id
+    method = next((n for n in self.source.enclosing(made) if isinstance(n, ast.FunctionDef)), None)
+    read = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name] if method is not None else []
+    calls = [n for n in ast.walk(method) if isinstance(n, ast.Call) and n.func in read] if method is not None else []
+    if method is None or not calls or sum(not isinstance(n.ctx, ast.Load) for n in read) > 1:
+      return None
+    given = first_given(min(calls, key=lambda c: (c.lineno, c.col_offset)))
+    return given_later(method, made, given) if given is not None else None
 
   def call_soon(self: Unit, site: Site) -> ast.Call | None:
     """The first call of a layer further down, where what it is called with is known already."""
@@ -270,6 +304,11 @@ def given_later(method: ast.AST, made: ast.AST, given: ast.expr) -> ast.expr | N
     given = source[0].value if between and isinstance(source[0], ast.Assign) else given
   names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
   return None if any(n.id in names and begin < n.lineno < end for n in stores) else given
+
+
+def first_given(call: ast.Call) -> ast.expr | None:
+  """The first argument of a call, where it is one array."""
+  return call.args[0] if call.args and not isinstance(call.args[0], ast.Starred) else None
 
 
 def first_inside(module: Any) -> Any:

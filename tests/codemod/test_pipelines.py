@@ -135,3 +135,41 @@ def test_input_that_changes_in_between_tells_nothing(tmp_path):
   source = CRITIC.format(between="state = jnp.tile(state, 2)\n        both = jnp.hstack([state, action])", given="both")
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3), x(2, 4)")
   assert "in_features + action_features" not in ported.text
+
+
+def test_cells_that_a_function_hands_to_an_rnn_of_its_own(tmp_path):
+  source = """
+    class Model(nn.Module):
+      widths: tuple = (11, 13)
+
+      @nn.compact
+      def __call__(self, x):
+        def layer(x, width):
+          cell = nn.OptimizedLSTMCell(width)
+          carry = cell.initialize_carry(jax.random.key(0), x[:, 0].shape)
+          rnn = nn.RNN(cell)
+          return rnn(x, initial_carry=carry)
+
+        def plain(x, width):
+          rnn = nn.RNN(nn.GRUCell(width))
+          return rnn(x)
+
+        for width in self.widths:
+          x = plain(layer(x, width), width + 1)
+        return nn.Dense(3)(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3, 5)", held_out=["Model((7, 5, 2)), x(2, 3, 4)"])
+  assert "def __init__(self, in_features: int, widths: tuple = (11, 13), *, rngs: nnx.Rngs):" in ported.text
+
+
+def test_a_cell_that_is_called_with_what_is_made_later(tmp_path):
+  source = """
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        cell = nn.GRUCell(7)
+        rnn = nn.RNN(cell)
+        x = nn.Dense(5)(x)
+        return rnn(x)
+    """
+  port_and_check(tmp_path, source, "Model(), x(2, 3, 4)", held_out=["Model(), x(2, 3, 6)"])
