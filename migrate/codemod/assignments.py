@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from migrate.codemod.accessors import accessor_store
+from migrate.codemod.array_lists import item_stored, list_of_each, list_written_out
 from migrate.codemod.closures import lambda_closure
 from migrate.codemod.first_keys import draws_first_key
 from migrate.codemod.inlined import inline_layer
@@ -206,15 +207,7 @@ class Assignments(LayerLists):
   def _list_of_arrays(self: Unit, node: ast.stmt, name: str, value: ast.List) -> str | None:
     """`skips = [x]`: `__init__` keeps a list of the arrays' last axes under the same name."""
     text = self.text(value)
-    axes = [self.dims(e) for e in value.elts]
-    last = [self.pick(d[-1]) if d else None for d in axes]
-    self.rebinding(name)
-    if all(size is not None for size in last):
-      sizes = ", ".join(str(size) for size in last)
-      self.block.append(Stmt(lambda: f"{name} = [{sizes}]", frozenset({name})))
-      self.env[name] = Local("arrays", value)
-    else:
-      self.env[name] = Local("dynamic", value)
+    list_written_out(self, name, value)
     opening, closing = self.around(node, value)
     return self.own_lines(node, f"{self._target_text(node)} = {opening}{text}{closing}")
 
@@ -284,6 +277,8 @@ class Assignments(LayerLists):
     while isinstance(root, ast.Attribute | ast.Subscript):
       root = root.value
     local = self.env.get(root.id) if isinstance(root, ast.Name) and root is not target else None
+    if local is not None and local.kind == "arrays":
+      item_stored(self, target, value)
     if local is None or local.kind != "static":
       return
     place, static = self.try_static(target), self.try_static(value)
@@ -294,6 +289,8 @@ class Assignments(LayerLists):
   def bind(self: Unit, target: ast.AST, value: ast.AST) -> None:
     """Notes what names hold after an assignment that stays in the method."""
     if isinstance(target, ast.Name):
+      if list_of_each(self, target.id, value):
+        return
       events = self.array_events(value)
       dims = self.dims(value) if events or not self.events(value) else None  # in a branch that never ran, too
       self.rebinding(target.id)

@@ -12,7 +12,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from migrate.codemod.compound import Loop
-from migrate.codemod.scope import Block, Local
+from migrate.codemod.scope import Block
 from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ class Comprehensions:
     state = self.snapshot()
     targets = {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
     before = {n: self.env.get(n) for n in targets}
-    for name in targets:
-      self.env[name] = Local("static", None)
+    self.enter_loop(node, generator.target, True)
     tests = [self.try_static(t) for t in generator.ifs]
     if any(t is None for t in tests):
       self.restore(state)
