@@ -34,6 +34,7 @@ from migrate.codemod.setups import write_setup
 from migrate.codemod.site import InstanceKey, SizeArg, follow_name
 from migrate.codemod.sizes_pool import TOKEN
 from migrate.codemod.source import names_in
+from migrate.codemod.subclass_factories import factory_text, hook_text, subclass_factory
 from migrate.codemod.supers import base_attributes
 from migrate.codemod.unit import Unit
 from migrate.codemod.unread import drop_unread
@@ -42,7 +43,7 @@ from migrate.core.report import Finding
 
 def rewrite_class(unit: Unit) -> ClassResult:
   """Rewrites one class. Raises MigrateError where something can't be rewritten."""
-  info, unit.read_factory = unit.info, read_factory
+  info, unit.read_factory, unit.subclass_factory = unit.info, read_factory, subclass_factory
   if reading_decorators(unit):
     unit.readable |= constructor_attributes(unit)
   unit.readable |= assigned_by_bases(unit)
@@ -57,7 +58,6 @@ def rewrite_class(unit: Unit) -> ClassResult:
     unit.computed = find_computed(unit, setup)
     unit.bound = find_bound(unit, setup)
     setup_lines += write_setup(unit, setup)
-  compact = info.compact_methods()
   order = [n for n in info.methods if n not in CONSTRUCTION and n not in unit.building.builders]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
@@ -66,18 +66,17 @@ def rewrite_class(unit: Unit) -> ClassResult:
     texts[COMPUTED] = computed_method(unit)
   if setup is not None and unit.bound:
     texts[COMPUTED] = texts.get(COMPUTED, "") + bound_methods(unit, setup, unit.bound, unit.source.indent(setup))
-  order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
+  order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in info.compact_methods()))
   for name in order:
-    factory = unit.factory_at(info.methods[name], info.source)
-    if factory is not None:
-      texts[name] = factory.text
+    if (made := factory_text(unit, info.methods[name])) is not None:
+      texts[name] = made
       continue
     helper = unit.helpers.get(f"self.{name}")
     if helper is not None and helper.text:
       texts[name] = helper_method(unit, info.methods[name], helper)
       continue
     before = len(unit.block)
-    texts[name] = write_method(unit, info.methods[name])
+    texts[name] = hook_text(unit, info.methods[name], write_method(unit, info.methods[name]))
     parts[name] = unit.block[before:] = without_stops(unit.block[before:])
   unit.block = under_guards(unit, parts)
   body, _ = prune(unit.block)

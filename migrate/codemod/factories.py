@@ -70,6 +70,7 @@ class Factory:
     sites: what it makes.
     imports: that the text needs.
     templates: that the text needs.
+    others: methods of other classes that the same call comes to.
   """
 
   kind: str
@@ -80,6 +81,7 @@ class Factory:
   sites: list[Site] = dataclasses.field(default_factory=list)
   imports: set[str] = dataclasses.field(default_factory=set)
   templates: set[str] = dataclasses.field(default_factory=set)
+  others: list[Factory] = dataclasses.field(default_factory=list)
 
   @property
   def parameters(self) -> list[str]:
@@ -97,6 +99,7 @@ class Factories:
   """Handling of factories, mixed into `Unit`."""
 
   read_factory: Callable[[Any, Factory], None] | None = None  # writes its text: `factory_text.read_factory`
+  subclass_factory: Callable[[Any, ast.Call], Factory | None] | None = None
 
   def names_of(self: Unit, source: Source) -> Names:
     """Module-level names of another file."""
@@ -110,6 +113,8 @@ class Factories:
       return None
     if not all(e.value is None or holds_modules(e.value) for e in self.events(node)):
       return None
+    if self.subclass_factory is not None and (found := self.subclass_factory(self, node)) is not None:
+      return found
     for activation in self.project.called_from.get((self.source.path, key(node)), ()):
       source = self.project.sources.get(activation.file)
       definition = source.function(activation.line, activation.qualname) if source is not None else None
@@ -202,14 +207,16 @@ class Factories:
     """A call of a factory as a construction."""
     runs = list(self._runs(node, factory))
     made = [(a, i, _first_module(v)) for i, (a, v, _) in enumerate(runs)]
-    direct = factory.sites[0] if len(factory.sites) == 1 and all(isinstance(v, nn.Module) for _, v, _ in runs) else None
+    alone = len(factory.sites) == 1 and not factory.others
+    direct = factory.sites[0] if alone and all(isinstance(v, nn.Module) for _, v, _ in runs) else None
     if direct is not None and not all(any(m is v for _, _, m in direct.made) for _, v, _ in runs):
       direct = None
     record = direct.record if direct is not None else None
     site = Site(attr, node, made, record, factory=factory, home=(self.source, self.names))
     site.names = {n for n, v in self.env.items() if v.kind == "static"}
     for size in factory.sizes:
-      found = [_values_in(size.site, size.values, inner) for _, _, inner in runs]
+      same = [size, *(s for f in factory.others for s in f.sizes if s.name == size.name)]
+      found = [[v for s in same for v in _values_in(s.site, s.values, inner)] for _, _, inner in runs]
       values = [tuple(f) if size.several else next(iter(f), None) for f in found]
       if values and all(v is None for v in values):
         site.texts[size.name] = "None"  # nothing is made here
@@ -259,7 +266,7 @@ class Factories:
   def _runs(self: Unit, node: ast.Call, factory: Factory) -> Iterator[tuple[Activation, Any, Activation]]:
     """(caller, value, run of the factory) of every call."""
     inner = self.project.called_from.get((self.source.path, key(node)), [])
-    inner = [a for a in inner if factory.source.function(a.line, a.qualname) is factory.node]
+    inner = [a for a in inner for f in (factory, *factory.others) if f.source.function(a.line, a.qualname) is f.node]
     by_caller: dict[int, list[Activation]] = {}
     for activation in inner:
       by_caller.setdefault(id(activation.parent), []).append(activation)

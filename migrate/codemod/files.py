@@ -194,8 +194,10 @@ def _children_first(project: Project) -> list[ClassInfo]:
 
 def _writers(project: Project, owner: type, activation: Activation) -> list[type]:
   """The base whose body has the method that ran, and the class that called a lambda."""
-  bases = [b for b in owner.__mro__[1:] if b in project.classes and project.classes[b].file == activation.file]
-  found = [b for b in bases if activation.qualname.startswith(f"{b.__qualname__}.")]
+  bases, caller = [b for b in owner.__mro__[1:] if b in project.classes], activation.parent
+  runs = [activation] if caller is None or caller.module is not activation.module else [activation, caller]
+  places = [(r.file, r.qualname) for r in runs]
+  found = [b for b in bases for f, q in places if project.classes[b].file == f and q.startswith(f"{b.__qualname__}.")]
   while activation.qualname.rpartition(".")[2] == "<lambda>" and activation.parent is not None:
     activation = activation.parent
     found += [project.plain(type(activation.module))] if activation.module is not None else []

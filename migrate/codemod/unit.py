@@ -88,6 +88,7 @@ class Unit(
     self.results, self.residues, self.field_residues, self.exact = results, residues, field_residues, exact
     self.factories = {} if factories is None else factories
     self.in_factory: Factory | None = None
+    self.hooks: dict[str, list[str]] = {}  # methods that subclasses' stand for -> sizes that these take
     self.makers: Any = None  # a `Makers`, which in turn knows this class
     self.env: dict[str, Local] = {}
     self.env_later: dict[str, Local] = {}
