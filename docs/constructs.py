@@ -132,6 +132,7 @@ CONSTRUCTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ("all that was sown as one tree, `mutable=True` of a model that sows", LEFT, "L2N406"),
     ("`pmap`, `replicate`, `unreplicate`, `pmean` of statistics", "`nnx.pmap`", f"{T}test_devices.py::test_replicated_state_and_statistics_that_are_synchronized"),
     ("replicated states with more fields, `pmap` beside other transforms", LEFT, "L2N416"),
+    ("`model.bind(variables)`, `functools.partial(model.apply, variables)`", "the model", f"{T}test_bounds.py::test_a_bound_module_is_the_model"),
     ("single parameters by their Linen names, and their gradients", "attributes of the model", f"{T}test_weights.py::test_reads_of_one_parameter"),
     ("`nn.apply`, `jax.lax.fori_loop` over steps, parameters of a part of the model as one tree", LEFT, "L2N401"),
     ("statistics that are thrown away", LEFT, "L2N404"),

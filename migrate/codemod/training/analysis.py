@@ -90,6 +90,7 @@ WHAT = {
   "Part": "parameters or statistics",
   "Variables": "the variables",
   "Changed": "what the call changed",
+  "Bound": "a module bound to its variables",
   "Captured": "what modules sowed",
   "Recipe": "a module",
   "Apply": "a bound method of a module",

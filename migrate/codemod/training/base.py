@@ -13,6 +13,7 @@ from migrate.codemod.training.declared import Declared
 from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.program import File, Program, Scope
 from migrate.codemod.training.values import (
+  Bound,
   Copied,
   Function,
   Grads,
@@ -159,7 +160,7 @@ class Base(Declared):
     """Whether nothing was updated since."""
     if isinstance(value, (Tup, Record)):
       return all(map(self.current, value.items if isinstance(value, Tup) else dict(value.items).values()))
-    if isinstance(value, (Train, Part, Variables, OptState, Live, Copied, Stats)):
+    if isinstance(value, (Train, Part, Variables, OptState, Live, Copied, Stats, Bound)):
       return value.epoch == self.epochs.get(value.token, 0)
     return True
 

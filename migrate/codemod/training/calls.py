@@ -14,6 +14,7 @@ from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
+  Bound,
   Changed,
   Function,
   Grads,
@@ -117,6 +118,8 @@ class Calls(Masks):
     function, _ = self.eval(node.func) if known else (PLAIN, None)
     if isinstance(function, Apply):
       return self.apply(node, function)
+    if isinstance(function, Bound):
+      return self.bound_call(node, function)
     if isinstance(function, Function):
       handed = self.handed_on(function)
       return self.apply(node, handed) if handed is not None else self.call_function(function, node)
@@ -136,6 +139,8 @@ class Calls(Masks):
       if module_value is None:
         return None
     base, form = self.eval(func.value)
+    if isinstance(base, Bound) or (isinstance(base, Recipe) and func.attr == "bind"):
+      return self.bind(node, base) if isinstance(base, Recipe) else self.bound_call(node, base, func)
     if isinstance(base, (Self, Held)):
       self.followed.add(func)
     if isinstance(base, Train) and func.attr == "apply_gradients":
@@ -212,6 +217,8 @@ class Calls(Masks):
       if value.method != "init":
         self.note(node, f"`{ast.unparse(node)[:60]}` is gone: calls of the model are compiled where they stand in a jitted function", "put calls outside of one into a function under nnx.jit that takes the model", "L2N419", "note")  # fmt: skip
       return value, None
+    if isinstance(value, Apply) and kind == "partial" and (bound := self.bind_partly(node, value)) is not None:
+      return bound
     if not isinstance(value, Function):
       if special(value):
         raise self.left(node, f"a {kind} of part of a model", "wrap a function that calls the model")

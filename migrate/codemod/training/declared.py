@@ -7,7 +7,19 @@ from typing import Any
 
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.program import File, Scope
-from migrate.codemod.training.values import Apply, Captured, Function, Record, Self, Token, Train, Value, Wrap
+from migrate.codemod.training.values import (
+  Apply,
+  Bound,
+  Captured,
+  Function,
+  Recipe,
+  Record,
+  Self,
+  Token,
+  Train,
+  Value,
+  Wrap,
+)
 
 
 class Declared:
@@ -103,6 +115,18 @@ class Declared:
 
   def captured_again(self, target: ast.expr, source: ast.expr, value: Value) -> bool:
     """Whether a statement gives what was sown a name that it has already."""
+    raise NotImplementedError
+
+  def bind(self, node: ast.Call, recipe: Recipe) -> Result:
+    """`model.bind(variables)`."""
+    raise NotImplementedError
+
+  def bind_partly(self, node: ast.Call, function: Apply) -> Result | None:
+    """`functools.partial(model.apply, variables)`."""
+    raise NotImplementedError
+
+  def bound_call(self, node: ast.Call, bound: Bound, func: ast.Attribute | None = None) -> Result:
+    """A call of a module that has its variables."""
     raise NotImplementedError
 
   def follows(self, file: File, node: ast.ClassDef) -> bool:

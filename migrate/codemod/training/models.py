@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Sequence
 
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.captures import INTERMEDIATES, Captures
@@ -191,6 +192,23 @@ class Models(InitArguments, Captures):
                       "call the model that holds them", "L2N402")  # fmt: skip
     if not isinstance(variables, (Variables, Part)):
       raise self.left(node, "apply with something else than variables", "give {'params': ...}")
+    return self.called(node, token, variables, node.args[1:], node.keywords)
+
+  def called(
+    self, node: ast.Call, token: Token, variables: Variables | Part, arguments: Sequence[ast.expr],
+    keywords: Sequence[ast.keyword], texts: Sequence[str] = (), method: str = "",
+  ) -> Result:  # fmt: skip
+    """A call of a module with its variables.
+
+    Args:
+      node: the call.
+      token: the module.
+      variables: what it is given.
+      arguments: of the call, by position, without the variables.
+      keywords: the others, those of `apply` among them.
+      texts: arguments that were given before.
+      method: name of the method, where not `__call__`.
+    """
     held = variables.token
     self.not_spread(held, node)
     self._same_module(node, token, held)
@@ -198,12 +216,11 @@ class Models(InitArguments, Captures):
       raise self.left(node, "parameters from outside a function that is differentiated by them", "use its argument")
     streams = ""
     mutable: ast.expr | None = None
-    method = ""
-    texts = []
-    for argument in node.args[1:]:
+    texts = list(texts)
+    for argument in arguments:
       self.plain(argument.value if isinstance(argument, ast.Starred) else argument)
       texts.append(self.file.text(argument))
-    for keyword in node.keywords:
+    for keyword in keywords:
       self.plain(keyword.value)
       if keyword.arg == "rngs":
         streams = self._streams(keyword.value, held)

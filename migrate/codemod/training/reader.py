@@ -11,6 +11,7 @@ from migrate.codemod.imports_edit import apply_edits, tidy_imports, used_names
 from migrate.codemod.source import dotted
 from migrate.codemod.training.analysis import Analysis
 from migrate.codemod.training.base import Known
+from migrate.codemod.training.bounds import Bounds
 from migrate.codemod.training.calls import Calls
 from migrate.codemod.training.checkpoints import Checkpoints
 from migrate.codemod.training.closures import Closures
@@ -22,7 +23,6 @@ from migrate.codemod.training.functions import Functions
 from migrate.codemod.training.groups import Groups
 from migrate.codemod.training.instances import Instances
 from migrate.codemod.training.model_class import ModelClass
-from migrate.codemod.training.models import Models
 from migrate.codemod.training.modes import Modes
 from migrate.codemod.training.optimizers import Optimizers
 from migrate.codemod.training.program import File, Program
@@ -43,7 +43,7 @@ class Reader(
   Expressions,
   Checkpoints,
   Optimizers,
-  Models,
+  Bounds,
   Scans,
   StateMethods,
   Instances,

@@ -153,6 +153,15 @@ class Grads(Held):
 
 
 @dataclasses.dataclass(frozen=True)
+class Bound(Held):
+  """A module with its variables: `model.bind(variables)`, `functools.partial(model.apply, variables)` with `texts` given."""
+
+  variables: Value = dataclasses.field(default_factory=Value)
+  texts: tuple[str, ...] = ()
+  called: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Weight(Held):
   """What lies below some names of the parameters, or of their gradients."""
 
@@ -350,7 +359,7 @@ def lower(value: Value, fresh: Set[Any]) -> list[Form]:
     return [("model", value.token), optimizer] if value.token in fresh else [optimizer] if optimizer in fresh else []
   if isinstance(value, OptState):
     return [("optimizer", value.token)] if fresh & {value.token, ("optimizer", value.token)} else []
-  if isinstance(value, (Recipe, Variables, Part, Changed, Apply)):
+  if isinstance(value, (Recipe, Variables, Part, Changed, Apply, Bound)):
     return [("model", value.token)] if value.token in fresh else []
   if isinstance(value, (OptUpdates, Restoring, Stats, Copied, Unchanged)):
     return []
