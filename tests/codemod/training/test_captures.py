@@ -242,3 +242,8 @@ def test_an_older_flax_has_no_capture(monkeypatch):
   monkeypatch.setattr(captures.flax, "__version__", "0.12.5")
   code = PLAIN.format(call='out = state.apply_fn({"params": params}, x)', loss="(out**2).mean()")
   assert "a call of a model that sows, and flax 0.12.5" in left(rewritten(code))[0]
+
+
+def test_captured_values_that_no_collection_takes_are_nothing():
+  call = 'out = state.apply_fn({"params": params}, x, capture_intermediates=True)'
+  assert "out = nnx.capture(model)(x)\n" in check(PLAIN.format(call=call, loss="(out**2).mean()"))

@@ -159,7 +159,7 @@ def step(state, x):
     ("  jax.lax.map(lambda y: step(state, y), x)\n  return state", "L2N401"),
     ("  f = jax.jit(step, static_argnames=('state',))\n  return f(state, x)", "L2N401"),
     ("  if x:\n    state = None\n  return state", "L2N401"),
-    ("  return state.apply_fn({'params': state.params}, x, capture_intermediates=True)", "L2N406"),
+    ("  return state.apply_fn({'params': state.params}, x, mutable=['perturbations'])", "L2N406"),
   ],
 )  # fmt: skip
 def test_what_looks_alike_is_left(main, rule):
