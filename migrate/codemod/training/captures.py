@@ -14,7 +14,7 @@ import flax
 
 from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.base import Base
-from migrate.codemod.training.values import PLAIN, PLAINLY, Captured, Changed, Token, Value
+from migrate.codemod.training.values import PLAIN, PLAINLY, Captured, Changed, Function, Token, Value
 from migrate.versions import numbers
 
 INTERMEDIATES = "intermediates"
@@ -36,7 +36,7 @@ class Captures(Base):
     if names & {"perturbations", *own} or ("*" in names and token.cls.sown):
       found = f"mutable={sorted(names)}" if "*" not in names else "mutable=True of a model that sows"
       raise self.left(node, found, "use nnx.capture", "L2N406")
-    if INTERMEDIATES not in names:
+    if self._every(node) is None and INTERMEDIATES not in names:
       return False
     if token.cls.modules is None:
       raise self.left(node, "intermediates of a model whose modules have no known place in NNX", "use nnx.capture", "L2N406")  # fmt: skip
@@ -51,11 +51,19 @@ class Captures(Base):
     nnx = self.nnx()
     if not taken:
       return f"{nnx}.capture({callee})"
+    every = self._every(node)
+    if every is not None and not isinstance(every, ast.Constant):
+      self.plain(every)
+    return f"{nnx}.capture({callee}, {nnx}.Intermediate{f', method_outputs={nnx}.Intermediate' if every is not None else ''})"
+
+  def _every(self, node: ast.Call) -> ast.expr | None:
+    """What `capture_intermediates` is given, if the call captures what methods return."""
     asked = next((k.value for k in node.keywords if k.arg == "capture_intermediates"), None)
-    every = asked is not None and not (isinstance(asked, ast.Constant) and not asked.value)
-    if isinstance(asked, ast.expr) and not isinstance(asked, ast.Constant):
-      self.plain(asked)
-    return f"{nnx}.capture({callee}, {nnx}.Intermediate{f', method_outputs={nnx}.Intermediate' if every else ''})"
+    if asked is None or (isinstance(asked, ast.Constant) and not asked.value):
+      return None
+    if not isinstance(asked, ast.Constant) and not isinstance(self.eval(asked)[0], Function):
+      raise self.left(node, f"capture_intermediates={ast.unparse(asked)[:40]}", "give True, or a function of the program", "L2N406")  # fmt: skip
+    return asked
 
   def captured_target(self, target: ast.expr) -> str:
     """The name of what was sown: of `_, state = ...`, where all that is read is `sown = state["intermediates"]`, the second."""

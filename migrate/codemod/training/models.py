@@ -341,10 +341,11 @@ class Models(InitArguments, Captures):
     self, node: ast.Call, mutable: ast.expr | None, variables: Variables | Part
   ) -> Changed | Captured | None:
     token = variables.token
-    if mutable is None or (isinstance(mutable, ast.Constant) and mutable.value is False):
-      if token in self.pending:
-        raise self.left(node, "a call with statistics from before another call changed them", "put the new ones into the state first", "L2N404")  # fmt: skip
-      return None
+    none = mutable is None or (isinstance(mutable, ast.Constant) and mutable.value is False)
+    if none and token in self.pending:
+      raise self.left(node, "a call with statistics from before another call changed them", "put the new ones into the state first", "L2N404")  # fmt: skip
+    if none or mutable is None:  # to capture makes the intermediates mutable, too
+      return Captured(token, self.epoch(token)) if self.captures(node, set(), token) else None
     when = self.only_when(mutable)
     try:
       names = ast.literal_eval(mutable.body if isinstance(mutable, ast.IfExp) and when else mutable)
@@ -358,7 +359,7 @@ class Models(InitArguments, Captures):
       raise self.left(node, "mutable= that an argument decides, with intermediates", "write two calls", "L2N406")
     names = names - {INTERMEDIATES}
     if taken and not names:
-      return Captured(token, self.epoch(token)) if token not in self.pending else self._mutable(node, None, variables)
+      return self._mutable(node, None, variables) or Captured(token, self.epoch(token))
     given = {variables.collection} if isinstance(variables, Part) else variables.collections
     lost = names - given if given is not None and "*" not in given else set()
     if lost and (token.cls.collections is None or lost & token.cls.collections):

@@ -152,8 +152,16 @@ def test_intermediates_that_nobody_reads():
   assert "out = nnx.capture(model)(x)\n" in check(PLAIN.format(call=call, loss="(out**2).mean()"))
 
 
-def test_capture_intermediates():
-  call = 'out, got = state.apply_fn({"params": params}, x, mutable=["intermediates"], capture_intermediates=True)'
+@pytest.mark.parametrize(
+  "asked",
+  [
+    'mutable=["intermediates"], capture_intermediates=True',
+    "capture_intermediates=True",
+    "mutable=False, capture_intermediates=lambda module, name: name == '__call__'",
+  ],
+)
+def test_capture_intermediates(asked):
+  call = f'out, got = state.apply_fn({{"params": params}}, x, {asked})'
   text = check(PLAIN.format(call=call, loss='(got["intermediates"]["Inner_0"]["__call__"][0]**2).mean()'))
   assert "nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)(x)" in text
 
@@ -238,12 +246,12 @@ def test_what_is_not_certain_is_left(call, loss, found):
   assert found in " ".join(left(result))
 
 
+def test_whether_to_capture_must_be_known():
+  call = 'out, got = state.apply_fn({"params": params}, x, capture_intermediates=asked)'
+  assert "capture_intermediates=asked" in left(rewritten(PLAIN.format(call=call, loss="out.sum()")))[0]
+
+
 def test_an_older_flax_has_no_capture(monkeypatch):
   monkeypatch.setattr(captures.flax, "__version__", "0.12.5")
   code = PLAIN.format(call='out = state.apply_fn({"params": params}, x)', loss="(out**2).mean()")
   assert "a call of a model that sows, and flax 0.12.5" in left(rewritten(code))[0]
-
-
-def test_captured_values_that_no_collection_takes_are_nothing():
-  call = 'out = state.apply_fn({"params": params}, x, capture_intermediates=True)'
-  assert "out = nnx.capture(model)(x)\n" in check(PLAIN.format(call=call, loss="(out**2).mean()"))
