@@ -152,6 +152,18 @@ class Constructions(Meanings):
     made = token.made
     self._make_partial(made, *self.made_in[made])
 
+  def settle_unused(self) -> None:
+    """Modules that nothing initialises, beside those that are rewritten, become partials of their classes."""
+    initialised = {t.made for t in self.inits.values()}
+    for made, (scope, statement) in list(self.made_in.items()):
+      owner = scope.file.owner(made)
+      if made not in self.class_made or made in self.partial or made in initialised or self.root(owner) not in {self.root(m) for m in self.modelled}:  # fmt: skip
+        continue
+      start, end = scope.file.source.span(made)
+      if not any(e.start <= start and e.end >= end for e in scope.file.edits.get(owner, [])):
+        self.scope, self.statement = scope, statement
+        self._make_partial(made, scope, statement)
+
   def _make_partial(self, made: ast.Call, scope: Any, statement: ast.stmt | None) -> None:
     if made in self.partial:
       return

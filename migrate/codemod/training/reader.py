@@ -78,6 +78,7 @@ class Reader(
       owner = function.unit.owner(function.node)
       if function.node not in self.analysed and owner is not function.node and owner in self.modelled:
         self._guarded(owner, lambda f=function: self.read_plainly(f), function.unit)
+    self.settle_unused()
     self.check_masks()
     self.check_records()
 

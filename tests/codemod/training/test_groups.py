@@ -212,3 +212,13 @@ def test_a_dict_of_parameters_with_one_model_is_no_group():
   """)
   assert left(result)
   assert "train" not in result.texts
+
+
+def test_a_module_that_nothing_initialises_is_a_partial():
+  text = check_same("""
+def main():
+  model, spare = Plain(features=3), Plain(features=5)
+  params = model.init(jax.random.key(0), jnp.ones((1, 7)))
+  return model.apply(params, data()[0])
+""")
+  assert "functools.partial(Plain, features=5)" in text
