@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from migrate.codemod.imports import absolute_module
 from migrate.codemod.local_imports import LocalImports
+from migrate.codemod.names import spell
+from migrate.codemod.source import dotted
 from migrate.codemod.static import NotStatic
 from migrate.core.report import Finding
 
@@ -27,6 +29,8 @@ class Lookups(LocalImports):
     """
     if not isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
       return None
+    if isinstance(node, ast.Call) and dotted(node.func) == "getattr":
+      return self._layer_by_name(node)
     owners = self.events(node.value) if isinstance(node, ast.Attribute) else []
     if owners and all(isinstance(e.value, types.ModuleType) for e in owners):
       return None  # the class by its full name; where it is imported from now is the extraction's business
@@ -51,6 +55,21 @@ class Lookups(LocalImports):
       return f"{table}[{self.compose(node, self.static)}.__name__]"
     except NotStatic:
       return None
+
+  def _layer_by_name(self: Unit, node: ast.Call) -> str | None:
+    """`getattr(nn, self.cell)`: layers that are no longer called as in Linen are found by Linen's names; None where NNX has them all."""
+    if len(node.args) != 2 or self.resolve(node.args[0]) != "flax.linen" or isinstance(node.args[1], ast.Constant):
+      return None
+    table = []
+    for name in sorted({e.value.__name__ for e in self.events(node) if isinstance(e.value, type)}):
+      record = self.project.layers.get(f"flax.linen.{name}")
+      if record is None or record.nnx == f"flax.nnx.{name}":
+        continue
+      spelled, statement = (self.template(record.nnx), "") if record.nnx.startswith("template:") else spell(record.nnx)
+      self.need_import(statement or "from flax import nnx")
+      table.append(f'"{name}": {spelled}')
+    asked = self.try_static(node.args[1]) if table else None
+    return f"{{{', '.join(table)}}}.get({asked}, getattr(nnx, {asked}, None))" if asked is not None else None
 
   def outside(self: Unit, name: str) -> bool:
     """Whether a name is imported from a module that is not ported."""

@@ -97,3 +97,28 @@ def test_table_of_the_ported_file_stays(tmp_path):
 def test_imports_that_are_used_stay():
   text = "import math\nimport os\n\nx = math.pi\n"
   assert drop_unused_imports(text) == "import math\n\nx = math.pi\n"
+
+
+CELLS = """
+  import flax.linen as nn
+
+  class Model(nn.Module):
+    cell: str = "{cell}"
+    hidden: int = 5
+
+    @nn.compact
+    def __call__(self, x):
+      return nn.RNN(getattr(nn, self.cell)(self.hidden))(x)
+  """
+
+
+def test_layers_found_by_name_that_are_called_otherwise_now(tmp_path):
+  ported = port_and_check(
+    tmp_path, CELLS.format(cell="GRUCell"), "Model(), x(2, 6, 3)", held_out=["Model(hidden=4), x(2, 5, 7)"]
+  )
+  assert '{"GRUCell": GRUCell}.get(self.cell, getattr(nnx, self.cell, None))(' in ported.text
+
+
+def test_layers_found_by_name_that_nnx_calls_the_same(tmp_path):
+  ported = port_and_check(tmp_path, CELLS.format(cell="LSTMCell"), "Model(), x(2, 6, 3)")
+  assert "getattr(nnx, self.cell)(" in ported.text
