@@ -18,7 +18,7 @@ from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site, follow_name, positional_fields
 from migrate.codemod.sizes_pool import wrap
-from migrate.codemod.source import dotted
+from migrate.codemod.source import dotted, key
 from migrate.codemod.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
@@ -116,11 +116,16 @@ class Partials:
     return record is not None and keyword in record.call_fields
 
   def _function_called(self: Unit, node: ast.AST) -> ast.FunctionDef | None:
-    """The function at the top of the file that a call names."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id in self.env:
+    """The function at the top of a file of the project that a call names."""
+    if not isinstance(node, ast.Call) or self.resolve(node.func) is None:
       return None
-    name = node.func.id
-    return next((s for s in self.source.tree.body if isinstance(s, ast.FunctionDef) and s.name == name), None)
+    runs = self.project.called_from.get((self.source.path, key(node)), [])
+    places = {(a.file, a.qualname, a.line) for a in runs}
+    if len(places) != 1:
+      return None
+    file, qualname, line = places.pop()
+    source = self.project.sources.get(file)
+    return source.function(line, qualname) if source is not None and "." not in qualname else None
 
   def pass_residues_of_dict(self: Unit, site: Site, value: ast.AST) -> None:
     """`Block(**arguments)`: what the partials in a local dict leave out."""
@@ -258,7 +263,7 @@ class Partials:
     if left and len(pieces) == 1 and not any(remarks) and not [*pending.every, *last]:
       return pieces[0]  # all that it gave goes to the calls
     function = write(node.func)
-    indent = self.source.indent(node) if self.in_setup else ""  # the body of `setup` moves as a whole
+    indent = self.source.indent(node) if self.in_setup or not self.self_name else ""  # these move as a whole
     return layout_call(function, pieces, indent, 100, remarks, [*pending.every, *last])
 
   def _fields_of_partial(self: Unit, node: ast.Call) -> list[str]:

@@ -33,6 +33,22 @@ def giving_files(files: Mapping[str, str], included: Callable[[str], bool]) -> d
   return found
 
 
+def beside(module: str, files: Mapping[str, str]) -> bool:
+  """Whether a module lies where the packages of known files lie (`utils.py` beside `model.py`), and is not installed."""
+  folder = _folder(module)
+  return folder is not None and folder in {_folder(name) for name in files.values()}
+
+
+def _folder(module: str) -> Path | None:
+  """The folder in which Python finds the top of a module's package; None for what is installed."""
+  top = sys.modules.get(module.partition(".")[0])
+  file = getattr(top, "__file__", None)
+  if file is None:
+    return None
+  folder = Path(file).parent.parent if hasattr(top, "__path__") else Path(file).parent
+  return None if {"site-packages", "dist-packages"} & set(folder.parts) else folder
+
+
 def speaks_of_layers(function: types.FunctionType) -> bool:
   """Whether a function names a class of layers of Linen's."""
   spoken = _names(function.__code__)

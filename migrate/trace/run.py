@@ -18,7 +18,7 @@ from flax import linen as nn
 from migrate.core.report import MigrateError, refuse
 from migrate.example import Call, Example
 from migrate.trace.facts import Facts
-from migrate.trace.givers import giving_files
+from migrate.trace.givers import beside, giving_files
 from migrate.trace.idle import idle_setups
 from migrate.trace.instrument import instrumented
 from migrate.trace.recorder import Recorder, class_file, scouting
@@ -147,7 +147,10 @@ def trace(example: Example, *, name: str = "example", include: Sequence[str] = (
         continue
       flips.append(call)
   roots = {n.partition(".")[0] for n in reached.files.values()}
-  reached.files.update(giving_files(reached.files, lambda n: n.partition(".")[0] in roots))
+  anywhere = foreign and not include
+  reached.files.update(
+    giving_files(reached.files, lambda n: n.partition(".")[0] in roots or (anywhere and beside(n, reached.files)))
+  )
   recorder = Recorder(set(reached.files))
   jax.clear_caches()
   with instrumented(reached.files, recorder.record), recorder.listening():

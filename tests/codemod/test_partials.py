@@ -319,3 +319,46 @@ def test_a_partial_handed_to_a_class_whose_base_has_the_method(tmp_path):
   ported = port_and_check(tmp_path, source, call, held_out=["Model(), x(2, 11)"])
   assert "self.wide(x, use_running_average=not train)" in ported.text
   assert "self.other(x)" in ported.text
+
+
+def test_partial_of_what_only_the_call_knows_from_a_file_beside(tmp_path):
+  files = {
+    "norms.py": """
+      import functools
+
+      from flax import linen as nn
+
+
+      def normalizer(kind, train):
+        if kind == "batch":
+          return functools.partial(
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=0.9,  # the paper's
+          )
+        raise ValueError(kind)
+
+
+      def activation(name):
+        return {"relu": nn.relu}[name]
+      """,
+    "model.py": """
+      import norms
+      from flax import linen as nn
+
+
+      class Model(nn.Module):
+        kind: str = "batch"
+
+        @nn.compact
+        def __call__(self, x, train=False):
+          norm = norms.normalizer(self.kind, train)
+          x = norm()(nn.Dense(7)(x))
+          return norms.activation("relu")(nn.Dense(3)(x))
+      """,
+  }
+  call = "Example(Model(), (x(2, 5),), calls=(Call((x(2, 5), True), mutable=['batch_stats']),))"
+  ported = port_and_check(tmp_path, files, call, held_out=["Model(), x(2, 6)"])
+  assert "self.batch_norm(self.dense(x), use_running_average=not train)" in ported.text
+  norms = next(text for path, text in ported.rewriting.sources.items() if "norms" in str(path))
+  assert "return functools.partial(\n        nnx.BatchNorm,\n" in norms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import textwrap
 
-from migrate.trace.givers import giving_files
+from migrate.trace.givers import beside, giving_files
 
 FILES = {
   "__init__": "",
@@ -35,3 +35,17 @@ def test_files_whose_functions_name_layers(tmp_path, monkeypatch):
   found = giving_files(model, lambda name: name.startswith("giver_pkg"))
   assert set(found.values()) == {"giver_pkg.utils", "giver_pkg.inner"}
   assert giving_files(model, lambda name: name == "other") == {}
+
+
+def test_files_beside_a_known_one(tmp_path, monkeypatch):
+  (tmp_path / "beside_pkg").mkdir()
+  for name in ("beside_pkg/__init__", "beside_pkg/model", "beside_utils"):
+    (tmp_path / f"{name}.py").write_text("", encoding="utf-8")
+  monkeypatch.syspath_prepend(str(tmp_path))
+  for name in ("beside_pkg.model", "beside_utils"):
+    importlib.import_module(name)
+  known = {str(tmp_path / "beside_pkg" / "model.py"): "beside_pkg.model"}
+  assert beside("beside_utils", known)
+  assert not beside("optax", known)
+  assert not beside("optax", {"chex.py": "chex"})  # both are installed
+  assert not beside("nowhere", known)
