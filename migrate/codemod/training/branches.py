@@ -61,6 +61,8 @@ class Branches(Base):
       a, b = _brought(one[0][name], one[1], epochs), _brought(other[0][name], other[1], epochs)
       values[name] = a if a == b else _either(a, b)
     self._load((values, epochs, one[2] | other[2], one[3] | other[3]))
+    for group in self.groups:
+      self.member_epochs[group, self.epoch(group)] = {m: self.epoch(m) for m in group.inside()}
     for token in one[3] ^ other[3]:  # on several devices on one way alone: nothing is certain of it
       self.advance(token)
 

@@ -222,3 +222,21 @@ def main():
   return model.apply(params, data()[0])
 """)
   assert "functools.partial(Plain, features=5)" in text
+
+
+def test_one_of_them_is_updated_on_each_way():
+  check_same(TWO + """
+  actor_opt, critic_opt = tx.init(params["actor"]), tx.init(params["critic"])
+  out = []
+  for i, x in enumerate(data(4)):
+    if i % 2:
+      grads = jax.grad(lambda p: jnp.mean((actor.apply(p, x) - 1.0) ** 2))(params["actor"])
+      updates, actor_opt = tx.update(grads, actor_opt)
+      params["actor"] = optax.apply_updates(params["actor"], updates)
+    else:
+      grads = jax.grad(lambda p: jnp.mean((critic.apply(p, x) - 1.0) ** 2))(params["critic"])
+      updates, critic_opt = tx.update(grads, critic_opt)
+      params["critic"] = optax.apply_updates(params["critic"], updates)
+    out.append((actor.apply(params["actor"], x), critic.apply(params["critic"], x)))
+  return out
+""")  # fmt: skip
