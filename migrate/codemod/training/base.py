@@ -59,6 +59,7 @@ class Base(Declared):
     self.grouped: set[Place] = set(known.grouped)  # tuples of parameters that have one optimizer
     self.member_epochs: dict[tuple[Token, int], dict[Token, int]] = {}  # epoch of such models -> those of each
     self.pending: set[Token] = set()
+    self.half_kept: set[Token] = set()  # models whose changed statistics a variable of the function has
     self.analysed: dict[ast.AST, Analysis] = {}
     self.created: dict[Scope, set[Token]] = {}
     self.optimized_in: dict[Scope, set[Token]] = {}  # where a model that may come from outside gets its optimizer

@@ -159,7 +159,7 @@ class Copies(Base):
       return value
     if old.token is not value.token or old.collection != value.collection or old.inner:
       return value
-    self.pending.discard(value.token)
+    self.half_keep(value.token)
     for other in scope.chain():
       for n, v in other.values.items():
         if isinstance(v, Part) and v.token is value.token and v.collection == value.collection:

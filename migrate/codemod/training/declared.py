@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Set
 from typing import Any
 
 from migrate.codemod.training.analysis import Analysis, Result
@@ -127,6 +128,18 @@ class Declared:
 
   def bound_call(self, node: ast.Call, bound: Bound, func: ast.Attribute | None = None) -> Result:
     """A call of a module that has its variables."""
+    raise NotImplementedError
+
+  def half_keep(self, token: Token) -> None:
+    """What a call changed goes into variables or a name of this function."""
+    raise NotImplementedError
+
+  def not_older(self, node: ast.AST, value: Value) -> None:
+    """Refuses statistics from before a call whose new ones went elsewhere."""
+    raise NotImplementedError
+
+  def lost(self, scope: Scope, value: Value, pending: Set[Token], half_kept: Set[Token]) -> bool:
+    """Whether a function changes statistics of a model that it was given, and does not give them back."""
     raise NotImplementedError
 
   def follows(self, file: File, node: ast.ClassDef) -> bool:

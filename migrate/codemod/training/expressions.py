@@ -136,6 +136,7 @@ class Expressions(Tuples, Weights):
       if node.attr in token.fields:
         return self.field(node, value)
       if node.attr not in ("replace", "apply_gradients"):
+        self.not_older(node, value)
         return Part(token, self.epoch(token), node.attr), None
       raise self.left(node, f"`{node.attr}` of a training state", "write what it does where it is used")
     if isinstance(value, Copied) and node.attr == "step":
@@ -192,6 +193,8 @@ class Expressions(Tuples, Weights):
     if isinstance(value, Variables) and isinstance(key, str):
       if form is not None:
         self.file.replace(node, self.file.text(node.value))
+      if key != "params":
+        self.not_older(node, value)
       return Part(value.token, value.epoch, key, value.inner), form
     if isinstance(value, Part) and value.whole and key == "params":
       if form is not None:
@@ -263,7 +266,7 @@ class Expressions(Tuples, Weights):
     inner = any(getattr(v, "inner", False) for v in parts.values())
     changed = any(isinstance(v, Changed) for v in parts.values())
     if changed and first.token in self.pending:
-      self.pending.discard(first.token)
+      self.half_keep(first.token)
     return Variables(first.token, self.epoch(first.token), inner, frozenset(parts)), None
 
   def _returned_dict(self, node: ast.Dict, found: list[tuple[ast.expr | None, Value, object]]) -> Value | None:

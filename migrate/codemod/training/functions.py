@@ -318,7 +318,7 @@ class Functions(Parameters, Meanings):
     }
     before = dict(self.epochs)
     scope.lifted = any(w.kind != "partial" for w in function.wraps) or bool(scope.inner) or node in self.traced
-    saved = (self.scope, self.statement, self.before, self.nested, set(self.pending))
+    saved = (self.scope, self.statement, self.before, self.nested, set(self.pending), set(self.half_kept))
     self.scope = scope
     self.frames.append(scope)
     self.read_in[node] = scope
@@ -345,9 +345,7 @@ class Functions(Parameters, Meanings):
           self.settle(function.bound, node)
       if isinstance(node, ast.FunctionDef):
         self._annotation(node, analysis, scope)
-      kept = {v.token for v in leaves(analysis.value) if type(v).__name__ in ("Changed", "Captured")}  # pyright: ignore
-      lost = (self.pending - saved[4]) - kept
-      if lost:
+      if self.lost(scope, analysis.value, saved[4], saved[5]):
         raise self.left(node, "statistics that a call changes are thrown away", "call with train=False, or keep them", "L2N404")  # fmt: skip
     except Left as error:
       self.findings.append((function.unit.owner(node), error.finding))
@@ -363,6 +361,7 @@ class Functions(Parameters, Meanings):
       analysis.spread = {t: t in self.spread for t in {*analysis.tokens, *analysis.fresh, *analysis.changed}}
       analysis.done = True
       self.scope, self.statement, self.before, self.nested = saved[:4]
+      self.half_kept = saved[5]
       self.frames.pop()
 
   # ---- what it returns

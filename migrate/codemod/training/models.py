@@ -190,6 +190,7 @@ class Models(InitArguments, Captures):
     if not special(variables) or form is not None:
       raise self.left(node.args[0], f"`{ast.unparse(node.args[0])[:50]}`: variables that are not a model's own",
                       "call the model that holds them", "L2N402")  # fmt: skip
+    self.not_older(node.args[0], variables)
     if not isinstance(variables, (Variables, Part)):
       raise self.left(node, "apply with something else than variables", "give {'params': ...}")
     return self.called(node, token, variables, node.args[1:], node.keywords)

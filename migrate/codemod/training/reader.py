@@ -30,6 +30,7 @@ from migrate.codemod.training.record_methods import RecordMethods
 from migrate.codemod.training.scans import Scans
 from migrate.codemod.training.state_methods import StateMethods
 from migrate.codemod.training.statements import Statements
+from migrate.codemod.training.statistics import Statistics
 from migrate.codemod.training.trainers import Trainers
 from migrate.codemod.training.values import Function, Left, special
 from migrate.core.report import Finding
@@ -44,6 +45,7 @@ class Reader(
   Checkpoints,
   Optimizers,
   Bounds,
+  Statistics,
   Scans,
   StateMethods,
   Instances,

@@ -259,6 +259,7 @@ class States(Base):
       return True
     if isinstance(value, Changed) and value.token is token and value.collection in (keyword.arg, ""):
       self.pending.discard(value.token)
+      self.half_kept.discard(value.token)
       return True
     if isinstance(value, Part) and value.token is token and value.collection == keyword.arg and self.current(value):
       return False

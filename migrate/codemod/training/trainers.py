@@ -138,6 +138,7 @@ class Trainers(LateStates):
         self.old_name(name, None)
         raise self.left(target, f"`{name}` holds another thing than before", "give it an attribute of its own")
     this.scope.values[name] = value
+    self.half_kept -= set(tokens(value))
     self.followed.add(target)
     if not special(value):
       return

@@ -77,10 +77,11 @@ class Recipe(Held):
 
 @dataclasses.dataclass(frozen=True)
 class Variables(Held):
-  """Collections, all of them where `collections` is None. `inner` as for a Part."""
+  """Collections, all of them where `collections` is None. `inner` as for a Part; `old` where the statistics are."""
 
   inner: bool = False
   collections: frozenset[str] | None = None
+  old: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
