@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.scope import Block, Dims, Stmt, given_in
@@ -12,6 +12,7 @@ from migrate.codemod.sizes_pool import TOKEN, replaced
 from migrate.codemod.source import names_in
 
 if TYPE_CHECKING:
+  from migrate.codemod.site import Site
   from migrate.codemod.unit import Unit
 
 
@@ -35,6 +36,19 @@ def closed_outputs(unit: Unit, dims: Dims) -> Dims:
       more = [text for c in axis if free(text := _written_out(c, known))][:1]
     found.append([*axis, *more])
   return found
+
+
+def said_later(unit: Unit, site: Site, flow: Sequence[str]) -> str | None:
+  """A size of a layer that a method makes before the locals which its size reads: they are written out.
+
+  Args:
+    unit: the class.
+    site: where the layer is made.
+    flow: what its call tells of the size, where that can't be read.
+  """
+  known = _definitions(unit.block)
+  texts = [_written_out(c, {n: f"({t})" if n != c and " " in t else t for n, t in known.items()}) for c in flow]
+  return next((t for t, c in zip(texts, flow, strict=True) if t != c and unit.readable_at(site, t)), None)
 
 
 def branch_of(text: str, modules: Iterable[Any]) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.called_in_turn import called_in_turn, firsts_of, learn_start
+from migrate.codemod.closed_sizes import said_later
 from migrate.codemod.given_flags import flag_text, is_flag
 from migrate.codemod.guesses import Guesses, counts_to, differ
 from migrate.codemod.handed_values import value_given
@@ -152,6 +153,9 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       return chain
     if owned and differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
+    said = said_later(self, site, flow)
+    if said is not None:
+      return said
     told = enters_list(self, site, values) if need.axis == 1 or need.call_parameter is None else None
     told = told or items_of_field(self, site, values) or self._multiple_of_field(known, values)
     return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)

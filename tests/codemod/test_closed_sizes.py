@@ -124,3 +124,50 @@ def test_a_field_or_what_stands_for_it_is_decided_by_the_modules():
   assert branch_of("self.out or in_features", [none]) == "in_features"
   assert branch_of("self.out or in_features", [given, none]) == "self.out or in_features"
   assert branch_of("width or in_features", [given]) == "width or in_features"
+
+
+def test_a_layer_that_is_made_before_its_width_has_a_name(tmp_path):
+  source = """
+  class Block(nn.Module):
+    rate: int
+
+    @nn.compact
+    def __call__(self, x):
+      first = nn.LayerNorm()
+      second = nn.LayerNorm()
+      third = nn.LayerNorm(name="wide")
+      features = x.shape[-1]
+      width = features + self.rate
+      x = nn.Dense(width)(first(x))
+      y = nn.Dense(2 * width)(second(x))
+      return x + nn.Dense(width)(third(y))
+
+  class Model(nn.Module):
+    rate: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+      return Block(self.rate)(x)
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(5), x(2, 4)"])
+  assert ported.hoisted == []
+  assert "nnx.LayerNorm(in_features + self.rate, " in ported.text
+  assert "nnx.LayerNorm(2 * (in_features + self.rate), " in ported.text
+
+
+def test_a_width_that_is_not_one_expression_is_an_argument(tmp_path):
+  source = """
+  class Model(nn.Module):
+    width: int = 5
+    double: bool = True
+
+    @nn.compact
+    def __call__(self, x):
+      norm = nn.LayerNorm()
+      width = self.width
+      if self.double:
+        width = 2 * width + 1
+      return norm(nn.Dense(width)(x))
+  """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert len(ported.hoisted) == 1
