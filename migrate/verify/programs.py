@@ -6,6 +6,7 @@ The programs are those that a verification compiles anyway, the call with its gr
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,8 +19,8 @@ _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = (?:\([^=]*?\)|\S+) ([a-z][
 MORE = 1.02  # a ratio of flops above which a report speaks of it
 
 
-def cost(compiled: Any) -> tuple[float, int]:
-  """Flops and instructions of a compiled program; flops are -1 where XLA does not tell."""
+def cost(compiled: Any) -> tuple[float, Counter[str]]:
+  """Flops of a compiled program, -1 where XLA does not tell, and how many instructions of each opcode it has."""
   try:
     told = compiled.cost_analysis()
     flops = float((told[0] if isinstance(told, list) else told or {}).get("flops", -1.0))
@@ -28,9 +29,9 @@ def cost(compiled: Any) -> tuple[float, int]:
   return flops, instructions(compiled.as_text() or "")
 
 
-def instructions(text: str) -> int:
-  """How many instructions of an HLO text compute something."""
-  return sum(name not in _IDLE for name in _INSTRUCTION.findall(text))
+def instructions(text: str) -> Counter[str]:
+  """How many instructions of an HLO text compute something, by opcode."""
+  return Counter(name for name in _INSTRUCTION.findall(text) if name not in _IDLE)
 
 
 def compare_programs(linen: Sequence[CallRecord], nnx: Sequence[CallRecord]) -> tuple[dict[str, Any], ...]:
@@ -42,14 +43,16 @@ def compare_programs(linen: Sequence[CallRecord], nnx: Sequence[CallRecord]) -> 
   for i, (ours, theirs) in enumerate(zip(linen, nnx, strict=False)):
     if ours.program is None or theirs.program is None or ours.draws or ours.no_gradient != theirs.no_gradient:
       continue
-    rows.append(
-      {
-        "call": i,
-        "gradient": not ours.no_gradient,
-        "flops": [ours.program[0], theirs.program[0]],
-        "instructions": [ours.program[1], theirs.program[1]],
-      }
-    )
+    counts = [sum(p.values()) for p in (ours.program[1], theirs.program[1])]
+    row = {
+      "call": i,
+      "gradient": not ours.no_gradient,
+      "flops": [ours.program[0], theirs.program[0]],
+      "instructions": counts,
+    }
+    if counts[1] > counts[0]:
+      row["more"] = dict((theirs.program[1] - ours.program[1]).most_common())
+    rows.append(row)
   return tuple(rows)
 
 
@@ -62,4 +65,11 @@ def findings_of(name: str, rows: Sequence[dict[str, Any]]) -> list[Finding]:
       said = f"the compiled call {row['call']} takes {theirs:g} flops, Linen's takes {ours:g}"
       do = "look for what is computed twice; templates that stand for missing layers may do more"
       found.append(Finding(name, said, "as many", do, "note"))
+    before, after = row["instructions"]
+    if before * MORE < after:
+      more = ", ".join(f"{n} more {opcode}" for opcode, n in row["more"].items())
+      said = f"the compiled call {row['call']} has {after} instructions, Linen's has {before}: {more}"
+      found.append(
+        Finding(name, said, "as many", "look at the times where they matter; XLA joins most of them", "note")
+      )
   return found

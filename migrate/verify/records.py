@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class CallRecord:
     draws: random numbers that Linen drew.
     no_gradient: why there are no gradients; empty where there are.
     notes: what to tell the user of this call.
-    program: flops and instructions of the compiled call with its gradient.
+    program: flops of the compiled call with its gradient, and how many instructions of each opcode it has.
   """
 
   outputs: dict[str, Any]
@@ -40,7 +41,7 @@ class CallRecord:
   draws: tuple[Draw, ...] = ()
   no_gradient: str = ""
   notes: tuple[str, ...] = ()
-  program: tuple[float, int] | None = None
+  program: tuple[float, Counter[str]] | None = None
 
 
 @dataclasses.dataclass
@@ -94,7 +95,7 @@ def _load_calls(folder: Path, side: str, rows: list[dict[str, Any]]) -> list[Cal
     draws = tuple(Draw.from_json(d) for d in row["draws"])
     outputs, after, grads = arrays
     why, notes = row["no_gradient"], tuple(row["notes"])
-    program = tuple(row["program"]) if row["program"] else None
+    program = (row["program"][0], Counter(row["program"][1])) if row["program"] else None
     calls.append(CallRecord(outputs, row["plain"], row["opaque"], after, grads, noise, draws, why, notes, program))
   return calls
 

@@ -1,5 +1,7 @@
 """Flops and instructions of both programs, side by side."""
 
+from collections import Counter
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -32,14 +34,14 @@ class Model(nnx.Module):
 
 def record(flops, count, **more):
   """One call with its program."""
-  return CallRecord({}, {}, 0, {}, {}, program=(flops, count), **more)
+  return CallRecord({}, {}, 0, {}, {}, program=(flops, Counter(add=count)), **more)
 
 
 def test_cost_of_a_matrix_product():
   compiled = jax.jit(lambda a, b: a @ b).lower(jnp.ones((8, 16)), jnp.ones((16, 4))).compile()
   flops, count = cost(compiled)
   assert flops == 2 * 8 * 16 * 4
-  assert count == 1
+  assert count == {"dot": 1}
 
 
 def test_what_computes_nothing_is_not_counted():
@@ -53,21 +55,29 @@ ENTRY %main (a: f32[2], b: f32[2]) -> (f32[2]) {
   ROOT %tuple = (f32[2]{0}) tuple(f32[2]{0} %copy)
 }
 """
-  assert instructions(text) == 1
+  assert instructions(text) == {"add": 1}
 
 
 def test_calls_with_random_numbers_are_not_compared():
   assert compare_programs([record(1.0, 1, draws=("any",))], [record(1.0, 1)]) == ()
   assert compare_programs([record(1.0, 1)], [CallRecord({}, {}, 0, {}, {})]) == ()
   (row,) = compare_programs([record(10.0, 2)], [record(12.0, 3)])
-  assert row == {"call": 0, "gradient": True, "flops": [10.0, 12.0], "instructions": [2, 3]}
+  assert row == {"call": 0, "gradient": True, "flops": [10.0, 12.0], "instructions": [2, 3], "more": {"add": 1}}
 
 
 def test_more_flops_are_said():
-  assert findings_of("m", compare_programs([record(100.0, 1)], [record(101.0, 9)])) == []
+  assert findings_of("m", compare_programs([record(100.0, 100)], [record(101.0, 101)])) == []
   (finding,) = findings_of("m", compare_programs([record(100.0, 1)], [record(200.0, 1)]))
   assert "takes 200 flops, Linen's takes 100" in finding.found
   assert finding.severity == "note"
+
+
+def test_more_instructions_are_said_with_their_opcodes():
+  theirs = CallRecord({}, {}, 0, {}, {}, program=(1.0, Counter(add=10, reshape=5, transpose=2)))
+  (finding,) = findings_of("m", compare_programs([record(1.0, 12)], [theirs]))
+  assert "has 17 instructions, Linen's has 12: 5 more reshape, 2 more transpose" in finding.found
+  assert finding.severity == "note"
+  assert findings_of("m", compare_programs([theirs], [record(1.0, 12)])) == []
 
 
 def test_report_has_the_programs_of_both_models():
