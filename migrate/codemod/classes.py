@@ -58,6 +58,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     unit.computed = find_computed(unit, setup)
     unit.bound = find_bound(unit, setup)
     setup_lines += write_setup(unit, setup)
+  compact = info.compact_methods()
   order = [n for n in info.methods if n not in CONSTRUCTION and n not in unit.building.builders]
   order.sort(key=lambda n: _first_run(unit, n))
   texts: dict[str, str] = {}
@@ -66,7 +67,7 @@ def rewrite_class(unit: Unit) -> ClassResult:
     texts[COMPUTED] = computed_method(unit)
   if setup is not None and unit.bound:
     texts[COMPUTED] = texts.get(COMPUTED, "") + bound_methods(unit, setup, unit.bound, unit.source.indent(setup))
-  order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in info.compact_methods()))
+  order.sort(key=lambda n: (not unit.only_computes(info.methods[n]), n not in compact))
   for name in order:
     if (made := factory_text(unit, info.methods[name])) is not None:
       texts[name] = made

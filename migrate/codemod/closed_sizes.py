@@ -47,8 +47,8 @@ def said_later(unit: Unit, site: Site, flow: Sequence[str]) -> str | None:
     flow: what its call tells of the size, where that can't be read.
   """
   known = _definitions(unit.block)
-  texts = [_written_out(c, {n: f"({t})" if n != c and " " in t else t for n, t in known.items()}) for c in flow]
-  return next((t for t, c in zip(texts, flow, strict=True) if t != c and unit.readable_at(site, t)), None)
+  texts = [(c, _written_out(c, known)) for c in flow]
+  return next((text for c, text in texts if text != c and unit.readable_at(site, text)), None)
 
 
 def branch_of(text: str, modules: Iterable[Any]) -> str:

@@ -59,16 +59,11 @@ class Inlining:
     """A function at the top of a file that makes layers."""
     if self.no_sites or not self.events(node) or self.resolve(node.func) is None:
       return None
-    runs = self.project.called_from.get((self.source.path, key(node)), [])
-    places = {(a.file, a.qualname, a.line) for a in runs}
-    if len(places) != 1:
+    found = self.project.called_function(self.source, node)
+    if found is None or found[1].decorator_list:
       return None
-    file, qualname, line = places.pop()
-    source = self.project.sources.get(file)
-    definition = source.function(line, qualname) if source is not None else None
-    if source is None or definition is None or "." in qualname or definition.decorator_list:
-      return None
-    place = f"{file}:{qualname}"
+    source, definition, qualname = found
+    place = f"{source.path}:{qualname}"
     if place not in self.helpers and definition.args.kwarg is None and self.makes_layers(definition, source):
       names = self.names if source is self.source else self.names_of(source)
       self.helpers[place] = Helper("function", definition, source, qualname, names=names)

@@ -18,7 +18,7 @@ from migrate.codemod.mixed_partials import EVERY
 from migrate.codemod.remarks import Remark, layout_call, remarks_of
 from migrate.codemod.site import Site, follow_name, positional_fields
 from migrate.codemod.sizes_pool import wrap
-from migrate.codemod.source import dotted, key
+from migrate.codemod.source import dotted
 from migrate.codemod.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
@@ -119,13 +119,8 @@ class Partials:
     """The function at the top of a file of the project that a call names."""
     if not isinstance(node, ast.Call) or self.resolve(node.func) is None:
       return None
-    runs = self.project.called_from.get((self.source.path, key(node)), [])
-    places = {(a.file, a.qualname, a.line) for a in runs}
-    if len(places) != 1:
-      return None
-    file, qualname, line = places.pop()
-    source = self.project.sources.get(file)
-    return source.function(line, qualname) if source is not None and "." not in qualname else None
+    found = self.project.called_function(self.source, node)
+    return found[1] if found is not None else None
 
   def pass_residues_of_dict(self: Unit, site: Site, value: ast.AST) -> None:
     """`Block(**arguments)`: what the partials in a local dict leave out."""

@@ -203,6 +203,16 @@ class Project:
     """The class's source, where it is to be rewritten."""
     return self.classes.get(cls)
 
+  def called_function(self, source: Source, node: ast.AST) -> tuple[Source, ast.FunctionDef, str] | None:
+    """The one function at the top of a file that a call came to in every run: its file, its definition, its name."""
+    places = {(a.file, a.qualname, a.line) for a in self.called_from.get((source.path, key(node)), ())}
+    if len(places) != 1:
+      return None
+    file, name, line = places.pop()
+    other = self.sources.get(file)
+    definition = other.function(line, name) if other is not None and "." not in name else None
+    return (other, definition, name) if other is not None and definition is not None else None
+
   def _plain_parameters(self, path: str) -> None:
     source = self.sources[path]
     for node in plain_parameters(source, names_of(source.text, self.modules[path], path)):

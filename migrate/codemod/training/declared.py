@@ -142,6 +142,10 @@ class Declared:
     """Whether a function changes statistics of a model that it was given, and does not give them back."""
     raise NotImplementedError
 
+  def given_first(self, file: File, method: ast.FunctionDef, first: Value | None) -> Function:
+    """A method as a function whose first argument is given already."""
+    raise NotImplementedError
+
   def follows(self, file: File, node: ast.ClassDef) -> bool:
     """Whether objects of a class are followed."""
     raise NotImplementedError

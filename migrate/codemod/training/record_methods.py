@@ -11,7 +11,7 @@ from migrate.codemod.training.analysis import Result
 from migrate.codemod.training.kinds import with_token
 from migrate.codemod.training.program import File
 from migrate.codemod.training.records import Records
-from migrate.codemod.training.values import PLAINLY, Function, Left, Plain, Record, Value, Wrap
+from migrate.codemod.training.values import PLAINLY, Function, Left, Plain, Record
 
 
 class RecordMethods(Records):
@@ -36,7 +36,7 @@ class RecordMethods(Records):
     if file is None or method is None or kinds & {"property", "classmethod", "staticmethod"}:
       return None
     self.link(self.here(), record.cls)
-    return self._bound_to(file, method, record)
+    return self.given_first(file, method, record)
 
   def _methods(self, cls: ast.ClassDef) -> dict[str, tuple[File, ast.FunctionDef]]:
     return {m.name: (f, m) for f, c in self.lineage(cls) for m in c.body if isinstance(m, ast.FunctionDef)}
@@ -52,7 +52,7 @@ class RecordMethods(Records):
     if file is None or method is None or not kinds & {"classmethod", "staticmethod"}:
       return None
     first = Plain(of) if "classmethod" in kinds else None
-    return self.call_function(self._bound_to(file, method, first), node)
+    return self.call_function(self.given_first(file, method, first), node)
 
   def read_uncalled(self) -> None:
     """Reads the methods that nothing calls, as methods of an object as the program makes them."""
@@ -64,14 +64,6 @@ class RecordMethods(Records):
         self.scope, self.statement = file.scope, cls
         try:
           first = method.args.args[0].arg if method.args.args else name
-          self.analyse(self._bound_to(file, method, record), {first: record}, method)
+          self.analyse(self.given_first(file, method, record), {first: record}, method)
         except Left as error:
           self.findings.append((cls, error.finding))
-
-  def _bound_to(self, file: File, method: ast.FunctionDef, first: Value | None) -> Function:
-    function = self.decorated(Function(method, file, file.scope))
-    names = [*method.args.posonlyargs, *method.args.args]
-    if first is None or not names:
-      return function
-    wrap = Wrap("partial", ast.Name(method.name, ast.Load()), None, file, {names[0].arg: first}, 1)
-    return Function(method, file, file.scope, (wrap, *function.wraps))

@@ -42,7 +42,7 @@ class RecordParts(Base):
     assert isinstance(value, (Part, OptState, Changed))
     token = value.token
     if isinstance(value, Changed):
-      self.pending.discard(token)
+      self.half_keep(token)
       return "", Part(token, self.epoch(token), value.collection)
     if form == EFFECT:
       if any(isinstance(n, ast.Call) for t in texts for n in ast.walk(ast.parse(t))):
@@ -59,7 +59,7 @@ class RecordParts(Base):
   def same_live(self, node: ast.expr, old: Value, value: Value, form: Form) -> Value:
     """What `state._replace(params=...)` gives to such a field: it is there already."""
     if isinstance(old, Part) and isinstance(value, Changed) and value.collection == old.collection and not value.when:
-      self.pending.discard(value.token)
+      self.half_keep(value.token)
       value = Part(value.token, self.epoch(value.token), value.collection)
     same = isinstance(value, (Part, OptState)) and isinstance(old, (Part, OptState)) and type(value) is type(old)
     if not same or value.token is not old.token or getattr(value, "collection", "") != getattr(old, "collection", ""):  # pyright: ignore

@@ -10,7 +10,7 @@ import ast
 from migrate.codemod.training.analysis import Analysis, Result
 from migrate.codemod.training.program import File, Scope
 from migrate.codemod.training.states import States
-from migrate.codemod.training.values import EFFECT, Function, Left, Token, Train, Wrap
+from migrate.codemod.training.values import EFFECT, Function, Left, Token, Train
 
 OWN = {"replace", "step", "tx", "opt_state"}
 
@@ -30,7 +30,7 @@ class StateMethods(States):
     elif form is not None:
       raise self.left(node, "a method of a training state that has no name", "give it a name first")
     self.file.replace(func.value, self.optimizer(state.token, node))
-    return self.call_function(self._of_state(file, method, state), node)
+    return self.call_function(self.given_first(file, method, state), node)
 
   def read_state_methods(self) -> None:
     """Reads the methods that nothing calls."""
@@ -42,14 +42,14 @@ class StateMethods(States):
         self.scope, self.statement = file.scope, method
         current = Train(token, self.epoch(token), state.whole)
         try:
-          self.analyse(self._of_state(file, method, current), {method.args.args[0].arg: current}, method)
+          self.analyse(self.given_first(file, method, current), {method.args.args[0].arg: current}, method)
         except Left as error:
           self.findings.append((file.owner(method), error.finding))
 
   def own_state(self, function: Function, analysis: Analysis, scope: Scope) -> Token | None:
     """The state that a method is of: `self` is its optimizer, and what it has of the model comes after it."""
     wrap = next((w for w in function.wraps if w.kind == "partial" and w.call is None), None)
-    name, value = next(iter(wrap.bound.items())) if wrap is not None else ("", None)
+    name = next(iter(wrap.bound)) if wrap is not None else ""
     value = analysis.given.get(name)
     if not isinstance(value, Train):
       return None
@@ -63,12 +63,6 @@ class StateMethods(States):
       first = [*node.args.posonlyargs, *node.args.args][0]
       self.file.replace(first, f"{self.file.text(first)}, {analysis.leading[token]}")
     return token
-
-  def _of_state(self, file: File, method: ast.FunctionDef, state: Train) -> Function:
-    function = self.decorated(Function(method, file, file.scope))
-    first = [*method.args.posonlyargs, *method.args.args][0].arg
-    wrap = Wrap("partial", ast.Name(method.name, ast.Load()), None, file, {first: state}, 1)
-    return Function(method, file, file.scope, (wrap, *function.wraps))
 
   def _methods_of(self, token: Token) -> list[str]:
     found = self.program.class_(self.state_classes.get(token.made))

@@ -11,7 +11,7 @@ from collections.abc import Set
 
 from migrate.codemod.training.base import Base
 from migrate.codemod.training.program import Scope
-from migrate.codemod.training.values import Changed, Held, Part, Token, Train, Value, Variables, leaves
+from migrate.codemod.training.values import Captured, Changed, Held, Part, Token, Train, Value, Variables, leaves
 
 
 class Statistics(Base):
@@ -43,7 +43,7 @@ class Statistics(Base):
       pending: models whose changed statistics nothing had taken before it was called.
       half_kept: those whose statistics a variable had.
     """
-    back = {v.token for v in leaves(value) if type(v).__name__ in ("Changed", "Captured")}  # pyright: ignore
+    back = {v.token for v in leaves(value) if isinstance(v, (Changed, Captured))}
     given = {v.token for v in leaves(value) if isinstance(v, (Part, Variables, Train, Changed)) and not _params(v)}
     mine = self.half_kept - half_kept - self.created.get(scope, set())
     self.half_kept = set(half_kept)

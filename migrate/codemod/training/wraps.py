@@ -7,10 +7,12 @@ from typing import Any
 
 from migrate.codemod.training.analysis import Analysis
 from migrate.codemod.training.base import Base
+from migrate.codemod.training.program import File
 from migrate.codemod.training.values import (
   PLAIN,
   PLAINLY,
   Apply,
+  Function,
   Grads,
   Recipe,
   Token,
@@ -24,6 +26,15 @@ from migrate.codemod.training.values import (
 
 class Wraps(Base):
   """What stands around a function, written for what the function is given now."""
+
+  def given_first(self, file: File, method: ast.FunctionDef, first: Value | None) -> Function:
+    """A method as a function whose first argument is given already, as by a partial."""
+    function = self.decorated(Function(method, file, file.scope))
+    names = [*method.args.posonlyargs, *method.args.args]
+    if first is None or not names:
+      return function
+    wrap = Wrap("partial", ast.Name(method.name, ast.Load()), None, file, {names[0].arg: first}, 1)
+    return Function(method, file, file.scope, (wrap, *function.wraps))
 
   def rewrap(self, wrap: Wrap, analysis: Analysis, value: Value) -> None:
     """Writes a transform anew, for a function that is given a model now."""

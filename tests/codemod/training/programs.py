@@ -1,6 +1,7 @@
 """Linen training programs and their models, for tests of the rules."""
 
 import textwrap
+from collections.abc import Mapping
 
 from migrate.codemod.training.model_class import ModelClass
 from migrate.codemod.training.reader import Rewritten, rewrite_training
@@ -48,11 +49,13 @@ CLASSES = {
 }
 
 
-def rewritten(code: str, header: str = HEADER, **more: str) -> Rewritten:
-  """Rewrites a program of one file, and of `more` by module name."""
+def rewritten(
+  code: str, header: str = HEADER, classes: Mapping[str, ModelClass] | None = None, **more: str
+) -> Rewritten:
+  """Rewrites a program of one file, and of `more` by module name, around classes that are NNX."""
   files = [("train.py", "train", header + textwrap.dedent(code))]
   files += [(f"{name}.py", name, textwrap.dedent(text)) for name, text in more.items()]
-  return rewrite_training(files, CLASSES)
+  return rewrite_training(files, CLASSES if classes is None else classes)
 
 
 def body(result: Rewritten, module: str = "train") -> str:

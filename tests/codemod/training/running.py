@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from tests.codemod.training.programs import left, rewritten
+from tests.codemod.training.programs import HEADER, left, rewritten
 
 DATA = """
 def data(n=3):
@@ -86,15 +86,13 @@ def run(text, plain, net):
         sys.modules[name] = module
 
 
-def check_same(code):
-  """The new text of a program that computes the same as before."""
-  from tests.codemod.training.programs import HEADER
-
-  result = rewritten(DATA + code)
+def check_same(code, linen=(LinenPlain, LinenNet), ported=(NnxPlain, NnxNet), classes=None):
+  """The new text of a program that computes the same as before: with these `Plain` and `Net`, and what is known of them."""
+  result = rewritten(DATA + code, classes=classes)
   assert left(result) == []
   text = result.texts["train"]
-  wanted = run(HEADER + DATA + code, LinenPlain, LinenNet)
-  found = run(text, NnxPlain, NnxNet)
+  wanted = run(HEADER + DATA + code, *linen)
+  found = run(text, *ported)
   assert jax.tree.structure(found) == jax.tree.structure(wanted)
   for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
     np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)

@@ -3,15 +3,13 @@
 import dataclasses
 
 import flax.linen as nn
-import jax
-import numpy as np
 import pytest
 from flax import nnx
 
 from migrate.codemod.training import captures
-from migrate.codemod.training.reader import rewrite_training
-from tests.codemod.training.programs import CLASSES, HEADER, left
-from tests.codemod.training.running import DATA, run, wave
+from tests.codemod.training import programs
+from tests.codemod.training.programs import CLASSES, left
+from tests.codemod.training.running import DATA, check_same, wave
 
 MODULES = {"": "", "Inner_0": "inner/0", "Inner_1": "inner/1", "norm": "norm"}
 SOWING = {
@@ -74,21 +72,13 @@ def nnx_net(in_features, features, *, rngs):
   return NnxPlain(in_features, features, norm=True, rngs=rngs)
 
 
-def rewritten(code, classes=None):
-  return rewrite_training([("train.py", "train", HEADER + DATA + code)], classes or SOWING)
+def rewritten(code, classes=SOWING):
+  return programs.rewritten(DATA + code, classes=classes)
 
 
 def check(code):
-  """The new text of a program that computes the same, and whose steps are compiled once."""
-  result = rewritten(code)
-  assert left(result) == []
-  text = result.texts["train"]
-  wanted = run(HEADER + DATA + code, LinenPlain, linen_net)
-  found = run(text, NnxPlain, nnx_net)
-  assert jax.tree.structure(found) == jax.tree.structure(wanted)
-  for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-    np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
-  return text
+  """The new text of a program that computes the same, and whose steps are compiled as often."""
+  return check_same(code, (LinenPlain, linen_net), (NnxPlain, nnx_net), SOWING)
 
 
 PLAIN = """

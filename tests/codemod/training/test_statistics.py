@@ -71,3 +71,43 @@ def test_parameters_beside_old_statistics_are_not_old():
   new = '{"params": variables["params"], "batch_stats": updates["batch_stats"]}'
   main = f"{call}\n  return [model.apply({new}, x) for x in data()]"
   check_same(PROGRAM.format(body="pass", main=main))
+
+
+OBJECT = """
+class State(NamedTuple):
+  params: Any
+  batch_stats: Any
+  opt_state: Any
+
+
+tx = optax.sgd(0.1)
+
+
+def {name}(state, x):
+  _, updates = Net(features=3).apply(
+    {{"params": state.params, "batch_stats": state.batch_stats}}, x, train=True, mutable=["batch_stats"]
+  )
+  state = state._replace(batch_stats=updates["batch_stats"])
+  out = Net(features=3).apply({{"params": state.params, "batch_stats": state.batch_stats}}, x)
+  return {result}
+
+
+def main():
+  variables = Net(features=3).init(jax.random.key(0), data()[0])
+  state = State(variables["params"], variables["batch_stats"], tx.init(variables["params"]))
+  {main}
+"""
+
+
+def test_statistics_of_an_object_come_back_with_it():
+  code = OBJECT.format(
+    name="calibrate", result="state, out", main="state, out = calibrate(state, data()[0])\n  return out"
+  )
+  check_same("from typing import NamedTuple\n" + code)
+
+
+def test_statistics_of_an_object_that_is_thrown_away_are_left():
+  code = OBJECT.format(name="evaluate", result="out", main="return [evaluate(state, x) for x in data()]")
+  result = rewritten("from typing import NamedTuple\n" + DATA + code)
+  assert "statistics that a call changes are thrown away" in " ".join(left(result))
+  assert "train" not in result.texts

@@ -4,11 +4,10 @@ import dataclasses
 
 import pytest
 
-from migrate.codemod.training.reader import rewrite_training
-from tests.codemod.training import running
-from tests.codemod.training.programs import CLASSES, HEADER, left
+from tests.codemod.training.programs import CLASSES, left, rewritten
+from tests.codemod.training.running import DATA, check_same
 
-CLASSES_WITH_MODULES = {
+KNOWN = {
   name: dataclasses.replace(cls, modules={m: m for m in ("", "hidden", "norm", "out")}) for name, cls in CLASSES.items()
 }
 PROGRAM = """
@@ -36,9 +35,8 @@ def main():
 """
 
 
-def rewritten(classes=CLASSES_WITH_MODULES, **parts):
-  code = running.DATA + PROGRAM.format(**{"penalty": "", "more": "pass", "also": "0.0", **parts})
-  return code, rewrite_training([("train.py", "train", HEADER + code)], classes)
+def program(**parts):
+  return PROGRAM.format(**{"penalty": "", "more": "pass", "also": "0.0", **parts})
 
 
 @pytest.mark.parametrize(
@@ -51,17 +49,7 @@ def rewritten(classes=CLASSES_WITH_MODULES, **parts):
   ],
 )
 def test_reads_of_one_parameter(parts, written):
-  import jax
-  import numpy as np
-
-  code, result = rewritten(**parts)
-  assert left(result) == []
-  text = result.texts["train"]
-  assert written in text
-  wanted = running.run(HEADER + code, running.LinenPlain, running.LinenNet)
-  found = running.run(text, running.NnxPlain, running.NnxNet)
-  for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-    np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
+  assert written in check_same(program(**parts), classes=KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +62,11 @@ def test_reads_of_one_parameter(parts, written):
   ],
 )
 def test_other_parts_of_the_tree_are_left(parts):
-  _, result = rewritten(**parts)
+  result = rewritten(DATA + program(**parts), classes=KNOWN)
   assert left(result)
   assert "train" not in result.texts
 
 
 def test_names_that_are_not_known_are_left():
-  _, result = rewritten(CLASSES)
+  result = rewritten(DATA + program())
   assert "a single parameter by its Linen name" in left(result)[0]
