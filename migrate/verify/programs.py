@@ -69,7 +69,5 @@ def findings_of(name: str, rows: Sequence[dict[str, Any]]) -> list[Finding]:
     if before * MORE < after:
       more = ", ".join(f"{n} more {opcode}" for opcode, n in row["more"].items())
       said = f"the compiled call {row['call']} has {after} instructions, Linen's has {before}: {more}"
-      found.append(
-        Finding(name, said, "as many", "look at the times where they matter; XLA joins most of them", "note")
-      )
+      found.append(Finding(name, said, "as many", "measure both where the time of a step matters", "note"))
   return found
