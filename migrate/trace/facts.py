@@ -104,7 +104,7 @@ class Facts:
     classes: Linen classes reached in included packages, in order of first call.
     created: modules by the position that made them: (file, position) -> modules.
     notes: what did not run.
-    shared: path of a module whose variables lie in the scope of one above it (`nn.share_scope`) -> that one's path.
+    shared: path of a module whose variables lie in the scope of another (`nn.share_scope`) -> that one's path.
     sown: what `init` sowed, collection and module path first.
     packages: those whose classes are to be rewritten.
     foreign: whether those of any other package are, too, where the model names them.

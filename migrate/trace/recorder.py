@@ -119,13 +119,13 @@ class Recorder:
     return activation
 
   def _path(self, module: Any) -> tuple[str, ...]:
-    """Names from the root; a module that shares its parent's scope still has its own name at the end."""
+    """Names from the root; a module in a scope that is not its own (`nn.share_scope`) still has its own name at the end."""
     scope = getattr(module, "scope", None)
     if scope is None:
       return ()
     path, parent = tuple(scope.path), module.parent
     above = getattr(parent, "scope", None) if isinstance(parent, nn.Module) else None
-    if above is None or module.name is None or tuple(above.path) != path:
+    if above is None or module.name is None or path == (*above.path, module.name):
       return path
     own = (*self._path(parent), module.name)
     self.shared[own] = path

@@ -179,6 +179,36 @@ def test_modules_of_one_class_that_share_a_scope(tmp_path):
   assert ported.moves["params/Gated_1/w_out"] == "gated/1/out/weight_1"
 
 
+def test_layer_that_is_handed_over_gives_its_scope(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class LoRA(nn.Module):
+      base: nn.Dense
+      rank: int
+
+      def setup(self):
+        nn.share_scope(self, self.base)
+
+      @nn.compact
+      def __call__(self, x):
+        a = self.param("a", nn.initializers.normal(), (x.shape[-1], self.rank))
+        b = self.param("b", nn.initializers.normal(), (self.rank, self.base.features))
+        return self.base(x) + x @ a @ b
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x):
+        x = nn.relu(LoRA(nn.Dense(7), 2)(x))
+        return LoRA(nn.Dense(3), 2, name="out")(x)
+    """,
+    "Model(), x(2, 5)",
+  )
+  assert ported.moves["params/Dense_0/a"] == "lo_ra/a"
+  assert ported.moves["params/Dense_1/kernel"] == "out/base/kernel"
+  assert "self.out = LoRA(7, nnx.Linear(7, 3, rngs=rngs), 2, rngs=rngs)" in ported.text
+
+
 def test_parameters_in_boxes_with_axis_names_are_told(tmp_path):
   source = """
     class Model(nn.Module):
