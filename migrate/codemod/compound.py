@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.conditions import Conditions
 from migrate.codemod.given_values import bind_given, constant_truth, index_of
+from migrate.codemod.loop_exits import next_sizes
 from migrate.codemod.names import spoken
 from migrate.codemod.one_a_round import counting
 from migrate.codemod.scope import Block, Local, Stmt, last_axes, measured
@@ -40,6 +41,8 @@ class Loop:
     item: of such a loop, the name of a size and the argument with the sizes of all rounds.
     zipped: of a comprehension, the name of each layer and its list.
     made: of a function that others call, its layers.
+    left: whether `__init__` leaves it, or a round of it, as the method does.
+    carried: arrays with a size that a round leaves to the next: name, axis, the size's name, the axes before.
   """
 
   index: str | None
@@ -51,6 +54,8 @@ class Loop:
   item: tuple[str, str] | None = None
   zipped: list[tuple[str, str]] | None = None
   made: list[Any] = dataclasses.field(default_factory=list)
+  left: bool = False
+  carried: list[tuple[str, int, str, Any]] = dataclasses.field(default_factory=list)
 
 
 class Compound(Conditions):
@@ -264,6 +269,7 @@ class Compound(Conditions):
       )
       self.env[fresh] = Local("static")
     before = {local: self.env[local].dims for local, _, _ in carried.values()}
+    loop.carried = [(*found, before[found[0]]) for found in carried.values()]
     self.enter_loop(node, target, not loop.dynamic, here)
     outer, self.block = self.block, []
     text_header = self._header(node, node.body)
@@ -271,15 +277,12 @@ class Compound(Conditions):
     body = self._branch(node.body, self.source.shares_line(node.body[0]))
     if loop.index is not None and f"[{loop.index}]" in body:
       text_header = re.sub(r"(?<=for )(\(?)_\b", rf"\g<1>{loop.index}", text_header, count=1)
-    for local, axis, fresh in carried.values():
-      now = self.env.get(local)
-      dims = last_axes(now.dims, before[local]) if now is not None and now.dims else []
-      if now is not None and axis < len(dims) and fresh not in dims[axis][:1]:
-        new = next((c for c in dims[axis] if c != fresh), None)
-        if new is not None:
-          self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {alone(e, '')}", frozenset({fresh})))
-          last = [c for c in dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
-          now.dims = [[fresh, *last] if i == axis else d for i, d in enumerate(dims)]
+    for local, axis, fresh, new in next_sizes(self, loop):
+      self.block.append(Stmt(lambda f=fresh, e=new: f"{f} = {alone(e, '')}", frozenset({fresh})))
+      dims = last_axes(self.env[local].dims or [], before[local])
+      last = [c for c in dims[axis] if closed(c)] or self.after_rounds(node, new, fresh, starts[fresh])
+      last = [] if loop.left else last  # no one knows which round was the last to change it
+      self.env[local].dims = [[fresh, *last] if i == axis else d for i, d in enumerate(dims)]
     self.loops.pop()
     inner, self.block = self.block, outer
     (self.loops[0].before if self.loops else self.block).extend(loop.before)

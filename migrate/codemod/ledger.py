@@ -219,6 +219,9 @@ def derive(
     if not run and later and len(linen) > len(ported):
       only_init = [v for v in linen if v.path not in later]
       linen = [v for v in linen if v.path in later]
+      if len(linen) > len(ported):  # what `init` alone runs of `__call__`, another method runs too
+        first = {v.path for v in visits[min(r for r in visits if r)]}
+        linen = [v for v in linen if v.path in first]
     for theirs, mine in pair(linen, in_linen_s_order(linen, ported, model), f"{fact.name}, run {run}"):
       assert theirs.cls is not None
       pairs.setdefault((theirs.path, theirs.cls), (theirs, mine))

@@ -60,6 +60,7 @@ class Stmt:
   trailing: str = ""
   mutates: str = ""
   stop: bool = False
+  leaves: str = ""  # `continue` or `break`
   partial: bool = False
   takes_none: Callable[[], set[str]] = set
 
@@ -81,8 +82,20 @@ def last_axes(dims: Dims, like: Dims | None) -> Dims:
   return [*([] for _ in range(missing)), *dims[max(-missing, 0) :]]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Round:
+  """What a loop's body has to know: what is read after a round, whether a `continue` or `break` leaves anything out."""
+
+  live: frozenset[str]
+  keeps: bool
+  follows: bool = False
+
+  def leaves_out(self, item: Stmt) -> bool:
+    return self.keeps if item.leaves == "break" else self.follows
+
+
 def prune(
-  block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False
+  block: list[Stmt | Block], live: set[str] | None = None, follows: bool = False, around: _Round | None = None
 ) -> tuple[list[Stmt | Block], set[str]]:
   """Drops statements whose names nobody reads; returns what is left and the names live at its start."""
   live = set(live or ())
@@ -92,6 +105,9 @@ def prune(
       if item.stop and (kept or follows):
         live, kept = set(), [item]
         continue
+      if item.leaves and around is not None and around.leaves_out(item):
+        live, kept = set(around.live), [item]
+        continue
       if item.keep or item.defines & live or (item.mutates and item.mutates in live):
         live -= item.defines if not item.mutates else set()
         live |= loads_in(item.text()) | ({item.mutates} if item.mutates else set())
@@ -100,10 +116,13 @@ def prune(
     parts, entry = [], set(live)
     ends = live | {n for header, _ in item.parts for n in header_names(header())} if item.loop else live
     for header, body in item.parts:
-      inner, after = prune(body, ends, follows or bool(kept))
-      if item.loop:  # what a later round reads counts as live at the end of this one
-        inner, after = prune(body, ends | after)
-        inner, after = prune(body, ends | after)
+      keeps = item.loop and _keeps(body)
+      inside = _Round(frozenset(ends), keeps) if item.loop else around
+      if around is not None and not item.loop:
+        inside = dataclasses.replace(around, follows=around.follows or bool(kept))
+      inner, after = prune(body, ends, follows or bool(kept) or keeps, inside)
+      for _ in range(2 if item.loop else 0):  # what a later round reads counts as live at the end of this one
+        inner, after = prune(body, ends | after, follows or bool(kept) or keeps, _Round(frozenset(ends | after), keeps))
       parts.append((header, inner))
       entry |= after
     if any(body for _, body in parts):

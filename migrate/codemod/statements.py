@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flax import linen as nn
 
 from migrate.codemod.carries import only_for_carry
+from migrate.codemod.loop_exits import loop_exit
 from migrate.codemod.paragraphs import note_statement
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
@@ -120,6 +121,7 @@ class Statements:
         self.note_output(node.value)
       if self.conditions and all(self.conditions) and not self.loops and not self.function_depth:
         self.block.append(Stmt(lambda: "return", stop=True))
+      loop_exit(self, node)
       return self.own_lines(node, text)
     if isinstance(node, ast.Expr):
       return self._expression(node)
@@ -135,6 +137,7 @@ class Statements:
     if isinstance(node, ast.Assert | ast.Raise | ast.Delete):
       text = self.compose(node, self.text)
       return self.own_lines(node, text)
+    loop_exit(self, node)
     return self.own_lines(node, self.compose(node, self.text))
 
   def _expression(self: Unit, node: ast.Expr) -> str | None:

@@ -240,6 +240,26 @@ def test_layers_that_only_init_runs_keep_their_parameters(tmp_path):
   assert ported.moves["params/extra/kernel"] == "extra/kernel"
 
 
+def test_layers_that_init_and_another_method_run(tmp_path):
+  source = """
+    class Model(nn.Module):
+      def setup(self):
+        self.encoder = nn.Dense(4)
+        self.decoder = nn.Dense(3)
+
+      def __call__(self, x):
+        z = self.encoder(x)
+        if self.is_initializing():
+          self.decode(z)
+        return z
+
+      def decode(self, z):
+        return self.decoder(z)
+    """
+  ported = port_and_check(tmp_path, source, "Example(Model(), (x(2, 3),), calls=(Call((x(2, 4),), method='decode'),))")
+  assert ported.moves["params/decoder/kernel"] == "decoder/kernel"
+
+
 @pytest.mark.filterwarnings("ignore:Using 'Module.sow")
 def test_what_init_sows_is_dropped_and_state_is_not(tmp_path):
   source = """
