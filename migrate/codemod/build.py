@@ -126,10 +126,17 @@ class Builder:
       kwargs["axis_size"] = self.writer.write(count, f"{cls.__name__}.axis_size")
     if local is not None and local.instances:
       return self.writer.call(function, (), {**given, **kwargs, "rngs": Source("rngs")})
-    kwargs |= self._fields(value, set(result.residues))
+    fields, stars = self._fields(value, set(result.residues)), []
+    stock = self.project.record(self.project.stock_base(cls) or cls)
+    if stock is not None:  # what it does not declare itself goes on to the layer
+      own = {f.name for f in result.info.fields}
+      kwargs |= self._inferred(value, stock.choose(fields_of(value)))
+      kwargs |= self._renamed(stock, {n: f for n, f in fields.items() if n not in own}, stars)
+      fields = {n: f for n, f in fields.items() if n in own}
+    kwargs |= fields
     for field in result.maker_fields & set(kwargs):
       kwargs[field] = kwargs[field].with_expression(f"lambda rngs: {kwargs[field].expression}")
-    return self.writer.call(function, (), {**kwargs, "rngs": Source("rngs")})
+    return self.writer.call(function, stars, {**kwargs, "rngs": Source("rngs")})
 
   def _lifted(self, cls: type) -> Source | None:
     """The call of `vmap` that makes a class which Linen lifted in a function, and which so has no name."""
@@ -177,8 +184,9 @@ class Builder:
       found[name] = self.writer.write(frozen(current), f"{type(value).__name__}.{name}")
     return found
 
-  def _layer(self, value: Any, record: LayerMapping) -> Source:
-    kwargs: dict[str, Source] = {}
+  def _inferred(self, value: Any, record: LayerMapping) -> dict[str, Source]:
+    """The sizes that a layer's call tells, as its NNX constructor takes them."""
+    found: dict[str, Source] = {}
     calls = [c for c in self.project.calls_of(value) if c.args or c.kwargs]
     calls += [c for c in self.fact.calls if type(c.module) is type(value) and fields_of(c.module) == fields_of(value)]
     wanted = {a.nnx for a in record.args if a.fate == "infer"}
@@ -191,7 +199,11 @@ class Builder:
       elif record.inputs:
         shape = given.get(record.input or parameters_of(call.cls, call.method)[0])
         sizes = {record.inputs.split()[-1]: shape[-1]} if isinstance(shape, tuple) and shape else {}
-      kwargs |= {k: self.writer.write(v) for k, v in sizes.items() if k in wanted}
+      found |= {k: self.writer.write(v) for k, v in sizes.items() if k in wanted}
+    return found
+
+  def _layer(self, value: Any, record: LayerMapping) -> Source:
+    kwargs = self._inferred(value, record)
     stars: list[Source] = []
     kwargs |= self._renamed(record, self._fields(value, set()), stars)
     for arg in record.args:

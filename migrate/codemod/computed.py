@@ -209,7 +209,7 @@ def _condition(unit: Unit, found: Computed, node: ast.If, word: str) -> str:
 def _statement(unit: Unit, found: Computed, node: ast.stmt) -> str:
   value = getattr(node, "value", None)
   if isinstance(value, ast.Call) and _service(unit, value) and value in unit.parameter_attrs:
-    targets = [t.id for t in getattr(node, "targets", ()) if isinstance(t, ast.Name)]
+    targets = [s for s in _stored(node, unit.self_name or "self") if "." not in s]
     return f"{targets[0]} = {unit.self_name}.{unit.parameter_attrs[value]}[...]"
   return _write(unit, found, node)
 

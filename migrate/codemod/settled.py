@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from migrate.codemod.scope import Local
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _ANSWERS = {"True": True, "not False": True, "False": False, "not True": False}
 _QUESTIONS = ("is_initializing", "is_mutable_collection", "has_variable")
+_LOOSE = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.NamedExpr)
 SOWN = ("intermediates", "perturbations")  # collections that `init` leaves out
 
 
@@ -89,6 +91,24 @@ def settled_answer(unit: Unit, node: ast.AST) -> str | None:
   return word.join(_operand(unit, v) if len(left) > 1 else unit.text(v) for v in left) or str(idle)
 
 
+def answered_at_first(unit: Unit, node: ast.AST, write: Callable[[ast.AST], str]) -> str | None:
+  """`and` and `or` at construction, without the questions whose answer there changes nothing; None for the rest.
+
+  Args:
+    unit: the class.
+    node: the expression.
+    write: renders an operand for `__init__`.
+  """
+  if not isinstance(node, ast.BoolOp):
+    return bound_answer(node)
+  idle = isinstance(node.op, ast.And)
+  left = [v for v in node.values if true_at_first(unit, v) is not idle]
+  if len(left) == len(node.values):
+    return None
+  texts = [f"({write(v)})" if len(left) > 1 and isinstance(v, _LOOSE) else write(v) for v in left]
+  return (" and " if idle else " or ").join(texts) or str(idle)
+
+
 def _whether_filled(unit: Unit, node: ast.AST) -> str | None:
   """The answer of calls to `len(self.variables) == 0`, which tells initialisation by the variables that are there."""
   read = [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and dotted(n) == f"{unit.self_name}.variables"]
@@ -132,7 +152,7 @@ def _answer(unit: Unit, node: ast.expr) -> bool | None:
 def _operand(unit: Unit, node: ast.expr) -> str:
   """An operand among others, in parentheses where it had them."""
   text = unit.text(node)
-  return f"({text})" if isinstance(node, ast.BoolOp | ast.IfExp | ast.Lambda | ast.NamedExpr) else text
+  return f"({text})" if isinstance(node, _LOOSE) else text
 
 
 def settled_branch(unit: Unit, node: ast.If, test: str, body: str, tail: str) -> str | None:

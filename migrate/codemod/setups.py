@@ -112,7 +112,9 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     start, at = source.span(node)[0], source.span(node.value)[0]
     head = source.between(start, at)
     if isinstance(node, ast.AnnAssign):
-      head = f"{source.code(node.target)}: {unit.text(node.annotation)} = {unit.around(node, node.value)[0]}"
+      # a Variable is no array, and two targets take no annotation
+      said = "" if node.value in unit.parameter_attrs else f": {unit.text(node.annotation)}"
+      head = f"{source.code(node.target)}{said} = {unit.around(node, node.value)[0]}"
     for target in targets:
       for name in ast.walk(target):
         if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):

@@ -17,8 +17,7 @@ from migrate.codemod.late_attributes import is_there_when_read
 from migrate.codemod.lifted import beyond_template
 from migrate.codemod.names import lookup
 from migrate.codemod.scope import Dims
-from migrate.codemod.scopes import bound_answer
-from migrate.codemod.settled import true_at_first
+from migrate.codemod.settled import answered_at_first, true_at_first
 from migrate.codemod.source import children, dotted
 from migrate.codemod.transforms import ONE_WAY
 from migrate.core.report import Finding
@@ -88,7 +87,7 @@ class Statics:
     source = self.source
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
       return self._static_name(node, bound)
-    if (found := bound_answer(node) or self.looked_up(node)) is not None:
+    if (found := answered_at_first(self, node, lambda n: self.static(n, bound)) or self.looked_up(node)) is not None:
       return found
     if node in self.layer_lists:
       return self.layer_lists[node]

@@ -211,3 +211,33 @@ def test_lifted_class_at_the_top_of_a_file_is_told_how_many(tmp_path):
   assert "Models(in_features=4, axis_size=5, rngs=rngs)" in " ".join(ported.draft.files["ported.py"].split())
   alone = port_and_check(tmp_path / "shared", source, "Shared(), x(5, 4)")
   assert "axis_size" not in alone.draft.files["ported.py"]
+
+
+def test_subclass_of_a_layer_in_a_field_is_told_its_sizes(tmp_path):
+  source = """
+    class Checked(nn.GroupNorm):
+      @nn.compact
+      def __call__(self, x, mask=None):
+        if mask is not None:
+          raise ValueError("no masks")
+        return super().__call__(x, mask=mask)
+
+    class Scaled(nn.Dense):
+      scale: float = 2.0
+
+      def __call__(self, x):
+        return super().__call__(x) * self.scale
+
+    class Model(nn.Module):
+      norm: nn.Module
+      head: nn.Module
+
+      @nn.compact
+      def __call__(self, x):
+        return self.head(self.norm(nn.Dense(12)(x)))
+    """
+  example = "Model(Checked(3, use_bias=False), Scaled(5, use_bias=False, scale=3.0)), x(2, 7)"
+  ported = port_and_check(tmp_path, source, example)
+  text = ported.draft.files["ported.py"]
+  assert "norm=Checked(num_features=12, num_groups=3, use_bias=False, rngs=rngs)" in text
+  assert "head=Scaled(in_features=12, out_features=5, use_bias=False, scale=3.0, rngs=rngs)" in text

@@ -97,3 +97,22 @@ def test_what_setup_computes_without_parameters_stays_in_init(tmp_path):
 def test_docstring_of_setup_is_that_of_init(tmp_path):
   text = rewrite(tmp_path, SSM, "Model(4), x(3, 7)").text
   assert '  ):\n    """Parameters once, discretization at every call."""\n    self.n = n\n' in text
+
+
+def test_annotated_parameters_of_setup(tmp_path):
+  source = """
+    class Model(nn.Module):
+      width: int = 3
+
+      def setup(self):
+        kernel: jax.Array = self.param("kernel", nn.initializers.normal(), (5, self.width))
+        self.bias: jax.Array = self.param("bias", nn.initializers.normal(), (self.width,))
+        self.doubled: jax.Array = kernel * 2
+
+      def __call__(self, x):
+        return x @ self.doubled + self.bias
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(4), x(2, 5)"])
+  assert "    self.kernel = nnx.Param(" in ported.text
+  assert "    self.bias = nnx.Param(" in ported.text
+  assert "    kernel = self.kernel[...]\n" in ported.text

@@ -42,3 +42,21 @@ def test_lambda_reads_what_is_assigned_below_it(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)")
   assert "self.warps = (lambda x: x / self.scale,)\n" in ported.text
+
+
+def test_attribute_that_nothing_has_where_no_example_comes(tmp_path):
+  source = """
+    class Model(nn.Module):
+      custom: nn.Module | None = None
+
+      def setup(self):
+        if self.custom is None:
+          self.head = nn.Dense(3)
+        else:
+          self.head = self.custom_module
+
+      def __call__(self, x):
+        return self.head(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "self.head = self.custom_module\n" in ported.text

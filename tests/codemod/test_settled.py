@@ -109,3 +109,27 @@ def test_initialisation_told_by_the_variables_that_are_there(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 6)")
   assert "variables" not in ported.text
   assert "is_initializing" not in ported.text
+
+
+def test_question_beside_others_goes_out_of_init(tmp_path):
+  source = """
+    class Model(nn.Module):
+      strict: bool = False
+      loud: bool = False
+
+      def setup(self):
+        if self.strict and self.is_initializing():
+          print("strict")
+        if (self.strict or self.loud) and self.is_initializing() and self.loud:
+          print("loud")
+        if self.strict or self.loud:
+          print("either")
+        self.head = nn.Dense(3)
+
+      def __call__(self, x):
+        return self.head(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(), x(2, 4)"])
+  assert "if self.strict:\n" in ported.text
+  assert "if (self.strict or self.loud) and self.loud:\n" in ported.text
+  assert "if self.strict or self.loud:\n" in ported.text
