@@ -73,3 +73,24 @@ def test_object_that_stays_as_it_was_made_is_an_attribute(tmp_path):
   source = source.replace("jnp.arange(self.length)", "jnp.arange(x.shape[1])")
   ported = port_and_check(tmp_path, source, "Model(5), x(2, 4, 3)")
   assert "self.angles = Angles(self.width)" in ported.text
+
+
+def test_partial_that_the_call_makes_layers_with_is_an_attribute(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      width: int
+
+      def setup(self):
+        self.dense = functools.partial(nn.Dense, self.width, use_bias=False)
+
+      @nn.compact
+      def __call__(self, x):
+        return self.dense(name="out")(nn.relu(self.dense()(x)))
+    """,
+    "Model(7), x(2, 5)",
+    held_out=["Model(3), x(2, 11)"],
+  )
+  assert "self.dense = functools.partial(nnx.Linear, out_features=self.width, use_bias=False)\n" in ported.text
+  assert "self.out = self.dense(self.width, rngs=rngs)" in ported.text
