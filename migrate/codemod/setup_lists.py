@@ -114,26 +114,60 @@ def apart(unit: Unit, node: ast.stmt) -> list[tuple[ast.Attribute, ast.expr]]:
 
 
 def container(unit: Unit, text: str, sample: Any) -> str:
-  """Layers of `setup` in a list or dict, as `nnx.List` or `nnx.Dict`; containers of containers as far as two levels.
+  """Layers of `setup` in a list or dict, as `nnx.List` or `nnx.Dict`, and so are the containers in it.
 
   A dict whose class may iterate over it keeps Linen's order: `nnx.Dict` sorts its keys when it is split and merged.
   """
   unit.need_import("from flax import nnx")
-  parts = list(sample.values()) if isinstance(sample, dict) else list(sample)
+  parts = _items(sample)
   inner = next((p for p in parts if isinstance(p, list | tuple | dict)), None)
   written = _written_parts(unit, text, parts)
   if written is not None:
     text = written
+  elif (rows := _unpacked(unit, text, parts)) is not None:
+    text = rows
   elif inner is not None:
-    each = _contained(unit, "part", inner)
-    kinds = {type(p) for p in parts if isinstance(p, list | tuple | dict)}
-    if any(isinstance(p, nn.Module) for p in parts):  # layers stand beside lists of layers
-      one = " | ".join(sorted(k.__name__ for k in kinds))
-      each = f"{each} if isinstance(part, {one}) else part"
-    text = (
-      f"{{key: {each} for key, part in {text}.items()}}" if isinstance(sample, dict) else f"[{each} for part in {text}]"
-    )
+    text = _parts_of(unit, text, sample, "part")
   return _contained(unit, text, sample)
+
+
+def _items(sample: Any) -> list[Any]:
+  return list(sample.values()) if isinstance(sample, dict) else list(sample)
+
+
+def _parts_of(unit: Unit, text: str, sample: Any, name: str) -> str:
+  """A comprehension that has every container in another as NNX has it."""
+  parts = _items(sample)
+  inner = next(p for p in parts if isinstance(p, list | tuple | dict))
+  deeper = any(isinstance(p, list | tuple | dict) and holds_modules(p) for p in _items(inner))
+  each = _contained(
+    unit, _parts_of(unit, name, inner, "item" if name == "part" else f"inner_{name}") if deeper else name, inner
+  )
+  kinds = {type(p) for p in parts if isinstance(p, list | tuple | dict)}
+  if any(isinstance(p, nn.Module) for p in parts):  # layers stand beside lists of layers
+    one = " | ".join(sorted(k.__name__ for k in kinds))
+    each = f"{each} if isinstance({name}, {one}) else {name}"
+  if isinstance(sample, dict):
+    return f"{{key: {each} for key, {name} in {text}.items()}}"
+  return f"[{each} for {name} in {text}]"
+
+
+def _unpacked(unit: Unit, text: str, parts: list[Any]) -> str | None:
+  """A list that gets tuples (`stages.append((blocks, merge))`) some of which items are lists of layers; None for any other."""
+  method = unit.info.methods.get("setup")
+  calls = [n for n in ast.walk(method) if isinstance(n, ast.Call)] if method is not None else []
+  rows = [c.args[0] for c in calls if ast.unparse(c.func) == f"{text}.append" and len(c.args) == 1]
+  named = [[e.id for e in r.elts if isinstance(e, ast.Name)] for r in rows if isinstance(r, ast.Tuple | ast.List)]
+  if len(named) != len(rows) or len(rows) != 1 or len(set(named[0])) != len(rows[0].elts):  # pyright: ignore
+    return None
+  if not all(isinstance(p, list | tuple) and len(p) == len(named[0]) for p in parts):
+    return None
+  held = [next((v for v in column if v), column[0]) for column in zip(*parts, strict=True)]
+  lists = [isinstance(v, list | tuple | dict) and holds_modules(v) for v in held]
+  if not any(lists):
+    return None
+  items = [_contained(unit, n, v) if listed else n for n, v, listed in zip(named[0], held, lists, strict=True)]
+  return f"[nnx.List([{', '.join(items)}]) for {', '.join(named[0])} in {text}]"
 
 
 def _written_parts(unit: Unit, text: str, parts: list[Any]) -> str | None:
@@ -205,7 +239,8 @@ def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
     first = next(i for i in range(at, -1, -1) if _depth(out[:i]) == 0)
     last = next((i for i in range(at, len(out)) if _depth(out[: i + 1]) == 0), len(out) - 1)
     indent = _indent(out[first])
-    out.insert(last + 1, f"{indent}{site.chain.name} = {site.chain.step}")
+    test, step = _alternative(unit, site), f"{site.chain.name} = {site.chain.step}"
+    out[last + 1 : last + 1] = [f"{indent}if {test}:", f"{indent}{unit.step}{step}"] if test else [f"{indent}{step}"]
     head = first
     for i in range(first - 1, -1, -1):
       if out[i].strip() and not out[i].lstrip().startswith("#") and len(_indent(out[i])) < len(indent):
@@ -213,6 +248,15 @@ def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
         head = i if out[i].lstrip().startswith(("for ", "while ")) else head
     out.insert(head, f"{_indent(out[head])}{site.chain.name} = {site.chain.first}")
   return out
+
+
+def _alternative(unit: Unit, site: Site) -> str:
+  """The condition under which a round makes the layer (`nn.Dense(w) if i < last else None`); empty where every round does."""
+  choice = unit.source.parents.get(site.node)
+  if not isinstance(choice, ast.IfExp) or choice.body is not site.node:
+    return ""
+  nothing = isinstance(choice.orelse, ast.Constant) and choice.orelse.value is None
+  return unit.source.code(choice.test) if nothing else ""
 
 
 def _indent(line: str) -> str:

@@ -213,3 +213,61 @@ def test_containers_that_one_statement_gives_to_several_attributes(tmp_path):
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((3, 2, 6)), x(2, 4)"])
   assert "    self.layers = nnx.List(layers)\n    self.norms = nnx.List(norms)\n" in ported.text
   assert "self.first, self.last = nnx.Linear(" in ported.text
+
+
+def test_tuples_with_lists_of_layers(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      depths: tuple = (1, 2, 3)
+      dim: int = 5
+
+      def setup(self):
+        self.embed = nn.Dense(self.dim)
+        stages = []
+        for i, depth in enumerate(self.depths):
+          blocks = [nn.LayerNorm() for _ in range(depth)]
+          merge = nn.Dense(self.dim * 2 ** (i + 1)) if i < len(self.depths) - 1 else None
+          stages.append((blocks, merge))
+        self.stages = stages
+        self.norm = nn.LayerNorm()
+
+      def __call__(self, x):
+        x = self.embed(x)
+        for blocks, merge in self.stages:
+          for block in blocks:
+            x = x + block(x)
+          if merge is not None:
+            x = merge(x)
+        return self.norm(x)
+    """,
+    "Model(), x(2, 6)",
+  )
+  assert "self.stages = nnx.List([nnx.List([nnx.List(blocks), merge]) for blocks, merge in stages])" in ported.text
+  assert "self.norm = nnx.LayerNorm(merge_features, rngs=rngs)" in ported.text
+
+
+def test_lists_of_lists_of_lists_of_layers(tmp_path):
+  ported = port_and_check(
+    tmp_path,
+    """
+    class Model(nn.Module):
+      depths: tuple = (1, 2)
+
+      def setup(self):
+        towers = []
+        for depth in self.depths:
+          towers.append([[nn.Dense(7) for _ in range(2)] for _ in range(depth)])
+        self.towers = towers
+
+      def __call__(self, x):
+        for tower in self.towers:
+          for pair in tower:
+            for layer in pair:
+              x = layer(x)
+        return x
+    """,
+    "Model(), x(2, 7)",
+  )
+  assert ported.moves["params/towers_1_0_1/kernel"] == "towers/1/0/1/kernel"
