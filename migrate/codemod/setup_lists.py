@@ -38,7 +38,7 @@ def fill_lists(unit: Unit, text: str) -> str:
     lines += [f"{indent}{c.name} = {c.first}" for c in chains]
     lines.append(f"{indent}for {target} in {iterable}:")
     lines.append(f"{indent}{step}self.{site.attr}.append({element})")
-    lines += [f"{indent}{step}{c.name} = {c.step}" for c in chains]
+    lines += [f"{indent}{step}{c.next_line}" for c in chains]
     return "\n".join(lines)
 
   return re.sub(r"([ \t]*)(\S[^\n]*= )COMP__(\d+)__", fill, text)
@@ -239,7 +239,7 @@ def fill_chains(unit: Unit, lines: list[str]) -> list[str]:
     first = next(i for i in range(at, -1, -1) if _depth(out[:i]) == 0)
     last = next((i for i in range(at, len(out)) if _depth(out[: i + 1]) == 0), len(out) - 1)
     indent = _indent(out[first])
-    test, step = _alternative(unit, site), f"{site.chain.name} = {site.chain.step}"
+    test, step = _alternative(unit, site), site.chain.next_line
     out[last + 1 : last + 1] = [f"{indent}if {test}:", f"{indent}{unit.step}{step}"] if test else [f"{indent}{step}"]
     head = first
     for i in range(first - 1, -1, -1):

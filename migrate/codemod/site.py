@@ -85,6 +85,12 @@ class Chain:
   values: list[Any]
   row: str = ""
 
+  @property
+  def next_line(self) -> str:
+    """The statement that has it as it is after a layer."""
+    added = self.step.removeprefix(f"{self.name} + ")
+    return f"{self.name} = {self.step}" if added == self.step else f"{self.name} += {added}"
+
 
 @dataclasses.dataclass(eq=False)
 class Site:

@@ -17,6 +17,7 @@ from migrate.codemod.handed_values import value_given
 from migrate.codemod.hoists import Hoists
 from migrate.codemod.input_names import input_name
 from migrate.codemod.item_names import items_of_field
+from migrate.codemod.joined_sizes import joined_size
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.own_sizes import OwnSizes, enters_list, step_given
 from migrate.codemod.recent import RecentSizes
@@ -148,7 +149,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     given = self._own_argument(site, values) or self._own_count(site, values, multiples=True)
     if given is not None:
       return given
-    chain = self._chain(site, values, need)
+    chain = self._chain(site, values, need) or joined_size(self, site, values, need)
     if chain is not None:
       return chain
     if owned and differ(values):  # it went along with several sizes: hardly by chance
@@ -213,8 +214,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     found = [c for c in self.chain_starts(firsts) if self.readable_at(site, c)]
     return found[0] if found and len({id(self.project.fact_of(a)) for a, _, _ in firsts}) > 1 else None
 
-  def _chain(self: Unit, site: Site, values: list[Any], need: Need) -> str | None:
-    """In a list of layers, the size that the layer before gives."""
+  def _chain(self: Unit, site: Site, values: list[Any], need: Need, grows: bool = False) -> str | None:
+    """In a list of layers, the size that the layer before gives, or all before (`grows`)."""
     if self.in_factory is not None and any(isinstance(n, _COMPREHENSIONS) for n in self.source.enclosing(site.node)):
       return None  # its callers give the sizes
     if not site.listed or not site.made or site.chain is not None:
@@ -225,7 +226,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       outputs = [c.output for c in self.project.calls_of(module) if isinstance(c.output, ArraySpec) and c.output.shape]
       by_owner.setdefault(id(activation), []).append((value, outputs[0].shape[-1] if outputs else None))
     for pairs in by_owner.values():
-      if any(later[0] != before[1] or later[0] is None for before, later in itertools.pairwise(pairs)):
+      known = all(size is not None and given is not None for size, given in pairs[:-1])
+      if not known or any(b[0] * grows + b[1] != later[0] for b, later in itertools.pairwise(pairs)):
         return None
     if self._in_inner_list(site) and any(len({v for v, _ in pairs}) > 1 for pairs in by_owner.values()):
       return None  # no local can be carried from element to element
@@ -245,7 +247,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     if start is None:
       head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
       start = self.hoist(head, "in_features", [v for _, _, v in firsts])
-    site.chain = Chain(name, start, step, values)
+    site.chain = Chain(name, start, f"{name} + {step}" if grows else step, values)
     self.bound_names = self.bound_names | {name}
     return name
 
