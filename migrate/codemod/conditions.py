@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from migrate.codemod.given_flags import asked_for, flag
+from migrate.codemod.none_states import asks_state
 from migrate.codemod.project import Event, has_array
 from migrate.codemod.scope import Local, Stmt
 from migrate.codemod.settled import is_plain
@@ -53,9 +54,9 @@ class Conditions:
 
   def static_test(self: Unit, test: ast.AST) -> str | None:
     """The condition for `__init__`, or None where only a call knows it."""
-    shapes = self.shape_comparison(test)
-    if shapes is not None:
-      return shapes
+    known = asks_state(self, test) or self.shape_comparison(test)
+    if known is not None:
+      return known
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
       # what holds whenever the whole holds: layers made for nothing do no harm, missing ones do
       known = [t for t in map(self.static_test, test.values) if t is not None]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from migrate.codemod.items import item_of
 from migrate.codemod.layer_sizes import LayerSizes, items_of, taken_from
 from migrate.codemod.method_sizes import MethodSizes
+from migrate.codemod.none_states import state_dims
 from migrate.codemod.project import Event, is_array
 from migrate.codemod.put_together import put_together
 from migrate.codemod.reshaped import named_axes
@@ -55,6 +56,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       local = self.env[node.id]
       if local.kind == "array" and local.dims is not None:
         return local.dims
+      if (state := state_dims(self, node)) is not None:
+        return state
       if local.kind != "array":
         return None
     events = self.array_events(node)

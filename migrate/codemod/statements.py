@@ -12,6 +12,7 @@ from flax import linen as nn
 
 from migrate.codemod.carries import only_for_carry
 from migrate.codemod.loop_exits import loop_exit
+from migrate.codemod.none_states import note_state
 from migrate.codemod.paragraphs import note_statement
 from migrate.codemod.project import has_array
 from migrate.codemod.scope import Block, Local, Stmt
@@ -109,7 +110,9 @@ class Statements:
     if only_for_carry(self, node):
       return None
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-      return self._assign(node)
+      assigned = self._assign(node)
+      note_state(self, node)
+      return assigned
     if isinstance(node, ast.Return):
       text = "return"
       if node.value is not None:
