@@ -55,7 +55,7 @@ class Calls:
     if isinstance(node, ast.Name):
       local = self.env.get(node.id)
       if local is not None and local.kind in ("site", "modules") and local.target is not None:
-        return local.target.reference if isinstance(local.target, Site) else str(local.target)
+        return self.named_site(node, local.target) if isinstance(local.target, Site) else str(local.target)
       if local is not None and local.kind == "settled" and isinstance(node.ctx, ast.Load):
         return str(local.target)
       if node.id in self.parameters or local is not None or node.id == self.self_name:

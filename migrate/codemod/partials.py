@@ -297,12 +297,18 @@ class Partials:
         self.field_residues.setdefault((cls, field), set()).add(name)
         self.residues.setdefault(cls, set()).add(name)
 
+  def named_site(self: Unit, node: ast.Name, site: Site) -> str:
+    """What a local that holds a layer is in the method: handed to a function, it goes with what its calls must give."""
+    above = self.source.parents.get(node)
+    handed = isinstance(above, ast.keyword) or (isinstance(above, ast.Call) and node is not above.func)
+    return self.site_reference(site) if handed else site.reference
+
   def site_reference(self: Unit, site: Site) -> str:
     """What to write for a layer that is handed on: with what its calls must give, where only this method knows it."""
-    if not site.residue or site.record is None:
+    if not site.residue:
       return site.reference
     self.need_import("import functools")
-    names = dict(site.record.call_args)
+    names = dict(site.record.call_args) if site.record is not None else {}
     left = [(names.get(field, field), text) for field, text in site.residue.items()]
     given = [f"**{text}" if name == EVERY else f"{name}={text}" for name, text in left if name]
     return f"functools.partial({', '.join([site.reference, *given])})"

@@ -14,7 +14,7 @@ from migrate.codemod.method_sizes import given_arguments
 from migrate.codemod.scope import Dims
 from migrate.codemod.site import Site
 from migrate.codemod.sizes_pool import SETUP_LOCAL, closed, replaced
-from migrate.codemod.source import names_in
+from migrate.codemod.source import dotted, names_in
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -115,3 +115,36 @@ class SetupLocals:
   def dims_outside(self: Unit, dims: Dims) -> Dims:
     """Axes of what a method returns, as other classes read them."""
     return [list(dict.fromkeys(t for c in axis if (t := self.outside_setup(c)) is not None)) for axis in dims]
+
+
+def goes_into_list(unit: Unit, targets: Sequence[ast.expr], value: ast.Call) -> bool:
+  """Whether a local of a loop only carries its parameter to a list: `w = self.param(...)`, then `ws.append(w)`."""
+  loads = _loads(unit, targets, value)
+  calls = [unit.source.parents.get(n) for n in loads]
+  return bool(calls) and all(
+    isinstance(c, ast.Call) and n in c.args and isinstance(c.func, ast.Attribute) and c.func.attr == "append"
+    for n, c in zip(loads, calls, strict=True)
+  )
+
+
+def assigned_later(unit: Unit, targets: Sequence[ast.expr], value: ast.Call) -> str | None:
+  """The attribute that a local's parameter is given to: `bias = self.param(...)`, then `self.bias = bias`."""
+  block = unit.source.parents.get(unit.source.parents.get(value))  # pyright: ignore
+  found = {
+    target.attr
+    for n in _loads(unit, targets, value)
+    if isinstance(s := unit.source.parents.get(n), ast.Assign) and s.value is n and len(s.targets) == 1
+    if unit.source.parents.get(s) is block
+    if isinstance(target := s.targets[0], ast.Attribute) and dotted(target.value) == unit.self_name
+  }
+  return found.pop() if len(found) == 1 and not unit.setup_loops else None
+
+
+def _loads(unit: Unit, targets: Sequence[ast.expr], value: ast.Call) -> list[ast.Name]:
+  """Where the local that an assignment makes is read; empty where it makes several, or one that is assigned again."""
+  name = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+  method = next((n for n in unit.source.enclosing(value) if isinstance(n, ast.FunctionDef)), None)
+  named = [n for n in ast.walk(method) if isinstance(n, ast.Name) and n.id == name] if method and name else []
+  if sum(isinstance(n.ctx, ast.Store) for n in named) != 1:
+    return []
+  return [n for n in named if isinstance(n.ctx, ast.Load)]

@@ -23,6 +23,7 @@ from migrate.codemod.remarks import comments_in
 from migrate.codemod.scope import Local
 from migrate.codemod.setup_builders import builder_call
 from migrate.codemod.setup_lists import apart, container, places_in
+from migrate.codemod.setup_locals import assigned_later, goes_into_list
 from migrate.codemod.source import branches_of, names_in
 from migrate.codemod.super_setups import base_runs_late, is_super_setup
 from migrate.codemod.unit import Unit
@@ -113,7 +114,8 @@ def _setup_statement(unit: Unit, node: ast.stmt) -> str | None:
     head = source.between(start, at)
     if isinstance(node, ast.AnnAssign):
       # a Variable is no array, and two targets take no annotation
-      said = "" if node.value in unit.parameter_attrs else f": {unit.text(node.annotation)}"
+      variable = isinstance(node.value, ast.Call) and _is_variable(unit, node.value)
+      said = "" if variable else f": {unit.text(node.annotation)}"
       head = f"{source.code(node.target)}{said} = {unit.around(node, node.value)[0]}"
     for target in targets:
       for name in ast.walk(target):
@@ -300,8 +302,10 @@ def _setup_list(unit: Unit, attr: str, value: ast.ListComp) -> str:
 
 def _setup_variable(unit: Unit, targets: list[ast.expr], value: ast.Call) -> str:
   """`self.w = self.param(...)`: the attribute itself becomes the Variable."""
+  if unit.setup_loops and goes_into_list(unit, targets, value):
+    return unit.setup_variable(value)
   before = len(unit.block)
-  attr = next((t.attr for t in targets if isinstance(t, ast.Attribute)), None)
+  attr = next((t.attr for t in targets if isinstance(t, ast.Attribute)), None) or assigned_later(unit, targets, value)
   unit.variable_site(value, "params" if unit.source.code(value.func).endswith(".param") else None)
   site = unit.variable_sites[-1] if unit.variable_sites else None
   statement: Any = unit.block[-1] if len(unit.block) > before else None

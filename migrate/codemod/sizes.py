@@ -72,9 +72,8 @@ class Sizes(MethodSizes, LayerSizes, Supers):
       result = [own or seen for own, seen in zip(moved, result, strict=True)]
     if isinstance(node, ast.IfExp) and result is not None:
       result = self.either(node, result)
-    if (
-      result is not None and isinstance(node, ast.Attribute) and dotted(node) in {f"self.{f}" for f in self.field_names}
-    ):
+    kept = {f"self.{f}" for f in self.field_names if f not in self.call_fields}
+    if result is not None and isinstance(node, ast.Attribute) and dotted(node) in kept:
       result = [axis or [f"self.{node.attr}.shape[{i - len(result)}]"] for i, axis in enumerate(result)]
     if result is not None and isinstance(node, ast.Attribute) and dotted(node) == f"self.{node.attr}":
       shape = self.array_dims.get(node.attr, [])

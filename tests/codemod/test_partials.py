@@ -362,3 +362,28 @@ def test_partial_of_what_only_the_call_knows_from_a_file_beside(tmp_path):
   assert "self.batch_norm(self.dense(x), use_running_average=not train)" in ported.text
   norms = next(text for path, text in ported.rewriting.sources.items() if "norms" in str(path))
   assert "return functools.partial(\n        nnx.BatchNorm,\n" in norms
+
+
+def test_layer_with_an_array_in_a_field_is_handed_on_with_it(tmp_path):
+  source = """
+    class Conditioner(nn.Module):
+      y: jax.Array
+      width: int = 3
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(self.width)(jnp.concatenate([x, self.y], axis=-1))
+
+    def twice(function, x):
+      return function(x) + function(2 * x)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, y):
+        conditioner = Conditioner(y)
+        return twice(conditioner, x) + twice(Conditioner(y, name="other"), x) + conditioner(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5), x(2, 7)", held_out=["Model(), x(2, 4), x(2, 3)"])
+  assert "twice(functools.partial(self.conditioner, y=y), x)" in ported.text
+  assert "twice(functools.partial(self.other, y=y), x)" in ported.text
+  assert "+ self.conditioner(x, y=y)" in ported.text

@@ -179,3 +179,46 @@ def test_parameter_computed_with_a_local_of_setup(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(2, 3)"])
   assert "factor = factor" in ported.text
+
+
+def test_local_of_a_loop_carries_a_parameter_to_a_list(tmp_path):
+  source = """
+    class Model(nn.Module):
+      depth: int = 2
+
+      def setup(self):
+        kernels = []
+        for i in range(self.depth):
+          kernel: jax.Array = self.param(f"kernel_{i}", nn.initializers.normal(), (5, 3))
+          kernels.append(kernel)
+        self.kernels = kernels
+
+      def __call__(self, x):
+        return sum(x @ kernel for kernel in self.kernels)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5)", held_out=["Model(3), x(4, 5)"])
+  assert "      kernel = nnx.Param(nnx.initializers.normal()(rngs.params(), (5, 3)))\n" in ported.text
+  assert ported.moves["params/kernel_1"] == "kernels/1"
+
+
+def test_local_of_setup_is_the_parameter_of_an_attribute(tmp_path):
+  source = """
+    class Model(nn.Module):
+      both: bool = True
+
+      def setup(self):
+        bias = self.param("bias", nn.initializers.normal(), (3,))
+        self.bias = bias
+        scale = self.param("scale", nn.initializers.normal(), (3,))
+        self.factor = scale
+        extra = self.param("extra", nn.initializers.normal(), (3,))
+        if self.both:
+          self.zoom = extra
+
+      def __call__(self, x):
+        return x * self.factor + self.bias + (self.zoom if self.both else 0)
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(False), x(2, 3)"])
+  assert "    bias = nnx.Param(nnx.initializers.normal()(rngs.params(), (3,)))\n    self.bias = bias\n" in ported.text
+  assert ported.moves["params/scale"] == "factor"
+  assert "extra = self.extra = nnx.Param(" in ported.text  # kept wherever it goes
