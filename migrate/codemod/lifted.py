@@ -52,6 +52,9 @@ def lifted(unit: Unit, node: ast.FunctionDef, decorator: ast.expr) -> str | None
     function, told = f"nnx.{_LOOPS[full]}", {k.arg: k.value for k in keywords}
     splits = _splitting(unit, told) if _LOOPS[full] == "scan" else ""
     given = _loop(unit, node.args, _LOOPS[full], told, steps=splits or None)
+    if given is None and _LOOPS[full] == "vmap":
+      raise unit.refusal(decorator, f"`nn.vmap` of the method `{node.name}`, with variables of its own for every step",
+                         "a class that is mapped", "let the method stand in a class, and map that: `nn.vmap(Class, ...)`")  # fmt: skip
     if given is None:
       return None
     splits = splits if any("nnx.RngState: 0" in g for g in given) else ""

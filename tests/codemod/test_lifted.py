@@ -230,3 +230,18 @@ def test_a_scanned_class_draws_as_linen_does(tmp_path):
     """
   ported = rewrite(tmp_path, source, 'Example(Model(), (x(2, 4, 5),), rngs=("dropout",))')
   assert "@split_steps(1)\n  @functools.partial(\n" in ported.text
+
+
+def test_mapped_method_with_variables_for_every_step_is_refused(tmp_path):
+  ported = rewrite(
+    tmp_path,
+    """
+    class Heads(nn.Module):
+      @functools.partial(nn.vmap, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=None, axis_size=3)
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(1)(nn.tanh(nn.Dense(7)(x)))
+    """,
+    "Heads(), x(2, 5)",
+  )
+  assert any("`nn.vmap` of the method `__call__`" in str(f) for f in ported.findings)
