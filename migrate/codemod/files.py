@@ -11,6 +11,7 @@ from typing import Any
 
 from migrate.codemod.factories import Factory
 from migrate.codemod.given_classes import giving_functions
+from migrate.codemod.handed_makers import handed_maker
 from migrate.codemod.imports import Names, tidy_imports
 from migrate.codemod.imports_edit import Positions, apply_edits, drop_aliases, remove_statement, used_names
 from migrate.codemod.left_classes import by_reading, reason, tell_unbound_name, unbound_name
@@ -97,7 +98,8 @@ def rewrite_project(project: Project, exact: bool = False) -> Rewriting:
         if isinstance(error, CallField) and _keep_at_construction(project, info, error.field, residues):
           continue
         rewriting.findings.append(
-          Finding(
+          handed_maker(unit, info, str(error))
+          or Finding(
             f"{info.file}:{info.node.lineno}",
             f"{info.name}: `{error}` is needed at construction and known only in a call",
             "a value that __init__ can compute",

@@ -39,6 +39,7 @@ from migrate.workflows.constants import with_constants
 from migrate.workflows.live import abstract
 from migrate.workflows.port_files import importing, prelude, write_files
 from migrate.workflows.port_report import PortReport
+from migrate.workflows.raised import what_to_do
 
 Layout = Literal["extract", "overlay"]
 Progress = Callable[..., None]
@@ -321,8 +322,7 @@ def _mapping(
       where = f"{Path(mine[-1].filename).relative_to(folder)}:{mine[-1].lineno}" if mine else fact.name
       text = " ".join(str(error).split())[:300]
       found = f"the ported model raised {type(error).__name__}: {text}"
-      do = "look at the line; the original is beside it"
-      raise MigrateError(Finding(where, found, "a model that runs", do, "error", "L2N302")) from error
+      raise MigrateError(Finding(where, found, "a model that runs", what_to_do(error), "error", "L2N302")) from error
   return mapping, draws
 
 
