@@ -307,8 +307,9 @@ class Partials:
     """What to write for a layer that is handed on: with what its calls must give, where only this method knows it."""
     if not site.residue:
       return site.reference
-    self.need_import("import functools")
+    short = self.names.resolve("partial") == "functools.partial" and "partial" not in self.env
+    self.need_import("from functools import partial" if short else "import functools")
     names = dict(site.record.call_args) if site.record is not None else {}
     left = [(names.get(field, field), text) for field, text in site.residue.items()]
     given = [f"**{text}" if name == EVERY else f"{name}={text}" for name, text in left if name]
-    return f"functools.partial({', '.join([site.reference, *given])})"
+    return f"{'' if short else 'functools.'}partial({', '.join([site.reference, *given])})"

@@ -387,3 +387,26 @@ def test_layer_with_an_array_in_a_field_is_handed_on_with_it(tmp_path):
   assert "twice(functools.partial(self.conditioner, y=y), x)" in ported.text
   assert "twice(functools.partial(self.other, y=y), x)" in ported.text
   assert "+ self.conditioner(x, y=y)" in ported.text
+
+
+def test_partial_is_spelled_as_the_file_imports_it(tmp_path):
+  source = """
+    from functools import partial
+
+    class Conditioner(nn.Module):
+      y: jax.Array
+
+      @nn.compact
+      def __call__(self, x):
+        return nn.Dense(3)(jnp.concatenate([x, self.y], axis=-1))
+
+    def twice(function, x):
+      return function(x) + function(2 * x)
+
+    class Model(nn.Module):
+      @nn.compact
+      def __call__(self, x, y):
+        return twice(Conditioner(y), partial(jnp.clip, min=0)(x))
+    """
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 5), x(2, 7)")
+  assert "twice(partial(self.conditioner, y=y), partial(jnp.clip, min=0)(x))" in ported.text
