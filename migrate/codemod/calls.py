@@ -14,10 +14,11 @@ from flax import linen as nn
 from migrate.codemod.accessors import accessor_call
 from migrate.codemod.alternatives import alternative
 from migrate.codemod.base_calls import base_call
-from migrate.codemod.carries import free_carry, made_alike
+from migrate.codemod.carries import free_carry
 from migrate.codemod.computed import computed_read
 from migrate.codemod.container_types import asks_container, joined_lists
 from migrate.codemod.given_lambdas import given_lambda
+from migrate.codemod.layer_methods import method_text, owners_of_method
 from migrate.codemod.left_classes import stays_linen
 from migrate.codemod.lifted import lifted_function
 from migrate.codemod.lifted_calls import lifted_call
@@ -32,7 +33,7 @@ from migrate.codemod.pipelines import first_inside
 from migrate.codemod.remarks import fits_one_line
 from migrate.codemod.scope import Local
 from migrate.codemod.settled import settled_answer, settled_choice
-from migrate.codemod.shared_names import shared_layer
+from migrate.codemod.shared_methods import layer_made_before
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
@@ -243,7 +244,7 @@ class Calls:
 
   def make(self: Unit, node: ast.Call, hint: str) -> Site:
     """Turns a construction into an attribute; returns its site."""
-    known = self.sites.get(node) or shared_layer(self, node) or made_alike(self, node)
+    known = self.sites.get(node) or layer_made_before(self, node)
     if known is not None:
       return known
     site = self.site(node, "")
@@ -281,14 +282,7 @@ class Calls:
     untraced = self._site_called(node) if not events else None
     if untraced is not None and (self.untraced or (not untraced.made and untraced in self.setup_sites)):
       self.learn(untraced, node)
-    if isinstance(node.func, ast.Attribute):
-      owners = self.events(node.func.value)
-      name = node.func.attr
-      if owners and all(isinstance(e.value, nn.Module) for e in owners) and dotted(node.func.value) != self.self_name:
-        record = self.project.record(type(owners[0].value))
-        if record is not None and (name in record.methods or name in dict(record.method_code)):
-          return list({id(e.value): e.value for e in owners}.values())
-    return []
+    return owners_of_method(self, node)
 
   def _settle_attribute(self: Unit, node: ast.Call, modules: Sequence[Any]) -> None:
     """A call of a layer made in `setup` tells the layer's sizes."""
@@ -309,7 +303,7 @@ class Calls:
         record = record.choose(fields_of(modules[0]))
     method = "__call__"
     if record is not None and isinstance(node.func, ast.Attribute) and node.func.attr in dict(record.method_code):
-      return self._method_template(node, record)
+      return method_text(self, node, record, list(modules))
     keywords = {k.arg for k in node.keywords}
     if record is not None:
       arguments = self._layer_arguments(node, record, cls, method)
@@ -382,19 +376,6 @@ class Calls:
       if name is not None:
         arguments.append(f"{name}={text}")
     return arguments
-
-  def _method_template(self: Unit, node: ast.Call, record: LayerMapping) -> str:
-    assert isinstance(node.func, ast.Attribute)
-    name = node.func.attr
-    code = dict(record.method_code)[name]
-    events = self.events(node.func.value)
-    order = parameters_of(type(events[0].value), name) if events else []
-    given = dict(zip(order, [self.text(a) for a in node.args], strict=False))
-    given |= {k.arg: self.text(k.value) for k in node.keywords if k.arg}
-    code = code.replace("{layer}", self.text(node.func.value))
-    for parameter, text in given.items():
-      code = code.replace("{" + parameter + "}", text)
-    return self.template(code)
 
 
 _PREFIX = re.compile(r"^_*(make|build|create|get)_|^_+")  # what says that a function makes something

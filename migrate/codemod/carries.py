@@ -70,12 +70,12 @@ def made_alike(unit: Unit, node: ast.Call) -> Site | None:
   classes = [type(m) for _, _, m in unit.made_at(node)] or unit.untraced_class(node)
   if unit.loops or not classes or not all(getattr(getattr(c, attribute.attr, None), "nowrap", False) for c in classes):
     return None
-  wanted = _given(node)
-  alike = [s for n, s in unit.sites.items() if isinstance(n, ast.Call) and not s.looped and _given(n) == wanted]
+  wanted = what_is_made(node)
+  alike = [s for n, s in unit.sites.items() if isinstance(n, ast.Call) and not s.looped and what_is_made(n) == wanted]
   return next((s for s in alike if s.statement in unit.block), None)  # made whatever the fields are
 
 
-def _given(node: ast.Call) -> tuple[str, list[str]]:
+def what_is_made(node: ast.Call) -> tuple[str, list[str]]:
   """What is made, and of what, whatever its name."""
   keywords = [k for k in node.keywords if k.arg not in ("name", "parent")]
   return ast.dump(node.func), [*map(ast.dump, node.args), *sorted(map(ast.dump, keywords))]

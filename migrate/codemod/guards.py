@@ -38,6 +38,8 @@ def under_guards(unit: Unit, made: dict[str, list[Stmt | Block]]) -> list[Stmt |
     start = next((i for i, item in enumerate(block) if item is items[0]), None)
     if start is None or block[start : start + len(items)] != items:
       continue
+    if any(s.elsewhere and s.statement in items for s in unit.sites.values()):
+      continue  # methods that are called in any case use a layer of it
     runners = frozenset(unit.owner_key(a) for a in _runs(unit, name))
     block[start : start + len(items)] = [Block([(lambda guard=guard: f"if {guard}:", items)], runners=runners)]
   return block

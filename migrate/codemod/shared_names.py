@@ -30,11 +30,11 @@ def shared_layer(unit: Unit, node: ast.Call) -> Site | None:
   if ways is None:
     return None
   mine, theirs = ways
-  kind = _kind(unit, node)
+  kind = kind_made(unit, node)
   if kind is None:
     return None
-  own = [c for c in _made(unit, mine) if _kind(unit, c) == kind]
-  others = [c for c in _made(unit, theirs) if _kind(unit, c) == kind and c in unit.sites]
+  own = [c for c in makers_in(unit, mine) if kind_made(unit, c) == kind]
+  others = [c for c in makers_in(unit, theirs) if kind_made(unit, c) == kind and c in unit.sites]
   twin = _twin(unit, node, own, others)
   site = unit.sites.get(twin) if twin is not None else None
   if twin is None or site is None:
@@ -102,13 +102,13 @@ def _twin(unit: Unit, node: ast.Call, own: list[ast.Call], others: list[ast.Call
   return others[index] if index < len(others) else None
 
 
-def _made(unit: Unit, statements: list[ast.stmt]) -> list[ast.Call]:
+def makers_in(unit: Unit, statements: list[ast.stmt]) -> list[ast.Call]:
   """Constructions in statements, in the order of the source."""
   calls = [n for s in statements for n in ast.walk(s) if isinstance(n, ast.Call) and unit.creates(n)]
   return sorted(calls, key=lambda c: unit.source.span(c.func))
 
 
-def _kind(unit: Unit, node: ast.Call) -> str | None:
+def kind_made(unit: Unit, node: ast.Call) -> str | None:
   """The class that a construction makes, as automatic names count it."""
   made = unit.made_at(node)
   if made:

@@ -122,6 +122,8 @@ class Site:
     wished: parameter -> what an argument for it would be called after.
     joins: the list of another site, which another branch of the loop makes.
     starts: of layers in a list, size -> what tells that of the first.
+    guards: the conditions it is made under, as `__init__` evaluates them; None where they are not known.
+    elsewhere: whether another method uses it too.
   """
 
   attr: str
@@ -154,6 +156,8 @@ class Site:
   template: str = ""
   handed_on: set[str] = dataclasses.field(default_factory=set)
   joins: str = ""
+  guards: tuple[str, ...] | None = None
+  elsewhere: bool = False
 
 
 REQUIRED_SIZES = {"in_features", "num_features"}  # without these no layer can be made

@@ -114,6 +114,7 @@ class Sites:
       pipeline=self.pipelines.get(listed, ""),
       names={n for n, v in self.env.items() if v.kind in ("static", "arrays")},
       home=(self.source, self.names),
+      guards=tuple(self.guards),
     )
     if record is not None:
       site.needs = list(self._layer_needs(record, made))
