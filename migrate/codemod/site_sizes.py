@@ -384,7 +384,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     """Whether an expression can be evaluated where the site is made."""
     if closed(text):
       return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
-    known = {"self", "sum", *self.hoists, *site.names, *self.bound_names}
+    plain = {n for n in _PLAIN if n not in self.env and n not in self.parameters and n not in self.names.defined}
+    known = {"self", *plain, *self.hoists, *site.names, *self.bound_names}
     unbound = {n for n in names_in(text) if n not in known and not n.startswith("SIZE__")}
     return all(self.of_the_file(n) or self.given_before(n) for n in unbound)
 
@@ -394,4 +395,5 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     return top and name not in self.env and name not in self.parameters and self.source is self.own_source
 
 
+_PLAIN = {"abs", "int", "len", "max", "min", "round", "sum"}  # of Python, over numbers and fields
 _HEADS = {"head", "heads", "nhead", "nheads"}
