@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.scope import Block, Dims, Stmt, given_in
@@ -27,7 +27,7 @@ def closed_outputs(unit: Unit, dims: Dims) -> Dims:
   outside = {"self", *unit.hoists}
 
   def free(text: str) -> bool:
-    return all(n in outside or TOKEN.fullmatch(n) or unit.of_the_file(n) for n in names_in(text))
+    return all(n in outside or TOKEN.fullmatch(n) or unit.of_the_file(n) or unit.of_python(n) for n in names_in(text))
 
   found: Dims = []
   for axis in dims:
@@ -51,8 +51,16 @@ def said_later(unit: Unit, site: Site, flow: Sequence[str]) -> str | None:
   return next((text for c, text in texts if text != c and unit.readable_at(site, text)), None)
 
 
-def branch_of(text: str, modules: Iterable[Any]) -> str:
-  """`width if self.out is None else self.out`, `self.out or width` decided, where it comes out alike for all modules."""
+def branch_of(text: str, modules: Iterable[Any], left: Collection[str] = ()) -> str:
+  """`width if self.out is None else self.out`, `self.out or width` decided, where it comes out alike for all modules.
+
+  Args:
+    text: an expression over fields.
+    modules: those whose fields decide.
+    left: fields that may be otherwise in modules that no example made; what asks them stays.
+  """
+  if any(re.search(rf"\bself\.{name}\b", text) for name in left):
+    return text
   try:
     tree = ast.parse(text, mode="eval").body
   except SyntaxError:
@@ -67,6 +75,13 @@ def branch_of(text: str, modules: Iterable[Any]) -> str:
     return text
   chosen = tree.body if values.pop() != bool(field[2]) else tree.orelse
   return branch_of(ast.get_source_segment(text, chosen) or text, modules)
+
+
+def may_be_none(unit: Unit, text: str | None) -> bool:
+  """Whether what a layer is given is a field of the class that says it may be None."""
+  name = re.fullmatch(r"self\.(\w+)", text or "")
+  field = next((f for f in unit.info.fields if name is not None and f.name == name[1]), None)
+  return field is not None and (field.default == "None" or bool(re.search(r"\bNone\b|\bOptional\b", field.annotation)))
 
 
 def _first_given(text: str, tree: ast.BoolOp, modules: list[Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flax import linen as nn
 
-from migrate.codemod.closed_sizes import branch_of
+from migrate.codemod.closed_sizes import branch_of, may_be_none
 from migrate.codemod.project import Event
 from migrate.codemod.scope import Dims
 from migrate.codemod.sizes_pool import align, replaced, wrap
@@ -160,18 +160,20 @@ class LayerSizes:
       f.name: f.default for b in cls.__mro__ for i in [self.project.info(b)] if i is not None for f in i.fields
     }
     known = {s.name for s in result.sizes}
+    left = {name for name, given in site.arguments.items() if may_be_none(self, given)}
     dims: Dims = []
     for axis in result.outputs[output]:
       texts = []
       for candidate in axis:
-        told = branch_of(candidate, [m for _, _, m in site.made]) if site.made else candidate
+        told = branch_of(candidate, [m for _, _, m in site.made], left) if site.made else candidate
         text: str | None = told
         for name in set(re.findall(r"\bself\.(\w+)", told)):
           given = site.arguments.get(name) or self._read_back(site, name) or defaults.get(name)
           given = given or (self._attribute_of(site, name) if f"self.{name}.shape[" in told else None)
           text = replaced(text, rf"\bself\.{name}\b", given) if given is not None and text is not None else None
         shared = {n for n in names_in(told) if n not in known and self.of_the_file(n)}
-        for name in names_in(told) - {"self", *(shared if result.info.source is self.source else ())}:
+        plain = set(filter(self.of_python, names_in(told)))
+        for name in names_in(told) - plain - {"self", *(shared if result.info.source is self.source else ())}:
           given = site.texts.get(name) if name in known else None
           text = replaced(text, rf"\b{name}\b", given) if given is not None and text is not None else None
         if text is not None and site in self.setup_sites and not self.in_setup:

@@ -196,14 +196,19 @@ def evaluate(text: str, module: Any, sizes: Mapping[str, Any]) -> Any:
       left, right = walk(node.left), walk(node.right)
       work = _OPERATORS.get(type(node.op))
       return work(left, right) if work and type(left) is int and type(right) is int and right else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+      given = [walk(a) for a in node.args]
+      return NUMBERS[node.func.id](*given) if node.func.id in NUMBERS and all(type(g) is int for g in given) else None
     return None
 
   try:
     return walk(ast.parse(text, mode="eval").body)
-  except (SyntaxError, ValueError, IndexError, KeyError):
+  except (SyntaxError, TypeError, ValueError, IndexError, KeyError):
     return None
 
 
+# Python's own functions that sizes are worked out with
+NUMBERS: dict[str, Any] = {f.__name__: f for f in (abs, int, len, max, min, round, sum)}
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv}
 
 

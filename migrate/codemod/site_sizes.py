@@ -20,6 +20,7 @@ from migrate.codemod.item_names import items_of_field
 from migrate.codemod.joined_sizes import joined_size
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.own_sizes import OwnSizes, enters_list, step_given
+from migrate.codemod.readable import Readable
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.row_sizes import Rows
 from migrate.codemod.site import Chain, Need, Site, atoms, evaluate, parameters_of
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _COMPREHENSIONS = (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
 
 
-class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
+class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, Readable, RecentSizes, Rows):
   """Choosing sizes, mixed into `Unit`."""
 
   def size_name(self: Unit, local: str, axis: int, rank: int) -> str:
@@ -112,9 +113,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       return chain
     if call is not None:
       flow += self._flow_candidates(site, need, call, values)
-    usable = [c for c in flow if self.readable_at(site, c)]
-    measured = [c for c in usable if re.match(r"self\.\w+\.shape\[", c)]
-    usable = [c for c in usable if c not in measured]
+    readable = [c for c in flow if self.readable_at(site, c)]
+    usable = [c for c in readable if not re.match(r"self\.\w+\.shape\[", c)]
     known = [
       (a.module, v) for (a, _, _), v in zip(site.made, values, strict=True) if v is not None and a.module is not None
     ]
@@ -122,7 +122,11 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     owned = self.matches(known) if len(known) == len(site.made) or site.record is not None else []
     settled = next((c for c in usable if "SIZE__" not in c), None)
     if settled is not None:  # a width that the source names is plainer than how it came about
-      return usable[0] if "//" in settled and TOKEN.fullmatch(usable[0]) else settled
+      whole = ("//" in settled and TOKEN.fullmatch(usable[0])) or settled in usable[0]  # or a case of the first
+      return usable[0] if whole else settled
+    said = said_later(self, site, flow)
+    if said is not None and any(text in said for _, text in owned):
+      return said  # `inputs if self.width is None else self.width`: the field alone is one of its cases
     strong = [text for rank, text in owned if rank >= 4]
     if strong:
       return strong[0]
@@ -131,8 +135,7 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
     recent = self._own_count(site, values) or self._recent(site, values)
     if recent is not None:
       return recent
-    after = self._after_chain(site, values)
-    if after is not None:
+    if (after := self._after_chain(site, values)) is not None:
       return after
     if owned and owned[0][0] >= 2:
       return owned[0][1]
@@ -154,12 +157,13 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       return chain
     if owned and differ(values):  # it went along with several sizes: hardly by chance
       return owned[0][1]
-    said = said_later(self, site, flow)
     if said is not None:
       return said
     told = enters_list(self, site, values) if need.axis == 1 or need.call_parameter is None else None
     told = told or items_of_field(self, site, values) or self._multiple_of_field(known, values)
-    return told or next(iter(measured), None) or self._hoisted(site, need, call, values, suffix)
+    return (
+      told or next((c for c in readable if c not in usable), None) or self._hoisted(site, need, call, values, suffix)
+    )
 
   def _hoisted(self: Unit, site: Site, need: Need, call: ast.Call | None, values: list[Any], suffix: str) -> str:
     """An argument for a size that nothing tells, called like the input where that is known."""
@@ -380,20 +384,5 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, RecentSizes, Rows):
       return call.args[index]
     return None
 
-  def readable_at(self: Unit, site: Site, text: str) -> bool:
-    """Whether an expression can be evaluated where the site is made."""
-    if closed(text):
-      return all(f in self.readable or self.cls_attribute(f) for f in re.findall(r"\bself\.(\w+)", text))
-    plain = {n for n in _PLAIN if n not in self.env and n not in self.parameters and n not in self.names.defined}
-    known = {"self", *plain, *self.hoists, *site.names, *self.bound_names}
-    unbound = {n for n in names_in(text) if n not in known and not n.startswith("SIZE__")}
-    return all(self.of_the_file(n) or self.given_before(n) for n in unbound)
 
-  def of_the_file(self: Unit, name: str) -> bool:
-    """Whether a name is one of the file's own functions and constants, and nothing else in the method."""
-    top = name in self.names.defined or name in self.names.imported
-    return top and name not in self.env and name not in self.parameters and self.source is self.own_source
-
-
-_PLAIN = {"abs", "int", "len", "max", "min", "round", "sum"}  # of Python, over numbers and fields
 _HEADS = {"head", "heads", "nhead", "nheads"}

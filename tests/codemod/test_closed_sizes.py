@@ -171,3 +171,53 @@ def test_a_width_that_is_not_one_expression_is_an_argument(tmp_path):
   """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
   assert len(ported.hoisted) == 1
+
+
+BLOCK = """
+class Block(nn.Module):
+  width: int | None = None
+
+  @nn.compact
+  def __call__(self, x):
+    norm = nn.LayerNorm()
+    inputs = x.shape[-1]
+    width = {width}
+    x = norm(nn.Dense(width)(x))
+    return x
+
+class Model(nn.Module):
+  widths: Sequence[int | None] = (6, 9)
+
+  @nn.compact
+  def __call__(self, x):
+    for width in self.widths:
+      x = Block(width)(x)
+    return nn.Dense(2)(x)
+"""
+
+
+def test_functions_of_python_over_sizes_are_written_out(tmp_path):
+  source = BLOCK.format(width="max(self.width, inputs)")
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(2, 5)", held_out=["Model((4, 6)), x(2, 5)", "Model((8, 3)), x(2, 7)"]
+  )
+  assert ported.hoisted == []
+  assert "self.norm = nnx.LayerNorm(max(self.width, in_features)" in ported.text
+  assert "x_features = max(width, x_features)" in ported.text
+
+
+def test_a_field_that_may_be_none_is_not_the_size_of_a_layer_made_before(tmp_path):
+  source = (
+    BLOCK.format(width="inputs if self.width is None else self.width")
+    + """
+class Single(nn.Module):
+  width: int | None = None
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(2)(Block(self.width)(x))
+"""
+  )
+  ported = port_and_check(tmp_path, source, "Single(6), x(2, 5)", held_out=["Single(None), x(2, 5)"])
+  assert "self.norm = nnx.LayerNorm(in_features if self.width is None else self.width" in ported.text
+  assert "self.dense = nnx.Linear(in_features if self.width is None else self.width, 2" in ported.text
