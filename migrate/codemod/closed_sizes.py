@@ -59,7 +59,7 @@ def branch_of(text: str, modules: Iterable[Any], left: Collection[str] = ()) -> 
     modules: those whose fields decide.
     left: fields that may be otherwise in modules that no example made; what asks them stays.
   """
-  if any(re.search(rf"\bself\.{name}\b", text) for name in left):
+  if any(re.search(rf"\bself\.{re.escape(name)}\b", text) for name in left):
     return text
   try:
     tree = ast.parse(text, mode="eval").body
