@@ -34,6 +34,7 @@ from migrate.codemod.remarks import fits_one_line
 from migrate.codemod.scope import Local
 from migrate.codemod.settled import settled_answer, settled_choice
 from migrate.codemod.shared_methods import layer_made_before
+from migrate.codemod.shared_names import attribute_of_other_way
 from migrate.codemod.site import Site, fields_of, parameters_of
 from migrate.codemod.source import dotted
 from migrate.codemod.spread import name_given
@@ -249,7 +250,8 @@ class Calls:
       return known
     site = self.site(node, "")
     site.joins = list_of_rounds(self, node)
-    site.attr, site.looped = self.iterator or site.joins or self.attribute(hint), bool(self.loops)
+    known_name = self.iterator or site.joins or attribute_of_other_way(self, node)
+    site.attr, site.looped = known_name or self.attribute(hint), bool(self.loops)
     self.sites[node] = site
     self.prepare(site)
     self.settle_wrapped(site)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from migrate.codemod.settled import negated
 from migrate.codemod.site import Site
 from migrate.codemod.spread import name_given
 from migrate.core.report import Finding
@@ -47,6 +48,27 @@ def shared_layer(unit: Unit, node: ast.Call) -> Site | None:
     "an example that comes here", f"let both ways use `self.{site.attr}`", "eye", "L2N103",
   ))  # fmt: skip
   return None
+
+
+def attribute_of_other_way(unit: Unit, node: ast.Call) -> str:
+  """The attribute of the layer that has the same `name=` where a condition that `__init__` knows goes the other way.
+
+  Args:
+    unit: the class whose method is written.
+    node: a construction.
+  """
+  name = name_given(node)
+  if not isinstance(name, ast.Constant) or unit.loops or unit.function_depth:
+    return ""
+  around = list(unit.source.enclosing(node))
+  for other, site in unit.sites.items():
+    given = name_given(other) if isinstance(other, ast.Call) else None
+    if isinstance(given, ast.Constant) and given.value == name.value and not site.looped and site.guards:
+      parting = next((n for n in unit.source.enclosing(other) if n in around), None)
+      known = zip(site.guards, unit.guards, strict=False)
+      if isinstance(parting, ast.If) and any(b == negated(a) != "True" for a, b in known):
+        return site.attr
+  return ""
 
 
 def _ways(unit: Unit, node: ast.AST) -> tuple[list[ast.stmt], list[ast.stmt]] | None:

@@ -94,3 +94,54 @@ def test_ways_that_a_field_decides_have_layers_of_their_own(tmp_path):
     """
   ported = port_and_check(tmp_path, source, "Model(), x(2, 4)", held_out=["Model(True), x(2, 3)"])
   assert ported.rewriting.findings == []
+
+
+def test_ways_of_a_condition_on_fields_have_one_attribute_for_one_name(tmp_path):
+  source = """
+    class Model(nn.Module):
+      kind: str = "dense"
+
+      @nn.compact
+      def __call__(self, x):
+        x = nn.Dense(6, name="first")(x)
+        if self.kind == "dense":
+          x = nn.Dense(6, name="out")(x)
+        elif self.kind == "conv":
+          x = nn.Conv(6, (3,), name="out")(x)
+        else:
+          x = nn.LayerNorm(name="out")(x)
+        return nn.Dense(2)(x)
+    """
+  examples = [f'Model("{kind}"), x(2, 4, 7)' for kind in ("dense", "conv", "norm")]
+  ported = port_and_check(tmp_path, source, *examples, held_out=['Model("conv"), x(2, 5, 3)'])
+  assert ported.text.count("self.out = ") == ported.text.count("self.out(x)") == 3
+
+
+def test_a_name_that_comes_again_in_the_same_way_is_another_layer(tmp_path):
+  source = """
+    class Part(nn.Module):
+      wide: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        if self.wide:
+          return nn.Dense(9, name="out")(x)
+        return nn.Dense(2, name="out")(x)
+
+    class Model(nn.Module):
+      wide: bool = True
+
+      @nn.compact
+      def __call__(self, x):
+        if self.wide:
+          x = nn.Dense(6, name="out")(x)
+          x = nn.Dense(6, name="last")(x)
+        else:
+          x = nn.Dense(6, name="last")(x)
+        return Part(self.wide)(x)
+    """
+  ported = port_and_check(
+    tmp_path, source, "Model(), x(2, 7)", "Model(False), x(2, 7)", held_out=["Model(False), x(3, 5)"]
+  )
+  assert "self.last_1" not in ported.text
+  assert "self.out_1" in ported.text
