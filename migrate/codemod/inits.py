@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from migrate.codemod.project import ClassInfo, holds_modules
 from migrate.codemod.remarks import layout_call
 from migrate.codemod.site import SizeArg, follow_name
 from migrate.codemod.sizes_pool import wrap
-from migrate.codemod.source import names_in
+from migrate.codemod.source import dotted, names_in
 from migrate.codemod.static import NotStatic
 from migrate.codemod.stock_subclasses import stock_arguments
 from migrate.codemod.super_setups import with_base
@@ -65,6 +66,9 @@ def init_text(
         annotation, default = f"{annotation} | None", "None"
       elif _defaults_to_layer(unit, field):
         default = None
+      elif _read_anew(unit, field) and default is not None:
+        layers[field.name] = default
+        annotation, default = f"{annotation} | None", "None"
       if home is not unit.info:
         annotation, default = _from_home(unit, home, annotation), default and _from_home(unit, home, default)
       foreign = (
@@ -205,6 +209,16 @@ def _factory(field: Any) -> ast.expr | None:
     if keyword.arg == "default_factory":
       return keyword.value.body if isinstance(keyword.value, ast.Lambda) else keyword.value
   return None
+
+
+def _read_anew(unit: Unit, field: Any) -> bool:
+  """Whether `field(default_factory=lambda: settings.dtype)` reads an attribute that may be another one for the next module."""
+  body = _factory(field)
+  if not isinstance(body, ast.Attribute) or re.search(r"\bNone\b|\bOptional\b", field.annotation):
+    return False
+  root = (dotted(body) or "").partition(".")[0]
+  owner = follow_name(unit.names.resolve(root) or f"{unit.info.module}.{root}")
+  return owner is not None and not isinstance(owner, type | types.ModuleType)
 
 
 def _layer_class(unit: Unit, node: ast.expr) -> type | None:

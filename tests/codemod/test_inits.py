@@ -65,6 +65,29 @@ class Model(nn.Module):
   port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model((2, 11)), x(2, 5)"])
 
 
+def test_default_that_every_module_reads_anew(tmp_path):
+  source = """
+import dataclasses
+
+class Settings:
+  width = 5
+
+settings = Settings()
+
+class Model(nn.Module):
+  width: int = dataclasses.field(default_factory=lambda: settings.width)
+  dtype: Any = dataclasses.field(default_factory=lambda: jnp.float32)
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(self.width, dtype=self.dtype)(x)
+"""
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)", held_out=["Model(4), x(2, 3)"])
+  assert "width: int | None = None" in ported.text
+  assert "self.width = width if width is not None else settings.width" in ported.text
+  assert "dtype: Any = jnp.float32" in ported.text
+
+
 def test_keyword_only_fields(tmp_path):
   source = """
     import dataclasses
