@@ -20,6 +20,7 @@ from migrate.codemod.item_names import items_of_field
 from migrate.codemod.joined_sizes import joined_size
 from migrate.codemod.own_names import OwnNames
 from migrate.codemod.own_sizes import OwnSizes, enters_list, step_given
+from migrate.codemod.parallel_lists import before_list, of_other_list
 from migrate.codemod.readable import Readable
 from migrate.codemod.recent import RecentSizes
 from migrate.codemod.row_sizes import Rows
@@ -160,7 +161,8 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, Readable, RecentSizes, Rows
     if said is not None:
       return said
     told = enters_list(self, site, values) if need.axis == 1 or need.call_parameter is None else None
-    told = told or items_of_field(self, site, values) or self._multiple_of_field(known, values)
+    told = told or items_of_field(self, site, values) or of_other_list(self, site, values)
+    told = told or self._multiple_of_field(known, values)
     return (
       told or next((c for c in readable if c not in usable), None) or self._hoisted(site, need, call, values, suffix)
     )
@@ -246,11 +248,11 @@ class SiteSizes(Guesses, Hoists, OwnNames, OwnSizes, Readable, RecentSizes, Rows
     start = start or (owned[0][1] if owned and owned[0][0] >= 2 else None)
     name = f"{site.attr or 'layer'}_features"
     if start is None:
-      head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
-      start = self._after_chain(head, [v for _, _, v in firsts], site)
-    if start is None:
-      head = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record)
-      start = self.hoist(head, "in_features", [v for _, _, v in firsts])
+      head, sizes = Site(site.attr, site.node, [(a, 0, m) for a, m, _ in firsts], site.record), [v for *_, v in firsts]
+      start = self._after_chain(head, sizes, site)
+      if start is None and differ(values):
+        start = before_list(self, site, [(a, v) for a, _, v in firsts])
+      start = start or self.hoist(head, "in_features", sizes)
     site.chain = Chain(name, start, f"{name} + {step}" if grows else step, values)
     self.bound_names = self.bound_names | {name}
     return name
