@@ -15,7 +15,7 @@ from typing import Any
 from flax import linen as nn
 
 _AT_FIRST = ("__init__", "__new__", "__post_init__")
-_PLAIN = ("builtins", "jax", "jaxlib", "numpy", "flax", "typing", "collections")
+_PLAIN = ("builtins", "jax", "jaxlib", "numpy", "flax", "typing", "collections", "functools")
 
 
 def all_change_themselves(values: Sequence[Any]) -> bool:
@@ -26,7 +26,7 @@ def all_change_themselves(values: Sequence[Any]) -> bool:
 @functools.cache
 def _changes(cls: type) -> bool:
   for base in cls.__mro__[:-1]:
-    if base is functools.partial or base.__module__.partition(".")[0] in _PLAIN:
+    if base.__module__.partition(".")[0] in _PLAIN:
       continue
     try:
       tree = ast.parse(textwrap.dedent(inspect.getsource(base)))

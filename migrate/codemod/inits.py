@@ -71,9 +71,9 @@ def init_text(
         annotation, default = f"{annotation} | None", "None"
       if home is not unit.info:
         annotation, default = _from_home(unit, home, annotation), default and _from_home(unit, home, default)
-      foreign = (
-        {n: unit.names.resolve(n) for n in names_in(f"{annotation}, {default}")} if home is not unit.info else {}
-      )
+        layers |= {n: _from_home(unit, home, text) for n, text in layers.items() if n == field.name}
+      said = f"{annotation}, {default}, {layers.get(field.name)}"
+      foreign = {n: unit.names.resolve(n) for n in names_in(said)} if home is not unit.info else {}
     for name, full in foreign.items():
       if full and "." in full and unit.names.resolve(name) != full and not full.startswith("flax."):
         unit.need_import(
@@ -111,7 +111,7 @@ def init_text(
   if stock is not None:
     lines.append(f"super().__init__({', '.join(['*args', *stock.passed, 'rngs=rngs', '**kwargs'])})")
     lines += [f"self.{n} = {n}" for n in stock.kept]
-    lines += with_docs(unit, [(f, f"self.{f.name} = {_stored(unit, f)}") for f in fields if f.name not in stock.again])
+    lines += with_docs(unit, [(f, _kept(unit, f, layers)) for f in fields if f.name not in stock.again])
   elif base is not None:
     base_fields = {
       f.name for b in base.info.cls.__mro__ for i in [unit.project.info(b)] if i is not None for f in i.fields

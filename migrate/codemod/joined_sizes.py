@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 from migrate.codemod.guesses import counts_to, differ
+from migrate.codemod.put_together import JOINS
 from migrate.codemod.site import Need, Site
 from migrate.codemod.sizes import likeness
 
@@ -45,5 +47,5 @@ def joined_size(unit: Unit, site: Site, values: list[Any], need: Need) -> str | 
 
 def joins(unit: Unit) -> bool:
   """Whether a method of the class joins arrays."""
-  names = (".concatenate(", ".concat(", ".hstack(")
-  return any(name in unit.source.code(m) for m in unit.info.methods.values() for name in names)
+  calls = (n for m in unit.info.methods.values() for n in ast.walk(m) if isinstance(n, ast.Call))
+  return any((unit.resolve(c.func) or "").rpartition(".")[2] in JOINS for c in calls)

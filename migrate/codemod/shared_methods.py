@@ -10,11 +10,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from migrate.codemod.carries import made_alike, what_is_made
-from migrate.codemod.shared_names import kind_made, makers_in, shared_layer
+from migrate.codemod.shared_names import kind_made, makers_in, shared_layer, tell_one_layer
 from migrate.codemod.site import Site, fields_of
 from migrate.codemod.spread import name_given
 from migrate.codemod.values_same import same
-from migrate.core.report import Finding
 
 if TYPE_CHECKING:
   from migrate.codemod.unit import Unit
@@ -34,19 +33,19 @@ def _layer_of_other_method(unit: Unit, node: ast.Call) -> Site | None:
   here = _method(unit, node)
   if here is None or unit.in_setup or unit.function_depth or unit.iterator or unit.loops:
     return None
-  for other, site in unit.sites.items():
-    if not isinstance(other, ast.Call) or not site.attr or site.looped or site.guards is None:
-      continue
-    there = _method(unit, other)
-    if there is None or there is here or not _one_name(unit, (node, here), (other, there)):
-      continue
-    if _alike(unit, node, other) and set(site.guards) <= set(unit.guards):
+  found = [
+    (other, site, there)
+    for other, site in unit.sites.items()
+    if isinstance(other, ast.Call) and site.attr and not site.looped and site.guards is not None
+    if (there := _method(unit, other)) is not None and there is not here
+    if _one_name(unit, (node, here), (other, there))
+  ]
+  for other, site, _ in found:
+    if _alike(unit, node, other) and set(site.guards or ()) <= set(unit.guards):
       site.elsewhere = True
       return site
-    unit.note(Finding(
-      unit.where(node), f"in Linen this is the layer of line {other.lineno}, which `{there.name}` makes otherwise",
-      "one layer for both methods", f"let both use `self.{site.attr}`", "eye", "L2N103",
-    ))  # fmt: skip
+  for other, site, there in found[:1]:
+    tell_one_layer(unit, node, f"{other.lineno}, which `{there.name}` makes otherwise", "both methods", site)
   return None
 
 

@@ -43,11 +43,16 @@ def shared_layer(unit: Unit, node: ast.Call) -> Site | None:
   alike = [ast.dump(a) for a in (*twin.args, *twin.keywords)] == [ast.dump(a) for a in (*node.args, *node.keywords)]
   if alike and (_by_number(unit, node, site) if unit.loops or site.looped else True):
     return site
-  unit.note(Finding(
-    unit.where(node), f"in Linen this is the layer of line {twin.lineno}, which the other way makes under the same name",
-    "an example that comes here", f"let both ways use `self.{site.attr}`", "eye", "L2N103",
-  ))  # fmt: skip
+  tell_one_layer(unit, node, f"{twin.lineno}, which the other way makes under the same name", "both ways", site)
   return None
+
+
+def tell_one_layer(unit: Unit, node: ast.Call, other: str, users: str, site: Site) -> None:
+  """Says that Linen has one layer for two constructions which can't be written as one."""
+  unit.note(Finding(
+    unit.where(node), f"in Linen this is the layer of line {other}",
+    "one layer", f"let {users} use `self.{site.attr}`", "eye", "L2N103",
+  ))  # fmt: skip
 
 
 def attribute_of_other_way(unit: Unit, node: ast.Call) -> str:

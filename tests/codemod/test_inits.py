@@ -88,6 +88,61 @@ class Model(nn.Module):
   assert "dtype: Any = jnp.float32" in ported.text
 
 
+def test_default_that_a_subclass_of_a_layer_reads_anew(tmp_path):
+  source = """
+import dataclasses
+
+class Settings:
+  scale = 5.0
+
+settings = Settings()
+
+class Scaled(nn.Dense):
+  scale: float = dataclasses.field(default_factory=lambda: settings.scale)
+
+  @nn.compact
+  def __call__(self, x):
+    return self.scale * super().__call__(x)
+
+class Model(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return Scaled(3)(x)
+"""
+  ported = port_and_check(tmp_path, source, "Model(), x(2, 3)")
+  assert "self.scale = scale if scale is not None else settings.scale" in ported.text
+
+
+def test_default_of_a_base_in_another_file_that_is_read_anew(tmp_path):
+  files = {
+    "settings.py": """
+      class Settings:
+        width = 5
+
+      settings = Settings()
+    """,
+    "base.py": """
+      import dataclasses
+
+      from flax import linen as nn
+      from settings import settings
+
+      class Base(nn.Module):
+        width: int = dataclasses.field(default_factory=lambda: settings.width)
+    """,
+    "model.py": """
+      from base import Base
+      from flax import linen as nn
+
+      class Model(Base):
+        @nn.compact
+        def __call__(self, x):
+          return nn.Dense(self.width)(x)
+    """,
+  }
+  port_and_check(tmp_path, files, "Model(), x(2, 3)", held_out=["Model(4), x(2, 3)"])
+
+
 def test_keyword_only_fields(tmp_path):
   source = """
     import dataclasses

@@ -66,6 +66,38 @@ def test_method_that_no_example_runs_has_the_layer_as_well(tmp_path):
   assert "return self.dense(x)" in ported.text
 
 
+def test_both_ways_of_a_condition_are_found_in_the_other_method(tmp_path):
+  source = """
+    class Part(nn.Module):
+      conv: bool
+
+      @nn.compact
+      def __call__(self, x):
+        if self.conv:
+          return nn.Conv(5, (3,), name="out")(x)
+        else:
+          return nn.Dense(5, name="out")(x)
+
+      @nn.compact
+      def logits(self, x):
+        if self.conv:
+          return nn.relu(nn.Conv(5, (3,), name="out")(x))
+        else:
+          return nn.relu(nn.Dense(5, name="out")(x))
+
+    class Model(nn.Module):
+      conv: bool
+
+      @nn.compact
+      def __call__(self, x):
+        part = Part(self.conv)
+        return part(x) + part.logits(x)
+    """
+  ported = port_and_check(tmp_path, source, "Model(False), x(2, 4, 7)", "Model(True), x(2, 4, 7)")
+  assert ported.text.count("self.out = ") == 2
+  assert ported.findings == []
+
+
 def test_other_arguments_are_told(tmp_path):
   source = """
     class Model(nn.Module):
