@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -105,12 +106,12 @@ class ExampleSpec:
     for part in self.function.split("."):
       found = getattr(found, part, None)
     if not callable(found):
-      names = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
+      names = sorted(n for n, v in vars(module).items() if _takes_nothing(v) and not n.startswith("_"))
       raise refuse(
         self.text,
         f"{self.location} has no function {self.function}",
         "a function without arguments",
-        f"it has {', '.join(names[:12])}",
+        f"it has {', '.join(names[:12])}" if names else "write one that returns a migrate.Example",
       )
     return found  # pyright: ignore
 
@@ -148,6 +149,14 @@ def _import_module(text: str, location: str) -> Any:
       "an importable module",
       "install it, or run where it can be imported, or give path/file.py:function",
     ) from error
+
+
+def _takes_nothing(value: Any) -> bool:
+  """Whether a value is a function that can be called without arguments."""
+  if not inspect.isfunction(value):
+    return False
+  parameters = inspect.signature(value).parameters.values()
+  return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
 
 
 def _import_file(location: str) -> Any:

@@ -89,6 +89,19 @@ def test_what_is_said_of_a_bad_example(file, text, said):
   assert finding.do
 
 
+def test_a_misspelt_example_is_told_those_that_can_be_called(tmp_path):
+  path = tmp_path / "models.py"
+  path.write_text("from typing import Any\nclass Model: ...\ndef small(): ...\ndef sized(n): ...\ndef wide(n=3): ...\n")
+  with pytest.raises(MigrateError) as caught:
+    ExampleSpec.parse(f"{path}:smal").load()
+  assert caught.value.findings[0].do == "it has small, wide"
+  path = tmp_path / "no_functions.py"
+  path.write_text("class Model: ...\n")
+  with pytest.raises(MigrateError) as caught:
+    ExampleSpec.parse(f"{path}:smal").load()
+  assert caught.value.findings[0].do == "write one that returns a migrate.Example"
+
+
 def test_a_file_that_does_not_import_leaves_nothing_behind(tmp_path, monkeypatch):
   monkeypatch.setattr(sys, "path", list(sys.path))
   path = tmp_path / "broken_examples.py"
